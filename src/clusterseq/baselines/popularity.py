@@ -1,0 +1,40 @@
+"""The same ranking for everyone: how often each item was touched in training, over all time.
+
+Knows nothing about: the person it scores for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from clusterseq.histories import Histories
+from clusterseq.sequences import Sequences
+
+
+class Popularity:
+    """Scores an item by its number of training events."""
+
+    needs_history = False
+
+    def __init__(self, counts: Float[Tensor, " items"]) -> None:
+        self.counts = counts
+        self.n_items = len(counts)
+
+    @classmethod
+    def fit(cls, known: Sequences, n_items: int) -> Popularity:
+        """Count the events of each item.
+
+        >>> known = Sequences(np.int32([2, 0, 2]), np.array([0, 1, 0]), np.array([0, 2, 3]))
+        >>> Popularity.fit(known, n_items=3).counts.tolist()
+        [1.0, 0.0, 2.0]
+        """
+        # Double precision keeps every count apart; single would merge those beyond 2 ** 24.
+        counts = np.bincount(known.items, minlength=n_items).astype(np.float64)
+        return cls(torch.from_numpy(counts))
+
+    def score(self, histories: Histories) -> Float[Tensor, "users items"]:
+        """The counts, once per person."""
+        return self.counts.repeat(len(histories), 1)

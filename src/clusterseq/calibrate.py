@@ -1,0 +1,67 @@
+"""Calibration: how sharp the scores are and whom to trust, fitted on validation users.
+
+A model is surer of people it has trained on than of newcomers, so its own training users can't tell
+how far to trust it beside the memory. A handful of scalars (sharpness, popularity, trust and acuity
+of the memory) are fitted by cross-entropy on people it has never seen; protocol and paper allow
+validation users for just this.
+
+Knows nothing about: epochs, known users, files.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from clusterseq.losses import cross_entropy
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.head import point
+from clusterseq.tasks import Tasks
+
+CELLS = 10_000_000
+"""Bound on validation prefixes × items, which stay in memory during the fit."""
+STEPS = 60
+RATE = 0.1
+SCALARS = ("sharpness", "popularity", "trust")
+"""The parts of θ that are fitted here."""
+
+
+def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
+    """Fit the scalars on some tasks of validation users; returns the cross-entropy reached."""
+    tasks = tasks[: max(1, CELLS // model.n_items)]
+    with torch.no_grad():
+        table = model.items.vectors()
+        history = tasks.support.last(model.config.max_steps)
+        queries = model.encode(history, table)
+        last = queries[torch.arange(len(tasks)), history.lengths - 1]
+        heard = None if model.memory is None else model.memory.catalogue(history)
+        shown = torch.where(history.mask, history.items, history.items[:, :1])
+        touched = torch.zeros(len(tasks), model.n_items, dtype=torch.bool).scatter(1, shown, True)
+        candidates = model.candidates(table, torch.arange(model.n_items))
+        matched = point(model.theta, last, candidates.scale) @ candidates.vectors.T
+    fitted = [model.theta[name] for name in SCALARS] + [model.acuity]
+    optimiser = torch.optim.Adam(fitted, lr=RATE)
+    loss = torch.zeros(())
+    for _ in range(STEPS):
+        scores = _logits(model, matched, candidates.biases.detach(), heard)
+        loss = cross_entropy(scores, tasks.targets, touched)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return float(loss.detach())
+
+
+def _logits(
+    model: ClusterSeq,
+    matched: Float[Tensor, "users items"],
+    biases: Float[Tensor, " items"],
+    heard: Float[Tensor, "users items kinds"] | None,
+) -> Float[Tensor, "users items"]:
+    """``head.logits`` with what does not change taken out of the loop."""
+    theta = model.theta
+    scores: Tensor = torch.exp(theta["sharpness"]) * matched + theta["popularity"] * biases
+    if heard is None:
+        return scores
+    evidence = torch.log1p(torch.exp(model.acuity) * heard)
+    return scores + torch.matmul(evidence, theta["trust"])

@@ -1,0 +1,140 @@
+"""Which column of a file holds the user, the item and the time.
+
+A column is found by its name, compared without regard to case, spaces and punctuation, so that
+``userId``, ``user_id`` and ``User ID`` are one. Where several columns fit, the earlier alias of the
+lists below wins: a user before a session, a product's parent before its variant, a timestamp before
+a date.
+
+Knows nothing about: what the columns hold, how files are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clusterseq.errors import DataError
+
+USER_ALIASES = (
+    *("user", "userid", "uid", "username", "userkey", "reviewerid", "reviewer"),
+    *("customerid", "customer", "customerno", "clientid", "client", "buyerid", "accountid"),
+    *("account", "memberid", "member", "profileid", "personid", "person", "playerid"),
+    *("visitorid", "visitor", "fullvisitorid", "deviceid", "cookieid"),
+    *("sessionid", "session", "sid"),
+)
+ITEM_ALIASES = (
+    *("item", "itemid", "iid", "itemkey", "parentasin", "asin", "movieid", "movie", "filmid"),
+    *("productid", "product", "productcode", "sku", "skuid", "articleid", "article", "stockcode"),
+    *("trackid", "track", "songid", "song", "artistid", "bookid", "isbn", "newsid", "videoid"),
+    *("contentid", "gameid", "appid", "recipeid", "businessid", "venueid", "poiid", "goodsid"),
+    *("adid", "aid"),
+)
+TIME_ALIASES = (
+    *("time", "timestamp", "ts", "unixreviewtime", "unixtime", "unixtimestamp", "eventtime"),
+    *("eventtimestamp", "timestampms", "datetime", "createdat", "ratingtimestamp", "reviewtime"),
+    *("invoicedate", "orderdate", "eventdate", "purchasedate", "date", "tdat"),
+)
+RECBOLE_TYPE = re.compile(r":(token|float|token_seq|float_seq)$")
+LISTED = 8
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of the columns that make an event."""
+
+    user: str
+    """Who touched something."""
+    item: str
+    """What was touched."""
+    time: str | None
+    """When; None if only the order is known."""
+
+    @property
+    def names(self) -> list[str]:
+        """All names, without the time's if there is none."""
+        return [self.user, self.item] + ([] if self.time is None else [self.time])
+
+    def roles(self) -> dict[str, str]:
+        """The role of each column, by role."""
+        return dict(zip(("user", "item", "time"), self.names, strict=False))
+
+
+def find_columns(
+    names: Sequence[str],
+    where: str,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+) -> Columns:
+    """Choose among the columns ``names`` of the file ``where``; a given name goes before aliases.
+
+    Raises:
+        DataError: a given column is absent, no user or item column is found, or two are the same.
+
+    >>> find_columns(["reviewerID", "asin", "parent_asin", "unixReviewTime"], "reviews.jsonl")
+    Columns(user='reviewerID', item='parent_asin', time='unixReviewTime')
+    >>> find_columns(["user_id:token", "item_id:token"], "ml.inter")
+    Columns(user='user_id:token', item='item_id:token', time=None)
+    """
+    chosen_user = _given(user, names, where, "user") or _by_alias(USER_ALIASES, names)
+    chosen_item = _given(item, names, where, "item") or _by_alias(ITEM_ALIASES, names)
+    chosen_time = _given(time, names, where, "time") or _by_alias(TIME_ALIASES, names)
+    if chosen_user is None or chosen_item is None:
+        role = "item" if chosen_user else "user"
+        header = ", or add a line of names" if any(name.isdigit() for name in names) else ""
+        raise DataError(
+            f"{where}: no {role} column among {_listed(names)}; "
+            f"name it with --{role}-column{header}"
+        )
+    columns = Columns(chosen_user, chosen_item, chosen_time)
+    if len(set(columns.names)) < len(columns.names):
+        raise DataError(
+            f"{where}: user, item and time must be columns of their own, not {columns.names}; "
+            "name them with --user-column, --item-column and --time-column"
+        )
+    return columns
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: quoted, on one line and of 40 characters at most.
+
+    >>> print(shown("n/a"), shown("two\\nlines"), shown(None))
+    "n/a" "two\\nlines" ""
+    """
+    text = "" if value is None else str(value)
+    text = text[:40] + "…" if len(text) > 40 else text
+    return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + '"'
+
+
+def plain(name: str) -> str:
+    """A column name as aliases are compared.
+
+    >>> plain("User_ID:token"), plain("unixReviewTime")
+    ('userid', 'unixreviewtime')
+    """
+    return re.sub(r"[\W_]+", "", RECBOLE_TYPE.sub("", name.strip()).casefold())
+
+
+def _given(name: str | None, names: Sequence[str], where: str, role: str) -> str | None:
+    if name is None or name in names:
+        return name
+    alike = [other for other in names if plain(other) == plain(name)]
+    if not alike:
+        raise DataError(
+            f"{where}: no column {shown(name)} among {_listed(names)}; "
+            f"give one of these to --{role}-column"
+        )
+    return alike[0]
+
+
+def _by_alias(aliases: Sequence[str], names: Sequence[str]) -> str | None:
+    plain_names = [plain(name) for name in names]
+    places = [plain_names.index(alias) for alias in aliases if alias in plain_names]
+    return names[places[0]] if places else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(map(shown, names[:LISTED])) + more

@@ -1,0 +1,100 @@
+"""A model beside the simple ones it has to beat, on the same new people.
+
+Knows nothing about: training, files, terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Integer
+
+from clusterseq.baselines import Popularity, SessionKNN
+from clusterseq.evaluate import Evaluation, Progress, evaluate
+from clusterseq.metrics import METRICS, PairedTest, paired_test
+from clusterseq.scorer import Scorer
+from clusterseq.sequences import Sequences
+
+CLUSTERSEQ = "ClusterSeq"
+RANKINGS = ("full", "sampled")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What several models reach on one set of people."""
+
+    split: str
+    """How the people were chosen: temporal, random or all-new."""
+    coverage: float
+    """Share of their events whose item the model knows."""
+    evaluations: Mapping[str, Evaluation]
+    """One evaluation per model, ClusterSeq last."""
+
+    @property
+    def own(self) -> Evaluation:
+        """ClusterSeq's evaluation."""
+        return self.evaluations[CLUSTERSEQ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """ClusterSeq's figures, in the layout that scripts rely on."""
+        figures = self.own.to_dict()
+        head = {"k": figures["k"], "split": self.split, "users": figures["users"]}
+        rest = {name: figures[name] for name in (*RANKINGS, "groups")}
+        return {**head, "coverage": self.coverage, **rest}
+
+    def baselines(self) -> dict[str, Any]:
+        """The other models' figures, by name."""
+        others = (name for name in self.evaluations if name != CLUSTERSEQ)
+        return {name: self.evaluations[name].to_dict() for name in others}
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every figure of every model as one row of a table."""
+        for model, evaluation in self.evaluations.items():
+            figures = evaluation.to_dict()
+            for group, part in {"all": figures, **figures["groups"]}.items():
+                for ranking in RANKINGS:
+                    for metric in METRICS:
+                        low, high = part[ranking][f"{metric}_ci95"] or (None, None)
+                        yield {
+                            **{"model": model, "ranking": ranking, "group": group},
+                            **{"users": part["users"], "metric": metric},
+                            **{"value": part[ranking][metric], "low": low, "high": high},
+                        }
+
+    def against(self, other: str) -> PairedTest:
+        """ClusterSeq's full-catalogue MRR less another's, tested over people."""
+        return paired_test(self.own.full_ranks, self.evaluations[other].full_ranks)
+
+
+def compare(
+    models: Mapping[str, Scorer],
+    sequences: Sequences,
+    *,
+    split: str,
+    coverage: float,
+    item_counts: Integer[np.ndarray, " items"],
+    k: int = 3,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Evaluate every model on the same people.
+
+    Raises:
+        DataError: nobody has more than ``k`` events.
+    """
+    evaluations = {
+        name: evaluate(model, sequences, item_counts=item_counts, k=k, progress=progress)
+        for name, model in models.items()
+    }
+    return Comparison(split, coverage, evaluations)
+
+
+def simple_models(known: Sequences, n_items: int) -> dict[str, Scorer]:
+    """The baselines, fitted to known people."""
+    return {
+        "popularity": Popularity.fit(known, n_items),
+        "session kNN": SessionKNN.fit(known, n_items),
+    }
+

@@ -1,0 +1,295 @@
+"""Every option of data, model and training, typed, documented and closed.
+
+The same frozen dataclasses serve the Python API, the command line and TOML files; a key that no
+field has is refused with the nearest known one. Machine settings (``Runtime``) stand apart, because
+they must not change a result's meaning.
+
+Knows nothing about: tensors, files of events, what the options do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from clusterseq.errors import ConfigError
+
+T = TypeVar("T")
+MetaOrder: TypeAlias = Literal["second", "first", "none"]
+
+
+def _require(holds: bool, name: str, value: Any, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} = {value!r} can't be used; give {wanted}")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which events are used, and who is known and who is new."""
+
+    split: Literal["temporal", "random", "none"] = "temporal"
+    """How users are split: by the time of their first event, by a draw, or everybody is known."""
+    new_share: float = 0.2
+    """Share of the users that are new."""
+    validation_share: float = 0.3
+    """Share of the new users that serve model selection; the rest is test."""
+    min_user_events: int = 1
+    """Users with fewer events are dropped before the split."""
+    min_item_events: int = 1
+    """Items with fewer events are dropped before the split."""
+    k_core: int = 0
+    """Repeat both filters until everybody and everything has this many events (0: off)."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.new_share < 1, "new_share", self.new_share, "between 0 and 1")
+        share = self.validation_share
+        _require(0 < share < 1, "validation_share", share, "between 0 and 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network: numbers only, so that a model is built without any data."""
+
+    n_items: int = 1
+    """Size of the catalogue; training sets it."""
+    dim: int = 128
+    """Width of embeddings and hidden states."""
+    max_steps: int = 20
+    """How many of a person's newest items are read."""
+    attention: bool = True
+    """Decode with attention over all encoder states (section 3.2.3); else the last state alone."""
+    cosine: bool = True
+    """Score by scaled cosine; else by inner product."""
+    scale: float = 10.0
+    """Scale of the cosine, the inverse of a softmax temperature."""
+    dropout: float = 0.5
+    """Share of the inputs and states dropped in training."""
+    smoothing: float = 0.7
+    """Share of an item's vector taken from its neighbours in the transition graph (0: off)."""
+    memory: bool = True
+    """Blend in what people with the same items did next (the neighbour memory)."""
+    clustering: bool = True
+    """Assign people to clusters by autoencoders (section 3.2.4)."""
+    clusters: int = 8
+    """Number of autoencoders."""
+    cluster_dim: int = 16
+    """Width of the cluster embeddings."""
+    bottleneck: int = 2
+    """Width of the autoencoders' bottleneck: wide ones can't tell clusters apart."""
+    cluster_temperature: float = 0.1
+    """Temperature of the soft assignment: smaller is harder."""
+    conditioning: bool = True
+    """Let the cluster gate and shift the parameters that adapt (needs clustering)."""
+    meta: MetaOrder = "second"
+    """Adapt by gradient steps (section 3.2.5), trained by second or first order, or not at all."""
+    inner_steps: int = 3
+    """Gradient steps of the inner loop."""
+    inner_rate: float = 0.02
+    """Start of the learnt step sizes."""
+    anchors: int = 512
+    """Items that the inner loop contrasts with those touched; at most the catalogue."""
+
+    def __post_init__(self) -> None:
+        sizes = "n_items", "dim", "max_steps", "clusters", "cluster_dim", "bottleneck", "anchors"
+        for name in sizes:
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        _require(0 <= self.dropout < 1, "dropout", self.dropout, "0 or more and below 1")
+        _require(0 <= self.smoothing <= 1, "smoothing", self.smoothing, "between 0 and 1")
+        _require(self.scale > 0, "scale", self.scale, "above 0")
+        _require(
+            self.cluster_temperature > 0, "cluster_temperature", self.cluster_temperature, "above 0"
+        )
+        _require(self.inner_steps >= 0, "inner_steps", self.inner_steps, "0 or more")
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether clusters gate the adaptable parameters; without clusters nothing can."""
+        return self.clustering and self.conditioning
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the inner loop exists at all."""
+        return self.meta != "none" and self.inner_steps > 0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the network is trained: all prefixes first, then tasks."""
+
+    pretrain_epochs: int = 10
+    """Passes over all prefixes of the known users."""
+    sequences_per_batch: int = 128
+    """Windows in a batch of pre-training."""
+    learning_rate: float = 5e-3
+    """Peak rate of pre-training."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of both stages."""
+    window: int = 10
+    """Longest window of a sequence that pre-training reads at once."""
+    negatives: int = 0
+    """Sampled softmax over this many shared items, log-Q corrected (0: the full catalogue)."""
+    full_softmax_up_to: int = 20_000
+    """Catalogues beyond this many items use at least 4,096 negatives."""
+    meta_epochs: int = 6
+    """Passes of meta-training, each with one task of every known user."""
+    tasks_per_batch: int = 256
+    """Users in a meta-batch."""
+    meta_learning_rate: float = 1e-3
+    """Peak rate of meta-training for what it alone trains (clusters, conditioning, step sizes)."""
+    backbone_rate: float = 2e-4
+    """Peak rate of meta-training for what pre-training has trained already."""
+    task_users: float = 0.0
+    """Share of the known users kept out of pre-training, so that tasks are people it has not seen
+    (0: the tasks of everybody)."""
+    support: int = 3
+    """Most support items of a training task; each task draws 1 … this many."""
+    cluster_weight: float = 0.1
+    """Weight λ of the clustering loss beside the query loss."""
+    balance_weight: float = 0.1
+    """Weight of the entropy of cluster sizes in the clustering loss."""
+    folds: int = 5
+    """Parts of the known users; nobody is trained with a memory that holds their own sequence."""
+    clip: float = 5.0
+    """Largest norm of a gradient."""
+    patience: int = 3
+    """Epochs without a better validation score before a stage ends."""
+
+    def __post_init__(self) -> None:
+        for name in ("sequences_per_batch", "window", "tasks_per_batch", "support", "patience"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("pretrain_epochs", "meta_epochs", "negatives"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require(self.folds >= 2, "folds", self.folds, "2 or more")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides what a model becomes, but for the events and the machine."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """Filters and split."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The network."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """The two stages of training."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dictionaries, as JSON and TOML hold them."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Settings of the machine and the run."""
+
+    seed: int = 0
+    """Seed of every draw: split, initialisation, batches, dropout."""
+    threads: int = 0
+    """Threads of the tensor library (0: its own choice)."""
+
+
+PAPER = Config(
+    model=ModelConfig(dim=256, cosine=False, dropout=0.1, smoothing=0.0, memory=False),
+    train=TrainConfig(tasks_per_batch=1024, pretrain_epochs=0, meta_epochs=60, backbone_rate=1e-3),
+)
+PRESETS: Mapping[str, Config] = types.MappingProxyType({"default": Config(), "paper": PAPER})
+
+
+def preset(name: str) -> Config:
+    """A named configuration: ``default`` measured best, ``paper`` keeps the publication's choices.
+
+    Raises:
+        ConfigError: no preset has that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f'preset "{name}" is unknown; {_nearest(name, PRESETS)}')
+    return PRESETS[name]
+
+
+def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None) -> T:
+    """Build a config from plain values; fields that are absent keep those of ``base``.
+
+    Raises:
+        ConfigError: a key is unknown, or a value of another type or out of range.
+
+    >>> from_dict(TrainConfig, {"clip": 1}).clip
+    1.0
+    >>> from_dict(TrainConfig, {"clips": 1})
+    Traceback (most recent call last):
+    clusterseq.errors.ConfigError: TrainConfig has no option "clips"; did you mean "clip"?
+    """
+    base = kind() if base is None else base
+    known = typing.get_type_hints(kind)
+    changes = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(f'{kind.__name__} has no option "{name}"; {_nearest(name, known)}')
+        changes[name] = _converted(known[name], value, name, getattr(base, name))
+    return dataclasses.replace(base, **changes)  # type: ignore[type-var]
+
+
+def read_toml(path: str | Path, *, base: Config | None = None) -> Config:
+    """Read a TOML file with the tables ``[data]``, ``[model]`` and ``[train]``.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or holds an unknown key or a wrong value.
+    """
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a TOML file that exists") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error}); mend that line") from error
+    try:
+        return from_dict(Config, values, base=base)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def describe(kind: type[Any]) -> dict[str, str]:
+    """The sentence under each field of a config class, for help texts and documentation."""
+    import ast
+    import inspect
+
+    body = typing.cast(ast.ClassDef, ast.parse(inspect.getsource(kind)).body[0]).body
+    names = {f.name for f in fields(kind)}
+    return {
+        one.target.id: ast.literal_eval(two.value)
+        for one, two in itertools.pairwise(body)
+        if isinstance(one, ast.AnnAssign)
+        and isinstance(one.target, ast.Name)
+        and one.target.id in names
+        and isinstance(two, ast.Expr)
+    }
+
+
+def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f'"{name}" is a table of options, not {value!r}; write [{name}]')
+        return from_dict(typing.cast(type[Any], kind), value, base=current)
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        _require(value in choices, name, value, "one of " + ", ".join(map(str, choices)))
+        return value
+    accepts: Mapping[Any, Callable[[Any], bool]] = {
+        bool: lambda v: isinstance(v, bool),
+        int: lambda v: isinstance(v, int) and not isinstance(v, bool),
+        float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+    }
+    nouns = {bool: "true or false", int: "a whole number", float: "a number"}
+    _require(accepts[kind](value), name, value, nouns[kind])
+    return kind(value)
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f'did you mean "{close[0]}"?' if close else "known are " + ", ".join(known)

@@ -1,0 +1,82 @@
+"""A directory written whole or not at all, so that a killed save leaves the former one loadable.
+
+Knows nothing about: what the directory holds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clusterseq.errors import DataError
+
+
+@contextmanager
+def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
+    """Yield an empty directory that takes the place of ``directory`` when the block ends well.
+
+    A former directory is replaced only if it holds the file ``marker`` (or nothing at all).
+
+    Raises:
+        DataError: the place is taken by something else, or can't be written.
+    """
+    target = Path(directory)
+    if target.exists() and not (target / marker).exists() and not _is_empty(target):
+        raise DataError(f"{target}: holds no {marker}, so it isn't replaced; name another place")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
+    except OSError as error:
+        raise DataError(f"{target}: {error.strerror}; name a place that can be written") from error
+    try:
+        yield draft
+        draft.chmod(0o777 & ~_umask())
+        for file in draft.iterdir():
+            _sync(file)
+        _sync(draft)
+        _swap(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def present(directory: str | Path) -> Path:
+    """Where the directory lies now: the former one, if a kill fell into the swap itself."""
+    target = Path(directory)
+    former = _former(target)
+    return former if not target.exists() and former.exists() else target
+
+
+def _swap(draft: Path, target: Path) -> None:
+    former = _former(target)
+    if target.exists():
+        shutil.rmtree(former, ignore_errors=True)
+        target.rename(former)
+    draft.rename(target)
+    _sync(target.parent)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _former(target: Path) -> Path:
+    return target.parent / f".{target.name}.old"
+
+
+def _is_empty(target: Path) -> bool:
+    return target.is_dir() and not any(target.iterdir())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,169 @@
+"""An event log as it comes, read into one clean table: who touched which item when.
+
+Knows nothing about: integer indices, filters, splits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import polars as pl
+
+from clusterseq.columns import Columns, find_columns, shown
+from clusterseq.errors import DataError
+from clusterseq.event_report import EventReport, tied_share, user_lengths
+from clusterseq.identifiers import identifiers, stacked
+from clusterseq.sources import Source, tables_of
+from clusterseq.table import Table
+from clusterseq.times import microseconds
+
+KEY = ("user", "item", "time")
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Checked events without exact duplicates, in the order of the input."""
+
+    frame: pl.DataFrame
+    """``user`` and ``item`` (String or Int64, as they came) and ``time`` (Int64)."""
+    timed: bool
+    """True if ``time`` is microseconds since the epoch, False if it is the place in the input."""
+    report: EventReport
+    """What was read, what was dropped and why."""
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The good rows of one table, and what the report needs of the others."""
+
+    name: str
+    columns: Columns
+    rows: pl.DataFrame
+    rows_read: int
+    dropped: Counter[str]
+    unit: str | None
+
+
+def read_events(
+    source: Source,
+    *,
+    user_column: str | None = None,
+    item_column: str | None = None,
+    time_column: str | None = None,
+    skip_bad: bool = False,
+) -> Events:
+    """Read events from a file, a glob, a folder, or a polars or pandas data frame.
+
+    Columns are found by the aliases of ``clusterseq.columns`` unless they are named. Without a time
+    column the order of the rows is the order of the events. Rows that repeat an earlier user, item
+    and time are dropped and counted. With ``skip_bad``, rows that can't be used are dropped and
+    counted by reason, too; otherwise the first one is an error.
+
+    Raises:
+        DataError: a file or column is missing or can't be read, a row is bad, or none is left.
+
+    >>> rows = {"userId": ["007", "007", "8"], "asin": ["x", "x", "y"], "ts": [60, 60, 61]}
+    >>> events = read_events(pl.DataFrame(rows))
+    >>> events.frame.rows()
+    [('007', 'x', 60000000), ('8', 'y', 61000000)]
+    >>> events.report.duplicates
+    1
+    """
+    choose = partial(find_columns, user=user_column, item=item_column, time=time_column)
+    tables = tables_of(source, choose, skip_bad=skip_bad)
+    parts = [_checked(table, skip_bad=skip_bad) for table in tables]
+    rows = _together(parts)
+    unique = rows.lazy().unique(subset=KEY, keep="first", maintain_order=True)
+    frame = unique.collect(engine="streaming")
+    report = _report(parts, frame, duplicates=len(rows) - len(frame))
+    return Events(frame, report.timed, report)
+
+
+def _checked(table: Table, *, skip_bad: bool) -> _Part:
+    """Read ids and times, and leave out bad rows or raise at the first."""
+    raw, unit = table.rows, None
+    good = {"user": identifiers(raw["user"]), "item": identifiers(raw["item"])}
+    if "time" in raw.columns:
+        good["time"], unit = microseconds(raw["time"])
+    left = ~raw["blank"]
+    dropped = Counter(table.dropped)
+    rows = pl.DataFrame({role: column.alias(role) for role, column in good.items()})
+    bad = left & rows.select(pl.any_horizontal(pl.all().is_null())).to_series()
+    if bad.any() and not skip_bad:
+        raise _bad_row(table, rows, bad.arg_true()[0])
+    for role in rows.columns if bad.any() else ():
+        null = left & rows[role].is_null()
+        missing = null & _is_missing(raw[role])
+        dropped[f"{role} missing"] += int(missing.sum())
+        dropped[f"{role} unusable"] += int((null & ~missing).sum())
+        left &= ~null
+    kept = rows if left.all() else rows.filter(left)
+    return _Part(table.name, table.columns, kept, table.rows_read, +dropped, unit)
+
+
+def _is_missing(column: pl.Series) -> pl.Series:
+    return column.is_null() | (column == "") if column.dtype == pl.String else column.is_null()
+
+
+def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
+    role = next(role for role in rows.columns if rows[role][row] is None)
+    value = table.rows[role][row]
+    kind = "a time" if role == "time" else "a string or a 64-bit integer"
+    wrong = f"{role} {shown(value)} is not {kind}"
+    if value is None or value == "":
+        wrong = f"the {role} is missing"
+    return DataError(
+        f"{table.name} {table.place(row)}: {wrong}; "
+        f"drop such rows with --skip-bad or name another column with --{role}-column"
+    )
+
+
+def _together(parts: Sequence[_Part]) -> pl.DataFrame:
+    """All parts as one table, with the place in the input for a time if there is none."""
+    timed = {part.columns.time is not None: part.name for part in parts}
+    if len(timed) > 1:
+        raise DataError(
+            f"{timed[False]}: no time column, but {timed[True]} has one; "
+            "read them apart or name it with --time-column"
+        )
+    rows = pl.DataFrame(
+        {role: stacked([part.rows[role] for part in parts]) for role in ("user", "item")}
+    )
+    if not len(rows):
+        found = f"{sum(part.rows_read for part in parts)} rows read, none usable"
+        raise DataError(f"{parts[0].name}: no events in it ({found}); give a file with events")
+    if False in timed:
+        return rows.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
+    return rows.with_columns(time=pl.concat([part.rows["time"] for part in parts]))
+
+
+def _report(parts: Sequence[_Part], frame: pl.DataFrame, duplicates: int) -> EventReport:
+    timed = parts[0].columns.time is not None
+    lengths = user_lengths(frame)
+    dropped: Counter[str] = sum((part.dropped for part in parts), Counter())
+    return EventReport(
+        sources=tuple(part.name for part in parts),
+        columns=parts[0].columns.roles(),
+        rows_read=sum(part.rows_read for part in parts),
+        dropped=dict(dropped),
+        duplicates=duplicates,
+        events=len(frame),
+        users=len(lengths),
+        items=frame["item"].n_unique(),
+        timed=timed,
+        time_units=tuple(dict.fromkeys(part.unit for part in parts if part.unit)),
+        first=cast(int, frame["time"].min()) if timed else None,
+        last=cast(int, frame["time"].max()) if timed else None,
+        tied_share=tied_share(frame) if timed else 0.0,
+        length_min=cast(int, lengths.min()),
+        length_median=cast(float, lengths.median()),
+        length_mean=cast(float, lengths.mean()),
+        length_max=cast(int, lengths.max()),
+    )

@@ -1,0 +1,90 @@
+"""The graphs of the training interactions: which items follow each other, and who touched what.
+
+``transitions`` and ``smoothing`` serve the item table (one hop of graph convolution over items that
+are near each other in sequences); ``profiles`` is the graph convolution over the user–item graph of
+section 3.2.4, without weights or non-linearities as in LightGCN (He et al. 2020, arXiv 2002.02126,
+eq. 3), whose outcome for items is all that a new person's representation needs.
+
+Knows nothing about: models, training, new users.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32
+from scipy import sparse
+
+from clusterseq.sequences import Sequences
+
+REACH = 5
+"""Pairs further apart than this in a sequence say nothing about each other."""
+
+
+def transitions(known: Sequences, n_items: int) -> sparse.csr_array:
+    """Directed item × item weights: the sum of 1 / distance over pairs at most five apart.
+
+    >>> known = Sequences(np.int32([0, 1, 2]), np.arange(3), np.array([0, 3]))
+    >>> transitions(known, 3).toarray().tolist()
+    [[0.0, 1.0, 0.5], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    total = sparse.csr_array((n_items, n_items), dtype=np.float32)
+    users = known.user_of_event
+    for distance in range(1, REACH + 1):
+        same = users[:-distance] == users[distance:]
+        first, second = known.items[:-distance][same], known.items[distance:][same]
+        weights = np.full(len(first), 1 / distance, dtype=np.float32)
+        total = total + sparse.csr_array((weights, (first, second)), shape=total.shape)
+    return total.tocsr()
+
+
+def smoothing(known: Sequences, n_items: int) -> sparse.csr_array:
+    """The transition graph without directions, symmetrically normalised: D^-½ (R + Rᵀ) D^-½.
+
+    >>> known = Sequences(np.int32([0, 1]), np.arange(2), np.array([0, 2]))
+    >>> smoothing(known, 3).toarray().tolist()
+    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    directed = transitions(known, n_items)
+    both = (directed + directed.T).tocsr()
+    roots = _inverse_root(both.sum(axis=1))
+    return _scaled(both, roots, roots)
+
+
+def incidence(known: Sequences, n_items: int) -> sparse.csr_array:
+    """Users × items, one where the user touched the item, however often."""
+    cells = (known.user_of_event, known.items)
+    touched = sparse.csr_array(
+        (np.ones(len(known.items), dtype=np.float32), cells), shape=(len(known), n_items)
+    )
+    touched.data[:] = 1
+    return touched
+
+
+def profiles(
+    known: Sequences, embedding: Float32[np.ndarray, "items dim"]
+) -> Float32[np.ndarray, "items dim"]:
+    """Item representations after items → users → items, averaged with the items' own.
+
+    They are centred by how often items are touched, since what all people share tells no one apart.
+    """
+    n_items = len(embedding)
+    touched = incidence(known, n_items)
+    counts = np.asarray(touched.sum(axis=0), dtype=np.float32)
+    normal = _scaled(touched, _inverse_root(touched.sum(axis=1)), _inverse_root(counts))
+    propagated = (embedding + normal.T @ (normal @ embedding)) / 2
+    centre = counts @ propagated / max(float(counts.sum()), 1.0)
+    return (propagated - centre).astype(np.float32)
+
+
+def _inverse_root(degrees: np.ndarray) -> Float32[np.ndarray, " n"]:
+    degrees = np.asarray(degrees, dtype=np.float32)
+    roots = np.where(degrees > 0, 1 / np.sqrt(np.maximum(degrees, 1e-12)), 0)
+    single: Float32[np.ndarray, " n"] = roots.astype(np.float32)
+    return single
+
+
+def _scaled(
+    matrix: sparse.csr_array, rows: Float32[np.ndarray, " n"], columns: Float32[np.ndarray, " m"]
+) -> sparse.csr_array:
+    scaled: sparse.csr_array = sparse.diags_array(rows) @ matrix @ sparse.diags_array(columns)
+    return scaled.tocsr()

@@ -1,0 +1,86 @@
+"""A batch of histories: the first few items that each of some people touched, oldest first.
+
+Knows nothing about: raw ids, users' names, models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Right-padded item indices with their true lengths; a length of 0 is a person without history.
+
+    Cells past a row's length hold 0 and mean nothing: every reader masks them by ``lengths``.
+    """
+
+    items: Int[Tensor, "users steps"]
+    """Item indices, oldest first, int64."""
+    lengths: Int[Tensor, " users"]
+    """Number of true items in each row, int64, 0 … steps."""
+
+    @classmethod
+    def from_lists(cls, rows: Iterable[Sequence[int] | np.ndarray]) -> Histories:
+        """Pad rows of item indices to one matrix of at least one column.
+
+        >>> batch = Histories.from_lists([[7, 8, 9], [5], []])
+        >>> batch.items.tolist()
+        [[7, 8, 9], [5, 0, 0], [0, 0, 0]]
+        >>> batch.lengths.tolist()
+        [3, 1, 0]
+        """
+        arrays = [np.asarray(row, dtype=np.int64) for row in rows]
+        lengths = np.array([len(row) for row in arrays], dtype=np.int64)
+        width = max(1, int(lengths.max(initial=0)))
+        items = np.zeros((len(arrays), width), dtype=np.int64)
+        for row, array in zip(items, arrays, strict=True):
+            row[: len(array)] = array
+        return cls(torch.from_numpy(items), torch.from_numpy(lengths))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def mask(self) -> Bool[Tensor, "users steps"]:
+        """True where a cell holds a true item."""
+        steps = torch.arange(self.items.shape[1], device=self.items.device)
+        return steps < self.lengths[:, None]
+
+    def __getitem__(self, rows: slice | Tensor) -> Histories:
+        """The histories of some of the people, at the same width."""
+        return Histories(self.items[rows], self.lengths[rows])
+
+    def last(self, steps: int) -> Histories:
+        """Only the newest ``steps`` items of each person, for models with a bounded memory."""
+        if self.items.shape[1] <= steps:
+            return self
+        start = (self.lengths - steps).clamp_min(0)
+        index = start[:, None] + torch.arange(steps, device=self.items.device)
+        kept = self.lengths.clamp_max(steps)
+        items = self.items.gather(1, index.clamp_max(self.items.shape[1] - 1))
+        return Histories(items * (torch.arange(steps) < kept[:, None]), kept)
+
+    def prefixes(self) -> Histories:
+        """Every proper prefix of every person, shortest first: steps − 1 rows for each of them.
+
+        A prefix that reaches past a person's length is cut there, and means nothing.
+
+        >>> prefixes = Histories.from_lists([[7, 8, 9]]).prefixes()
+        >>> prefixes.items.tolist(), prefixes.lengths.tolist()
+        ([[7, 8], [7, 8]], [1, 2])
+        """
+        count = self.items.shape[1] - 1
+        reach = torch.arange(1, count + 1, device=self.items.device).repeat(len(self))
+        lengths = torch.minimum(reach, self.lengths.repeat_interleave(count))
+        return Histories(self.items[:, :-1].repeat_interleave(count, dim=0), lengths)
+
+    def to(self, device: torch.device | str) -> Histories:
+        """The same histories on another device."""
+        return Histories(self.items.to(device), self.lengths.to(device))

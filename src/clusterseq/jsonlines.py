@@ -1,0 +1,145 @@
+"""JSON lines: one object per line, such as Amazon's reviews of 2014 and 2023.
+
+Integer ids stay integers; a column that mixes integers and strings becomes strings.
+
+Knows nothing about: times, other formats.
+"""
+
+from __future__ import annotations
+
+import glob
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice, product
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+import polars as pl
+
+from clusterseq.columns import Columns, shown
+from clusterseq.errors import DataError
+from clusterseq.lines import NOT_UTF8, check_text, not_utf8, raw_lines
+from clusterseq.table import Choose, Table, event_columns, reading, row_number
+
+HEAD = 1000
+NOT_JSON = "not a JSON object"
+Object: TypeAlias = dict[str, Any]
+Dtype: TypeAlias = Any  # polars' own dtype classes confuse runtime type checkers
+
+
+def read_json_lines(path: Path, choose: Choose, *, skip_bad: bool) -> Table:
+    """Read the user, item and time of a file of JSON lines.
+
+    Raises:
+        DataError: the file is missing, empty, damaged or binary, a column isn't found, or a line
+            is no JSON object (such lines are left out and counted with ``skip_bad``).
+    """
+    check_text(path)
+    objects = ((line, parsed) for line, raw in _lines(path) if (parsed := _parsed(raw)) is not None)
+    head = dict(islice(objects, HEAD))
+    if not head:
+        _good_lines(path, skip_bad=False)
+    names = list(dict.fromkeys(name for row in head.values() for name in row))
+    columns = choose(names, str(path))
+    candidates = [_dtypes(head, role, name, path) for role, name in columns.roles().items()]
+    dropped: Counter[str] = Counter()
+    with reading(str(path), "JSON lines"):
+        try:
+            rows = _scan(glob.escape(str(path)), columns, candidates)
+        except pl.exceptions.ComputeError:
+            good, dropped = _good_lines(path, skip_bad=skip_bad)
+            rows = _scan(good, columns, candidates)
+    return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
+
+
+def _scan(
+    source: str | io.BytesIO, columns: Columns, candidates: list[list[Dtype]]
+) -> pl.DataFrame:
+    """Read with the first dtypes that fit all rows; text fits always."""
+    *choices, last = product(*candidates)
+    for dtypes in choices:
+        with suppress(pl.exceptions.ComputeError):
+            return _scan_as(dtypes, source, columns)
+    return _scan_as(last, source, columns)
+
+
+def _scan_as(dtypes: tuple[Dtype, ...], source: str | io.BytesIO, columns: Columns) -> pl.DataFrame:
+    schema = dict(zip(columns.names, dtypes, strict=True))
+    frame = pl.scan_ndjson(source, schema=schema)
+    return frame.select(*event_columns(columns), blank=pl.lit(False)).collect(engine="streaming")
+
+
+def _dtypes(head: dict[int, Object], role: str, name: str, path: Path) -> list[Dtype]:
+    """What to try for a column, by the values at the head of the file."""
+    if role == "time":
+        return [pl.String]
+    kinds = {type(row.get(name)) for row in head.values()} - {type(None)}
+    if not kinds <= {str, int, float}:
+        line = next(n for n, row in head.items() if type(row.get(name)) not in {str, int, float})
+        raise DataError(
+            f"{path} line {line}: {role} {shown(head[line][name])} is neither a string nor an "
+            f"integer; name another column with --{role}-column"
+        )
+    if not kinds or str in kinds:
+        return [pl.String]
+    return [pl.Float64 if float in kinds else pl.Int64, pl.String]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that aren't blank, numbered from 1: the rows as polars counts them."""
+    return ((number, line) for number, line in enumerate(raw_lines(path), 1) if not line.isspace())
+
+
+def _parsed(line: bytes) -> Object | None:
+    try:
+        parsed = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _good_lines(path: Path, *, skip_bad: bool) -> tuple[io.BytesIO, Counter[str]]:
+    """Copy the lines that are JSON objects, or raise at the first that isn't."""
+    kept, dropped = io.BytesIO(), Counter[str]()
+    for number, line in _lines(path):
+        reason = _fault(line)
+        if reason is None:
+            kept.write(line)
+        elif skip_bad:
+            dropped[reason] += 1
+        elif reason == NOT_UTF8:
+            raise not_utf8(path, number)
+        elif line.lstrip().startswith(b"["):
+            raise DataError(
+                f"{path} line {number}: a JSON array, not one object per line; convert it, for "
+                "example with jq -c '.[]'"
+            )
+        else:
+            raise DataError(
+                f"{path} line {number}: {shown(line.decode().strip())} is not a JSON object; "
+                "mend it or drop such lines with --skip-bad"
+            )
+    kept.seek(0)
+    return kept, dropped
+
+
+def _fault(line: bytes) -> str | None:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return NOT_UTF8
+    return None if _parsed(line) is not None else NOT_JSON
+
+
+def _place(path: Path, row: int) -> str:
+    for index, (number, _) in enumerate(_lines(path)):
+        if index == row:
+            return f"line {number}"
+    return row_number(row)

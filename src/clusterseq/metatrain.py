@@ -1,0 +1,184 @@
+"""Meta-training: adapt to tasks of known users, and learn from what the adapted model predicts.
+
+Outer loss = query loss after adaptation + λ · clustering loss (section 3.2.5). Each batch holds
+users of one fold and reads the memory of the other folds, as newcomers are in no memory either.
+
+Knows nothing about: epochs, validation, files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from clusterseq.config import TrainConfig
+from clusterseq.graph import profiles
+from clusterseq.losses import cross_entropy, sampled_cross_entropy
+from clusterseq.memory import Memory
+from clusterseq.model.clustering import clustering_loss
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.sequences import Sequences
+from clusterseq.tasks import Tasks, draw_tasks
+
+PEOPLE_FOR_CLUSTERS = 20_000
+"""Known users that cluster centres are started and revived from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Some known users, and what everybody else's sequences remember."""
+
+    users: Int64[np.ndarray, " users"]
+    """Known users with two events or more."""
+    memory: Memory | None
+    """The memory without their sequences."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoldTasks:
+    """A batch of tasks with the memory that they may read."""
+
+    tasks: Tasks
+    """Support and query of users of one fold."""
+    memory: Memory | None
+    """What the other folds remember."""
+
+
+def make_folds(
+    known: Sequences,
+    users: Int64[np.ndarray, " users"],
+    n_items: int,
+    *,
+    folds: int,
+    memory: bool,
+    generator: np.random.Generator,
+) -> list[Fold]:
+    """Deal ``users`` into folds; each fold's memory is built from everybody outside it."""
+    parts = [np.sort(part) for part in np.array_split(generator.permutation(users), folds)]
+    everyone = np.arange(len(known))
+    return [
+        Fold(
+            part[known.lengths[part] > 1],
+            Memory.build(known.select(np.setdiff1d(everyone, part)), n_items) if memory else None,
+        )
+        for part in parts
+        if len(part)
+    ]
+
+
+def task_batches(
+    known: Sequences, folds: Sequence[Fold], config: TrainConfig, generator: np.random.Generator
+) -> list[FoldTasks]:
+    """One task of every user of every fold, in batches of one fold each, in a random order."""
+    batches = []
+    for fold in folds:
+        users = generator.permutation(fold.users)
+        for start in range(0, len(users), config.tasks_per_batch):
+            chosen = users[start : start + config.tasks_per_batch]
+            tasks = draw_tasks(known, chosen, generator, support=config.support)
+            batches.append(FoldTasks(tasks, fold.memory))
+    return [batches[place] for place in generator.permutation(len(batches))]
+
+
+@dataclass(frozen=True, eq=False)
+class MetaLoss:
+    """Query loss after adaptation, and the clustering loss beside it."""
+
+    model: ClusterSeq
+    """The model; all of it gets gradients."""
+    config: TrainConfig
+    """Weights of the clustering loss."""
+    negatives: int
+    """Sampled negatives of the query loss, or 0 for the full catalogue."""
+
+    def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:
+        """The outer loss of one batch of tasks."""
+        tasks, model = batch.tasks, self.model
+        table = model.items.vectors()
+        scores = model.logits(tasks.support, table, batch.memory, generator)
+        loss = self._query_loss(scores, tasks, generator)
+        if model.clusters is not None:
+            errors = model.clusters.errors(model.represent(tasks.support))
+            shares = (-errors / model.clusters.temperature).softmax(dim=-1)
+            shaped = clustering_loss(errors, shares, self.config.balance_weight)
+            loss = loss + self.config.cluster_weight * shaped
+        return loss
+
+    def _query_loss(
+        self, scores: Float[Tensor, "users items"], tasks: Tasks, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        history = torch.where(tasks.support.mask, tasks.support.items, tasks.support.items[:, :1])
+        touched = torch.zeros_like(scores, dtype=torch.bool).scatter(1, history, True)
+        if not self.negatives:
+            return cross_entropy(scores, tasks.targets, touched)
+        drawn = torch.randint(self.model.n_items, (self.negatives,), generator=generator)
+        return sampled_cross_entropy(
+            scores.gather(1, tasks.targets[:, None])[:, 0],
+            scores[:, drawn],
+            math.log(self.model.n_items / self.negatives),
+            touched[:, drawn] | (drawn == tasks.targets[:, None]),
+        )
+
+
+@torch.no_grad()
+def start_clusters(model: ClusterSeq, known: Sequences, generator: torch.Generator) -> None:
+    """Propagate the embeddings over the users' graph and start the clusters by k-means++."""
+    if model.clusters is None:
+        return
+    refresh_profiles(model, known)
+    model.clusters.start(_people(model, known), generator)
+
+
+@torch.no_grad()
+def refresh_profiles(model: ClusterSeq, known: Sequences) -> None:
+    """Item representations from the embeddings as they are now (see ``graph.profiles``)."""
+    embedding = model.items.embedding.detach().numpy()
+    model.profiles.copy_(torch.from_numpy(profiles(known, embedding)))
+
+
+@torch.no_grad()
+def measure_clusters(model: ClusterSeq, known: Sequences) -> None:
+    """What each cluster touches and how large it is, from the known users: the prior of nobody."""
+    clusters = len(model.cluster_sizes)
+    popularity = torch.zeros(model.n_items, clusters)
+    for start in range(0, len(known), PEOPLE_FOR_CLUSTERS):
+        part = known.select(np.arange(start, min(start + PEOPLE_FOR_CLUSTERS, len(known))))
+        shares = _shares(model, part)
+        owners = torch.from_numpy(part.user_of_event.astype(np.int64))
+        items = torch.from_numpy(part.items.astype(np.int64))
+        popularity.index_add_(0, items, shares[owners])
+    sums = popularity.sum(dim=0).clamp_min(1e-9)
+    model.cluster_popularity.copy_((popularity / sums).T)
+    model.cluster_sizes.copy_((sums / sums.sum()).float())
+
+
+def _shares(model: ClusterSeq, part: Sequences) -> Float[Tensor, "users clusters"]:
+    if model.clusters is None:
+        return torch.ones(len(part), 1)
+    shares: Tensor = model.clusters(_represented(model, part))
+    return shares
+
+
+def _people(model: ClusterSeq, known: Sequences) -> Float[Tensor, "users dim"]:
+    """Representations of known users, evenly spread where there are too many."""
+    chosen = np.unique(np.linspace(0, len(known) - 1, PEOPLE_FOR_CLUSTERS).astype(np.int64))
+    return _represented(model, known.select(chosen))
+
+
+def _represented(model: ClusterSeq, part: Sequences) -> Float[Tensor, "users dim"]:
+    owners = torch.from_numpy(part.user_of_event.astype(np.int64))
+    items = torch.from_numpy(part.items.astype(np.int64))
+    sums = torch.zeros(len(part), model.profiles.shape[1])
+    sums.index_add_(0, owners, model.profiles[items])
+    return torch.nn.functional.normalize(sums, dim=-1)
+
+
+def revive_clusters(model: ClusterSeq, known: Sequences) -> int:
+    """Move clusters that nearly nobody is in; returns how many."""
+    return 0 if model.clusters is None else model.clusters.revive(_people(model, known))

@@ -1,0 +1,1 @@
+"""The network of ClusterSeq, part by part."""

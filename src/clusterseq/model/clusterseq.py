@@ -1,0 +1,250 @@
+"""ClusterSeq whole: items, transition model, clusters, conditioning, adaptation, memory.
+
+A person is scored in four steps: their history is encoded; their cluster conditions θ; θ adapts on
+every item of the history predicted from its prefix; the catalogue is scored. Without history the
+score is the clusters' popularity, weighted by their size.
+
+The model has no mode: dropout happens where a generator is given, and nowhere else.
+
+Knows nothing about: raw ids, optimisers, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from clusterseq.config import ModelConfig
+from clusterseq.histories import Histories
+from clusterseq.memory import KINDS, Memory
+from clusterseq.meta import Support, adapt_all
+from clusterseq.model.clustering import KAutoencoders
+from clusterseq.model.conditioning import Conditioner
+from clusterseq.model.head import Candidates, Theta, logits, start_of_theta
+from clusterseq.model.items import ItemTable
+from clusterseq.model.transition import TransitionModel
+
+PEOPLE_AT_ONCE = 256
+"""Bound on the people adapted and scored in one forward pass."""
+
+
+class ClusterSeq(nn.Module):
+    """The model of arXiv 2307.13766, built from numbers only.
+
+    >>> model = ClusterSeq(ModelConfig(n_items=50, dim=8))
+    >>> model.score(Histories.from_lists([[3, 14], []])).shape
+    torch.Size([2, 50])
+    """
+
+    needs_history = False
+    profiles: Float[Tensor, "items dim"]
+    anchors: Int64[Tensor, " anchors"]
+    cluster_popularity: Float[Tensor, "clusters items"]
+    cluster_sizes: Float[Tensor, " clusters"]
+
+    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.config, self.n_items = config, config.n_items
+        self.items = ItemTable(config.n_items, config.dim, config.smoothing, generator)
+        self.transition = TransitionModel(
+            config.dim, attention=config.attention, dropout=config.dropout, generator=generator
+        )
+        self.memory: Memory | None = None
+        kinds = len(KINDS) if config.memory else 0
+        theta = start_of_theta(config.dim, kinds)
+        self.theta = nn.ParameterDict(theta)
+        self.acuity = nn.Parameter(torch.full((kinds,), 6.0))
+        clusters = config.clusters if config.clustering else 1
+        if config.clustering:
+            self.clusters: KAutoencoders | None = KAutoencoders(
+                config.clusters,
+                config.dim,
+                config.bottleneck,
+                temperature=config.cluster_temperature,
+                generator=generator,
+            )
+            self.register_buffer("profiles", torch.zeros(config.n_items, config.dim))
+        else:
+            self.clusters = None
+        self.conditioner: Conditioner | None = None
+        if config.conditioned:
+            sizes = {name: len(value) for name, value in theta.items()}
+            self.conditioner = Conditioner(clusters, config.cluster_dim, sizes, generator)
+        self.rates: nn.ParameterDict | None = None
+        if config.adapts:
+            steps = config.inner_steps
+            self.rates = nn.ParameterDict(
+                {n: torch.full((steps, len(v)), config.inner_rate) for n, v in theta.items()}
+            )
+            drawn = torch.randperm(config.n_items, generator=generator)[: config.anchors]
+            self.register_buffer("anchors", drawn.sort().values)
+        self.register_buffer("cluster_popularity", torch.ones(clusters, config.n_items))
+        self.register_buffer("cluster_sizes", torch.full((clusters,), 1 / clusters))
+
+    @torch.no_grad()
+    def score(self, histories: Histories) -> Float[Tensor, "users items"]:
+        """Adapt to every person and score the catalogue; rows don't influence each other."""
+        histories = histories.last(self.config.max_steps)
+        table, memory = self.items.vectors(), self.memory
+        starts = range(0, len(histories), PEOPLE_AT_ONCE)
+        parts = [histories[start : start + PEOPLE_AT_ONCE] for start in starts]
+        scores = [self.logits(part, table, memory) for part in parts]
+        prior = torch.log(self.cluster_sizes @ self.cluster_popularity + 1e-9)
+        empty = histories.lengths[:, None] == 0
+        found = torch.cat(scores) if scores else torch.empty(0, self.n_items)
+        return torch.where(empty, prior, found)
+
+    @torch.no_grad()
+    def assign(self, histories: Histories) -> Float[Tensor, "users clusters"]:
+        """How much each person belongs to each cluster; without history, the clusters' sizes."""
+        if self.clusters is None:
+            return torch.ones(len(histories), 1)
+        shares = self.clusters(self.represent(histories))
+        return torch.where(histories.lengths[:, None] == 0, self.cluster_sizes, shares)
+
+    def logits(
+        self,
+        histories: Histories,
+        table: Float[Tensor, "items dim"],
+        memory: Memory | None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "users items"]:
+        """The catalogue's logits after conditioning and adaptation, with gradients through both."""
+        queries = self.encode(histories, table, generator)
+        theta = self.adapted(histories, queries, table, memory)
+        last = (histories.lengths - 1).clamp_min(0)
+        final = queries[torch.arange(len(last)), last][:, None]  # (users, 1, dim)
+        catalogue = self.candidates(table, torch.arange(self.n_items))
+        evidence = self.evidence(memory, histories)[:, None]  # (users, 1, items, kinds)
+
+        def one(theta: Theta, query: Tensor, evidence: Tensor) -> Tensor:
+            return logits(theta, query, catalogue, evidence)[0]
+
+        found: Tensor = torch.func.vmap(one)(dict(theta), final, evidence)
+        return found
+
+    def encode(
+        self,
+        histories: Histories,
+        table: Float[Tensor, "items dim"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "users steps dim"]:
+        """The query after every prefix; past a history's length it means nothing."""
+        queries: Tensor = self.transition(table[histories.items], generator)
+        return queries
+
+    def represent(self, histories: Histories) -> Float[Tensor, "users dim"]:
+        """z_u: the direction of the mean propagated representation of the items touched."""
+        mask = histories.mask[:, :, None]
+        total = (self.profiles[histories.items] * mask).sum(dim=1)
+        return nn.functional.normalize(total, dim=-1)
+
+    def conditioned(self, histories: Histories) -> dict[str, Tensor]:
+        """Everybody's θ before adaptation."""
+        start = dict(self.theta.items())
+        if self.clusters is None or self.conditioner is None:
+            return {n: v.expand(len(histories), -1) for n, v in start.items()}
+        conditioned: dict[str, Tensor] = self.conditioner(
+            start, self.clusters(self.represent(histories))
+        )
+        return conditioned
+
+    def adapted(
+        self,
+        histories: Histories,
+        queries: Float[Tensor, "users steps dim"],
+        table: Float[Tensor, "items dim"],
+        memory: Memory | None,
+    ) -> dict[str, Tensor]:
+        """Everybody's θ after the inner loop; one item alone is no support, so no step."""
+        theta = self.conditioned(histories)
+        if self.rates is None or histories.items.shape[1] < 2:
+            return theta
+        support = self.support(histories, queries, table, memory)
+        anchors = self.candidates(table, self.anchors)
+        second_order = self.config.meta == "second"
+        rates = dict(self.rates.items())
+        return adapt_all(theta, rates, support, anchors, second_order=second_order)
+
+    def support(
+        self,
+        histories: Histories,
+        queries: Float[Tensor, "users steps dim"],
+        table: Float[Tensor, "items dim"],
+        memory: Memory | None,
+    ) -> Support:
+        """Each item from the second on, to be predicted from its prefix."""
+        targets = histories.items[:, 1:]  # (users, prefixes)
+        own = self.candidates(table, targets.reshape(-1))
+        weight = torch.log(torch.tensor((self.n_items - 1) / max(1, len(self.anchors) - 1)))
+        same = targets[:, :, None] == self.anchors
+        return Support(
+            queries=queries[:, :-1],
+            targets=own.vectors.reshape(*targets.shape, -1),
+            target_biases=own.biases.reshape(targets.shape),
+            evidence=self._support_evidence(memory, histories),
+            counted=histories.mask[:, 1:].to(table.dtype),
+            # An anchor stands for the items that were not drawn, too.
+            rivals=weight.to(table.dtype).expand(same.shape).masked_fill(same, -torch.inf),
+        )
+
+    def candidates(
+        self, table: Float[Tensor, "items dim"], items: Int64[Tensor, " chosen"]
+    ) -> Candidates:
+        """Some items, ready to be scored."""
+        vectors = table[items]
+        if self.config.cosine:
+            vectors = nn.functional.normalize(vectors, dim=-1)
+        return Candidates(
+            vectors, self.items.bias[items], self.config.scale if self.config.cosine else 0.0
+        )
+
+    def evidence(
+        self, memory: Memory | None, histories: Histories
+    ) -> Float[Tensor, "users items kinds"]:
+        """What the memory says of the whole catalogue, on the scale of logits."""
+        if memory is None:
+            return self.acuity.new_zeros(len(histories), self.n_items, len(self.acuity))
+        return self._heard(memory.catalogue(histories))
+
+    def _support_evidence(
+        self, memory: Memory | None, histories: Histories
+    ) -> Float[Tensor, "users prefixes anchors+1 kinds"]:
+        prefixes = histories.items.shape[1] - 1
+        shape = (len(histories), prefixes, len(self.anchors) + 1, len(self.acuity))
+        if memory is None:
+            return self.acuity.new_zeros(shape)
+        every = histories.prefixes()
+        heard = torch.cat(
+            [
+                memory.single(every, histories.items[:, 1:].reshape(-1))[:, None],
+                memory.columns(every, self.anchors),
+            ],
+            dim=1,
+        )
+        return self._heard(heard).reshape(shape)
+
+    def _heard(self, shares: Tensor) -> Tensor:
+        """log(1 + e^acuity · share): zero where the memory is silent."""
+        return torch.log1p(torch.exp(self.acuity) * shares.to(self.acuity.dtype))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the model is, graph and memory included, by name."""
+        memory = {} if self.memory is None else self.memory.tensors()
+        own = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
+        return own | {f"memory.{name}": value for name, value in memory.items()}
+
+    @classmethod
+    def from_tensors(cls, config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
+        """The model that ``tensors`` gave.
+
+        Raises:
+            CheckpointError: a tensor is missing, unknown, of another shape or type, or not finite.
+        """
+        from clusterseq.model.restore import restored  # the checks fill a file of their own
+
+        return restored(cls(config), tensors)

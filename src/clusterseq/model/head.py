@@ -1,0 +1,67 @@
+"""The adaptable parameters θ, and the logits they turn queries, items and memory into.
+
+What adapts is small and acts where the error is: the decoder's output (an element-wise gain and a
+shift of the query), how sharp the scores are, how much popularity counts, and how far to trust each
+kind of neighbour memory. All is a pure function, unbatched; people are added by ``vmap``.
+
+Knows nothing about: how θ is found, sequences, sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Theta: TypeAlias = Mapping[str, Tensor] | nn.ParameterDict
+"""gain (dim), shift (dim), sharpness (1), popularity (1), trust (kinds)."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Some items that queries are scored against."""
+
+    vectors: Float[Tensor, "items dim"]
+    """Their vectors, of length 1 if the score is a cosine."""
+    biases: Float[Tensor, " items"]
+    """Their biases, near the logarithm of how often they are touched."""
+    scale: float
+    """Scale of the cosine; 0 scores by the inner product."""
+
+
+def start_of_theta(dim: int, kinds: int) -> dict[str, Tensor]:
+    """θ before anything is learnt: the query as it is, and some trust in each memory."""
+    return {
+        "gain": torch.ones(dim),
+        "shift": torch.zeros(dim),
+        "sharpness": torch.zeros(1),
+        "popularity": torch.ones(1),
+        "trust": torch.full((kinds,), 0.3),
+    }
+
+
+def logits(
+    theta: Theta,
+    queries: Float[Tensor, "prefixes dim"],
+    candidates: Candidates,
+    evidence: Float[Tensor, "prefixes items kinds"],
+) -> Float[Tensor, "prefixes items"]:
+    """One person's scores after each prefix: e^sharpness ⟨q, t_j⟩ + popularity b_j + trust·m_j."""
+    matched = point(theta, queries, candidates.scale) @ candidates.vectors.T
+    return (
+        torch.exp(theta["sharpness"]) * matched
+        + theta["popularity"] * candidates.biases
+        + evidence @ theta["trust"]
+    )
+
+
+def point(
+    theta: Theta, queries: Float[Tensor, "prefixes dim"], scale: float
+) -> Float[Tensor, "prefixes dim"]:
+    """The query after gain and shift, of length ``scale`` if the score is a cosine."""
+    queries = queries * theta["gain"] + theta["shift"]
+    return scale * torch.nn.functional.normalize(queries, dim=-1) if scale else queries

@@ -1,0 +1,81 @@
+"""Checks every tensor of a saved model against what the configuration asks for, then takes it.
+
+Knows nothing about: files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from clusterseq.errors import CheckpointError
+from clusterseq.memory import KINDS, PARTS, Memory
+
+if TYPE_CHECKING:
+    from clusterseq.model.clusterseq import ClusterSeq
+
+GRAPH = ("items.graph_weights", "items.graph_items", "items.graph_starts")
+_INTEGERS = (torch.int32, torch.int64)
+
+
+def restored(model: ClusterSeq, tensors: Mapping[str, Tensor]) -> ClusterSeq:
+    """Fill a fresh model.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, of another shape or type, or not finite.
+    """
+    memory = {n.removeprefix("memory."): t for n, t in tensors.items() if n.startswith("memory.")}
+    own = {n: t for n, t in tensors.items() if not n.startswith("memory.")}
+    expected = model.state_dict()
+    _same_names(set(expected), set(own))
+    if model.config.memory:
+        _same_names({f"{kind}.{part}" for kind in KINDS for part in PARTS}, set(memory))
+    elif memory:
+        raise CheckpointError("the model has a memory that its configuration denies; save it anew")
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"tensor {name} is not finite; train the model again")
+    if model.config.smoothing > 0:
+        model.items.set_graph(_matrix(own, GRAPH, model.n_items))
+    for name, wanted in model.state_dict().items():
+        if own[name].shape != wanted.shape or own[name].dtype != wanted.dtype:
+            raise CheckpointError(
+                f"tensor {name} is {own[name].dtype} {tuple(own[name].shape)}, expected "
+                f"{wanted.dtype} {tuple(wanted.shape)}; save the model anew"
+            )
+    model.load_state_dict(own)
+    if memory:
+        for kind in KINDS:
+            _matrix(memory, [f"{kind}.{part}" for part in PARTS], model.n_items)
+        model.memory = Memory.from_tensors(memory, model.n_items)
+    return model
+
+
+def _same_names(expected: set[str], found: set[str]) -> None:
+    if missing := sorted(expected - found):
+        raise CheckpointError(f"the model lacks the tensor {missing[0]}; save it anew")
+    if unknown := sorted(found - expected):
+        raise CheckpointError(f"the model holds an unknown tensor {unknown[0]}; save it anew")
+
+
+def _matrix(tensors: Mapping[str, Tensor], names: Sequence[str], n_items: int) -> sparse.csr_array:
+    """A sparse matrix, if the three arrays are one: wrong ones would read outside memory."""
+    weights, items, starts = (tensors[name] for name in names)
+    fits = (
+        weights.dtype == torch.float32
+        and items.dtype in _INTEGERS
+        and starts.dtype in _INTEGERS
+        and len(starts) == n_items + 1
+        and len(items) == len(weights) == int(starts[-1])
+        and int(starts[0]) == 0
+        and bool((np.diff(starts.numpy()) >= 0).all())
+        and (not len(items) or (int(items.min()) >= 0 and int(items.max()) < n_items))
+    )
+    if not fits:
+        raise CheckpointError("a sparse matrix of the model is damaged; save the model anew")
+    return sparse.csr_array((weights.numpy(), items.numpy(), starts.numpy()), (n_items, n_items))

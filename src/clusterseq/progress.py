@@ -1,0 +1,31 @@
+"""What a long computation tells of itself, to whoever watches.
+
+Knows nothing about: terminals, files, what is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Watcher(Protocol):
+    """Somebody who shows or keeps the progress of a training."""
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` steps of a stage are behind us."""
+        ...
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """An epoch has ended; the record is plain numbers and strings, fit for a line of JSON."""
+        ...
+
+
+class Silent:
+    """A watcher that looks away."""
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        """Do nothing."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Do nothing."""

@@ -1,0 +1,253 @@
+"""Recommendations for people never seen: their items go in, ranked items come out, in raw ids.
+
+Knows nothing about: users, training, files of histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, overload
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int, Int32, Int64
+from torch import Tensor
+
+from clusterseq.checkpoint import Checkpoint, load_checkpoint
+from clusterseq.errors import DataError
+from clusterseq.histories import Histories
+from clusterseq.retrieval import NOTHING, TopK, top_k
+from clusterseq.vocab import UNKNOWN, RawId, Vocabulary
+
+SCORES_AT_ONCE = 8_000_000
+"""Bound on people × items in memory; with single precision 32 MB."""
+
+Row: TypeAlias = list[str] | list[int] | list[RawId] | tuple[RawId, ...]
+"""One history of a batch."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One item for one person."""
+
+    item: RawId
+    """The item's raw id."""
+    score: float
+    """Comparable within one list only; higher is better."""
+    title: str | None = None
+    """What it is called, if the model was told."""
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """What one person may like, best first."""
+
+    items: tuple[Recommendation, ...]
+    """At most as many as asked for."""
+    ignored_items: tuple[RawId, ...]
+    """Items of the history that the model doesn't know, once each."""
+    cluster: int | None
+    """The learnt cluster that the person belongs to most; None for a model without clusters."""
+
+    @property
+    def ids(self) -> list[RawId]:
+        """The raw ids alone."""
+        return [one.item for one in self.items]
+
+    def __iter__(self) -> Iterator[Recommendation]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON holds it; a title only where there is one."""
+        return {
+            "items": [
+                {"item": one.item, "score": one.score}
+                | ({} if one.title is None else {"title": one.title})
+                for one in self.items
+            ],
+            "cluster": self.cluster,
+            "ignored_items": list(self.ignored_items),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """A trained model ready for use; ``Recommender.load(directory)`` makes one."""
+
+    checkpoint: Checkpoint
+    """The model and its catalogue."""
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Recommender:
+        """Load a checkpoint, on the CPU and without the training data.
+
+        Raises:
+            CheckpointError: it is missing, damaged or of a newer version.
+        """
+        return cls(load_checkpoint(directory))
+
+    @property
+    def items(self) -> Vocabulary:
+        """The catalogue."""
+        return self.checkpoint.items
+
+    @overload
+    def recommend(
+        self,
+        history: Sequence[RawId],
+        k: int = ...,
+        *,
+        exclude: Iterable[RawId] = ...,
+        only: Iterable[RawId] | None = ...,
+        filter_seen: bool = ...,
+    ) -> Recommendations: ...
+
+    @overload
+    def recommend(
+        self,
+        history: Sequence[Row],
+        k: int = ...,
+        *,
+        exclude: Iterable[RawId] = ...,
+        only: Iterable[RawId] | None = ...,
+        filter_seen: bool = ...,
+    ) -> list[Recommendations]: ...
+
+    def recommend(
+        self,
+        history: Any,
+        k: int = 10,
+        *,
+        exclude: Iterable[RawId] = (),
+        only: Iterable[RawId] | None = None,
+        filter_seen: bool = True,
+    ) -> Recommendations | list[Recommendations]:
+        """Recommend ``k`` items to one person, or to each person of a list of histories.
+
+        An empty history gets what fits the clusters on the whole. A ``k`` beyond the catalogue
+        means the catalogue. The filters hold for everybody in the call.
+
+        Args:
+            history: raw item ids, oldest first, or a list of such lists.
+            exclude: items never to recommend.
+            only: the items to choose from; None for all.
+            filter_seen: leave out what is in the person's own history.
+
+        Raises:
+            DataError: ``history``, ``exclude`` or ``only`` isn't a list of ids.
+            ConfigError: ``k`` is below 1.
+        """
+        batch, single = _batch(history)
+        allowed = self.allowed(exclude, only)
+        step = max(1, SCORES_AT_ONCE // len(self.items))
+        found: list[Recommendations] = []
+        for start in range(0, len(batch), step):
+            part = batch[start : start + step]
+            found += self._recommended(part, k, allowed, filter_seen=filter_seen)
+        return found[0] if single else found
+
+    def allowed(
+        self, exclude: Iterable[RawId] = (), only: Iterable[RawId] | None = None
+    ) -> Bool[Tensor, " items"]:
+        """Which items two lists of raw ids leave; unknown ids in them change nothing."""
+        mask = torch.full((len(self.items),), only is None)
+        if only is not None:
+            mask[self._known(_ids(only, "only"))] = True
+        mask[self._known(_ids(exclude, "exclude"))] = False
+        return mask
+
+    def best(
+        self,
+        rows: Sequence[Int[np.ndarray, " steps"]],
+        k: int,
+        *,
+        allowed: Bool[Tensor, " items"],
+        filter_seen: bool = True,
+    ) -> TopK:
+        """The same for histories of item indices, all at once."""
+        excluded = (~allowed).repeat(len(rows), 1)
+        if filter_seen:
+            people = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+            excluded[people, np.concatenate([*rows, np.empty(0, dtype=np.int64)])] = True
+        return top_k(self.checkpoint.model.score(self._newest(rows)), k, excluded=excluded)
+
+    def _recommended(
+        self,
+        histories: list[list[RawId]],
+        k: int,
+        allowed: Bool[Tensor, " items"],
+        *,
+        filter_seen: bool,
+    ) -> list[Recommendations]:
+        codes = [self.items.encode(history) for history in histories]
+        rows = [row[row != UNKNOWN] for row in codes]
+        found = self.best(rows, k, allowed=allowed, filter_seen=filter_seen)
+        clusters = self._clusters(rows)
+        return [
+            Recommendations(
+                items=self._named(items[items != NOTHING], scores),
+                ignored_items=_unknown(history, row),
+                cluster=cluster,
+            )
+            for history, row, items, scores, cluster in zip(
+                histories, codes, found.items.numpy(), found.scores.tolist(), clusters, strict=True
+            )
+        ]
+
+    def _named(
+        self, items: Int64[np.ndarray, " k"], scores: Sequence[float]
+    ) -> tuple[Recommendation, ...]:
+        titles = self.checkpoint.titles
+        return tuple(
+            Recommendation(raw, score, None if titles is None else titles[item])
+            for item, raw, score in zip(items, self.items.decode(items), scores, strict=False)
+        )
+
+    def _clusters(self, rows: Sequence[Int[np.ndarray, " steps"]]) -> list[int | None]:
+        model = self.checkpoint.model
+        if not model.config.clustering:
+            return [None] * len(rows)
+        clusters: list[int | None] = model.assign(self._newest(rows)).argmax(dim=1).tolist()
+        return clusters
+
+    def _newest(self, rows: Sequence[Int[np.ndarray, " steps"]]) -> Histories:
+        """As much of each history as the model reads, so that one long one doesn't widen all."""
+        return Histories.from_lists(row[-self.checkpoint.model.config.max_steps :] for row in rows)
+
+    def _known(self, ids: list[RawId]) -> Int32[np.ndarray, " known"]:
+        codes = self.items.encode(ids)
+        return codes[codes != UNKNOWN]
+
+
+def _batch(history: object) -> tuple[list[list[Any]], bool]:
+    """The histories as lists, and whether it was a single one."""
+    rows = _ids(history, "history")
+    nested = [isinstance(row, Iterable) and not isinstance(row, str | bytes) for row in rows]
+    if not any(nested):
+        return [rows], True
+    if not all(nested):
+        raise DataError("history mixes ids and lists; give one list of ids or a list of lists")
+    return [_ids(row, "history") for row in rows], False
+
+
+def _ids(values: Any, name: str) -> list[Any]:
+    """A list of whatever was given, if it has an order and isn't a bare id."""
+    if isinstance(values, str | bytes | int):
+        raise DataError(f"{name} is the single value {values!r}; give a list: [{values!r}]")
+    unordered = name == "history" and isinstance(values, set | frozenset | dict)
+    if unordered or not isinstance(values, Iterable):
+        kind = type(values).__name__
+        raise DataError(f"{name} is of type {kind}; give a list of item ids, oldest first")
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
+
+
+def _unknown(
+    history: Sequence[RawId], codes: Int32[np.ndarray, " steps"]
+) -> tuple[RawId, ...]:
+    pairs = zip(history, codes, strict=True)
+    return tuple(dict.fromkeys(raw for raw, code in pairs if code == UNKNOWN))

@@ -1,0 +1,120 @@
+"""The state of a training on disk, kept after every epoch and when somebody asks it to stop.
+
+The first Ctrl-C (or SIGTERM) lets the current step finish, keeps the state and ends the training;
+the second one ends it at once, with the state of the last epoch.
+
+Knows nothing about: what is trained, the finished model's files.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from clusterseq.directory import present, replacing
+from clusterseq.errors import CheckpointError
+from clusterseq.stage import Place
+
+MARKER = "state.json"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Keeper:
+    """Keeps a model and its place in training; a directory of None keeps nothing."""
+
+    def __init__(self, directory: Path | None, model: nn.Module, place: Place, run: str) -> None:
+        self._state = None if directory is None else directory / "state"
+        self._model, self._place, self._run = model, place, run
+        self._stopped = False
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._former = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def checkpoint(self) -> None:
+        """Keep the state at the end of an epoch, or if the training was asked to stop.
+
+        Raises:
+            KeyboardInterrupt: it was asked to stop; the state is kept.
+        """
+        if self._stopped or self._place.step == 0:
+            self._save()
+        if self._stopped:
+            raise KeyboardInterrupt
+
+    def restore(self) -> None:
+        """Take the model and the place from the state on disk.
+
+        Raises:
+            CheckpointError: there is no state, it is damaged, or it is of another run.
+        """
+        path = present(self._state) if self._state else None
+        if path is None or not (path / MARKER).exists():
+            raise CheckpointError(f"{self._state}: no state to resume; train without --resume")
+        try:
+            told = json.loads((path / MARKER).read_text())
+            tensors = load_file(path / "state.safetensors")
+        except (OSError, ValueError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{path}: the state is damaged ({error}); train without --resume"
+            ) from error
+        if told["run"] != self._run:
+            raise CheckpointError(
+                f"{path}: the state is of other events, options or another seed; "
+                "give the same ones, or train without --resume"
+            )
+        place = self._place
+        place.stage, place.epoch, place.step = told["stage"], told["epoch"], told["step"]
+        place.best, place.waited, place.total = told["best"], told["waited"], told["total"]
+        self._model.load_state_dict(_under("model.", tensors))
+        place.best_tensors = _under("best.", tensors)
+        place.moments = _under("moments.", tensors)
+
+    def _save(self) -> None:
+        if self._state is None:
+            return
+        place = self._place
+        tensors = {f"model.{n}": v for n, v in self._model.state_dict().items()}
+        tensors |= {f"best.{n}": v for n, v in place.best_tensors.items()}
+        tensors |= {f"moments.{n}": v for n, v in place.moments.items()}
+        told = {
+            "run": self._run,
+            "stage": place.stage,
+            "epoch": place.epoch,
+            "step": place.step,
+            "best": place.best,
+            "waited": place.waited,
+            "total": place.total,
+        }
+        with replacing(self._state, marker=MARKER) as draft:
+            copies = {n: v.detach().clone().contiguous() for n, v in tensors.items()}
+            save_file(copies, draft / "state.safetensors")
+            (draft / MARKER).write_text(json.dumps(told) + "\n")
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self._stopped:
+            raise KeyboardInterrupt
+        self._stopped = True
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

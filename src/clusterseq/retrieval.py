@@ -1,0 +1,62 @@
+"""The k best items of each person: exact, and the same at every run.
+
+Items of equal score stand in the order of their indices, lower first.
+
+Knows nothing about: models, raw ids, why an item may not be recommended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from clusterseq.errors import ConfigError
+
+NOTHING = -1
+"""Fills a row past the last item that may be recommended."""
+
+
+@dataclass(frozen=True, eq=False)
+class TopK:
+    """One row per person, best first."""
+
+    items: Int64[Tensor, "users k"]
+    """Item indices, -1 where no more items may be recommended."""
+    scores: Float[Tensor, "users k"]
+    """Their scores, -inf where there is no item."""
+
+
+def top_k(
+    scores: Float[Tensor, "users items"],
+    k: int,
+    *,
+    excluded: Bool[Tensor, "users items"] | None = None,
+) -> TopK:
+    """The ``k`` highest scores of each row, without the excluded items; at most the catalogue.
+
+    Raises:
+        ConfigError: ``k`` is below 1.
+
+    >>> scores = torch.tensor([[0.5, 0.9, 0.5, 0.1], [0.5, 0.9, 0.5, 0.1]])
+    >>> seen = torch.tensor([[False] * 4, [True, True, False, True]])
+    >>> top_k(scores, 2, excluded=seen).items.tolist()
+    [[1, 0], [2, -1]]
+    """
+    if k < 1:
+        raise ConfigError(f"k = {k} recommends nothing; ask for 1 or more")
+    if excluded is not None:
+        scores = scores.masked_fill(excluded, -torch.inf)
+    k = min(k, scores.shape[1])
+    items = torch.topk(scores, k, sorted=False).indices
+    lowest = scores.gather(1, items).amin(dim=1, keepdim=True)
+    # torch.topk takes any of the items tied at the edge; only those rows need the full sort.
+    tied = (scores >= lowest).sum(dim=1) > k
+    if tied.any():
+        items[tied] = scores[tied].argsort(dim=1, descending=True, stable=True)[:, :k]
+    items = items.sort(dim=1).values
+    best, order = scores.gather(1, items).sort(dim=1, descending=True, stable=True)
+    items = items.gather(1, order)
+    return TopK(items.masked_fill(best == -torch.inf, NOTHING), best)

@@ -1,0 +1,123 @@
+"""Everything that events can be read from: files of several formats, globs, folders, data frames.
+
+Knows nothing about: what the columns hold, times, ids.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from clusterseq.columns import Columns
+from clusterseq.delimited import read_delimited
+from clusterseq.errors import DataError
+from clusterseq.jsonlines import read_json_lines
+from clusterseq.table import Choose, Table, event_columns, reading, row_number
+
+Source: TypeAlias = str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | Any
+"""A path, a glob, a folder, or a polars or pandas data frame."""
+
+DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ",", ".inter": "\t"}
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+PARQUET = (".parquet", ".pq")
+COMPRESSED = (".gz", ".zst")
+KINDS = "CSV, TSV, JSON lines (these also .gz or .zst), Parquet or RecBole's .inter"
+
+
+def tables_of(source: Source, choose: Choose, *, skip_bad: bool) -> Iterator[Table]:
+    """Read a source's tables one after the other, files in the order of their names.
+
+    Raises:
+        DataError: nothing is there, or a file can't be read.
+    """
+    if isinstance(source, str | os.PathLike):
+        for path in files_of(source):
+            yield _read_file(path, choose, skip_bad=skip_bad)
+    elif isinstance(source, pl.DataFrame | pl.LazyFrame):
+        yield _from_polars(source.lazy(), "DataFrame", choose)
+    elif type(source).__module__.partition(".")[0] == "pandas":
+        yield _from_pandas(source, choose)
+    else:
+        raise DataError(
+            f"events can't be read from {type(source).__name__}; give a path or a data frame"
+        )
+
+
+def files_of(source: str | os.PathLike[str]) -> list[Path]:
+    """The files that a path, a glob or a folder (and those below it) names, sorted.
+
+    In a folder, hidden files and those of unknown formats are passed over.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if _suffix(file) and not _hidden(file, path)]
+        found = [file for file in found if file.is_file()]
+        if not found:
+            raise DataError(f"{path}: no file of events in this folder; it may hold {KINDS}")
+        return sorted(found)
+    if path.exists() or not glob.has_magic(str(source)):
+        return [path]
+    found = [Path(name) for name in glob.glob(str(source), recursive=True)]
+    if not found:
+        raise DataError(f"{source}: no file matches; check the pattern")
+    return sorted(file for match in found for file in files_of(match))
+
+
+def _suffix(path: Path) -> str:
+    """The ending that tells the format, in lower case, or nothing if it is unknown."""
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    suffix = plain.suffix.lower()
+    return suffix if suffix in {*DELIMITED, *JSON_LINES, *PARQUET} else ""
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+
+
+def _read_file(path: Path, choose: Choose, *, skip_bad: bool) -> Table:
+    suffix = _suffix(path)
+    if suffix in DELIMITED:
+        return read_delimited(path, DELIMITED[suffix], choose, skip_bad=skip_bad)
+    if suffix in JSON_LINES:
+        return read_json_lines(path, choose, skip_bad=skip_bad)
+    if suffix in PARQUET:
+        with reading(str(path), "Parquet"):
+            return _from_polars(pl.scan_parquet(path, glob=False), str(path), choose)
+    if not path.exists():
+        raise DataError(f"{path}: no such file; check the path")
+    raise DataError(f"{path}: unknown kind of file; give {KINDS}")
+
+
+def _from_polars(frame: pl.LazyFrame, name: str, choose: Choose) -> Table:
+    columns = choose(frame.collect_schema().names(), name)
+    rows = frame.select(*event_columns(columns), blank=pl.lit(False)).collect(engine="streaming")
+    return Table(name, columns, rows, row_number)
+
+
+def _from_pandas(frame: Any, choose: Choose) -> Table:
+    names: dict[str, Any] = {str(name): name for name in frame.columns}
+    columns: Columns = choose(list(names), "DataFrame")
+    series = {name: _from_pandas_column(frame[names[name]]) for name in columns.names}
+    return _from_polars(pl.LazyFrame(series), "DataFrame", lambda *_: columns)
+
+
+def _from_pandas_column(column: Any) -> pl.Series:
+    convert: Callable[[Any], pl.Series] = pl.from_pandas
+    try:
+        return convert(column.reset_index(drop=True))
+    except ImportError as error:
+        raise DataError(
+            f"a pandas data frame needs pyarrow ({error}); install pyarrow or give a polars one"
+        ) from error
+    except (TypeError, ValueError):
+        missing = column.isna()  # a mix of kinds, such as strings and integers: all as text
+        texts = [None if gone else str(value) for value, gone in zip(column, missing, strict=True)]
+        return pl.Series(texts, dtype=pl.String)

@@ -1,0 +1,194 @@
+"""One stage of training: epochs of steps with validation, early stopping and exact resumption.
+
+Every draw of a step comes from generators seeded by (seed, stage, epoch, step), so the state to go
+on from is the parameters, the optimiser's moments and a place; nothing hidden in between.
+
+Knows nothing about: what is learnt; signals.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clusterseq.errors import TrainingError
+from clusterseq.progress import Watcher
+
+Batch = TypeVar("Batch")
+FINAL_RATE = 0.05
+"""Share of the peak learning rate that is left at the end of the cosine."""
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Batch]):
+    """What a stage does; all functions are of their arguments and the model alone."""
+
+    name: str
+    """Its name in logs and states."""
+    epochs: int
+    """Most epochs."""
+    groups: Sequence[tuple[Sequence[nn.Parameter], float]]
+    """Parameters to train, with their peak learning rates."""
+    batches: Callable[[np.random.Generator], Sequence[Batch]]
+    """The batches of one epoch."""
+    loss: Callable[[Batch, torch.Generator], Tensor]
+    """The loss of one batch; the generator serves dropout and negatives."""
+    validate: Callable[[], float] | None
+    """Higher is better; None runs all epochs and keeps the last."""
+    before_epoch: Callable[[], None] = lambda: None
+    """Called before each epoch's first step."""
+    patience: int = 3
+    """Epochs without a better validation before the stage ends."""
+    clip: float = 5.0
+    """Largest norm of a gradient."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay."""
+
+
+@dataclass
+class Place:
+    """Where a stage stands, and the best it has seen."""
+
+    stage: str
+    """Name of the stage."""
+    epoch: int = 0
+    """Epochs behind us."""
+    step: int = 0
+    """Steps of this epoch behind us."""
+    total: float = 0.0
+    """Sum of this epoch's losses."""
+    best: float = -math.inf
+    """Best validation so far."""
+    waited: int = 0
+    """Epochs since then."""
+    best_tensors: dict[str, Tensor] = field(default_factory=dict)
+    """The model as it was then."""
+    moments: dict[str, Tensor] = field(default_factory=dict)
+    """What the optimiser remembers."""
+
+    def begin(self, stage: str) -> None:
+        """Stand at the start of another stage."""
+        vars(self).update(vars(Place(stage)))
+
+
+def run_stage(
+    stage: Stage[Batch],
+    model: nn.Module,
+    place: Place,
+    *,
+    seed: int,
+    watcher: Watcher,
+    checkpoint: Callable[[], None],
+) -> None:
+    """Train from ``place`` to the stage's end and leave the model at its best.
+
+    ``checkpoint`` is called after every step and may keep the state or raise KeyboardInterrupt.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    optimiser = _optimiser(stage)
+    _restore(optimiser, place.moments)
+    if stage.validate and not place.best_tensors:
+        place.best, place.best_tensors = stage.validate(), _copy(model)
+    while place.epoch < stage.epochs and place.waited < stage.patience:
+        started = time.monotonic()
+        stage.before_epoch()
+        batches = stage.batches(np.random.default_rng(_words(seed, stage.name, place.epoch)))
+        for step in range(place.step, len(batches)):
+            _set_rates(optimiser, stage, place.epoch + (step + 1) / len(batches))
+            loss = stage.loss(batches[step], _generator(seed, stage.name, place.epoch, step))
+            place.total += _descend(loss, optimiser, stage, place.epoch, step)
+            place.step, place.moments = step + 1, _moments(optimiser)
+            watcher.step(
+                stage.name, place.epoch * len(batches) + step + 1, stage.epochs * len(batches)
+            )
+            if step + 1 < len(batches):
+                checkpoint()
+        record: dict[str, Any] = {"stage": stage.name, "epoch": place.epoch + 1}
+        record["loss"] = place.total / max(1, len(batches))
+        _judge(stage, model, place, record)
+        place.epoch, place.step, place.total = place.epoch + 1, 0, 0.0
+        watcher.epoch(record | {"seconds": round(time.monotonic() - started, 3)})
+        checkpoint()
+    if place.best_tensors:
+        model.load_state_dict(place.best_tensors)
+
+
+def _judge(stage: Stage[Batch], model: nn.Module, place: Place, record: dict[str, Any]) -> None:
+    if stage.validate is None:
+        return
+    record["validation_mrr"] = score = stage.validate()
+    place.waited += 1
+    if score > place.best:
+        place.best, place.waited, place.best_tensors = score, 0, _copy(model)
+
+
+def _descend(
+    loss: Tensor, optimiser: torch.optim.Optimizer, stage: Stage[Batch], epoch: int, step: int
+) -> float:
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"{stage.name}, epoch {epoch + 1}, step {step + 1}: the loss is {value}; the state of "
+            "the last good epoch is kept; lower the learning rate and train again"
+        )
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    nn.utils.clip_grad_norm_(parameters, stage.clip)
+    optimiser.step()
+    return value
+
+
+def _optimiser(stage: Stage[Batch]) -> torch.optim.Optimizer:
+    groups = [{"params": list(params), "lr": rate, "peak": rate} for params, rate in stage.groups]
+    return torch.optim.AdamW(groups, weight_decay=stage.weight_decay)
+
+
+def _set_rates(optimiser: torch.optim.Optimizer, stage: Stage[Batch], epochs: float) -> None:
+    """Linear warm-up over the first epoch, then a cosine to a twentieth."""
+    cosine = (1 + math.cos(math.pi * epochs / stage.epochs)) / 2
+    share = min(1.0, epochs) * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * share
+
+
+def _moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{index}.{name}": value
+        for index, values in optimiser.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def _restore(optimiser: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:
+    if not moments:
+        return
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in moments.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _words(seed: int, name: str, *numbers: int) -> list[int]:
+    return [seed, zlib.crc32(name.encode()), *numbers]
+
+
+def _generator(seed: int, name: str, epoch: int, step: int) -> torch.Generator:
+    words = np.random.SeedSequence(_words(seed, name, epoch, step)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))

@@ -1,0 +1,109 @@
+"""Times as whole microseconds since 1970-01-01 UTC, from whatever a column holds.
+
+Knows nothing about: files, users, items.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LIMIT = 2**63 - 1
+
+UNITS = (
+    ("seconds", 1e11, 1_000_000),
+    ("milliseconds", 1e14, 1_000),
+    ("microseconds", 1e17, 1),
+    ("nanoseconds", float("inf"), 0.001),
+)
+"""Unit, the magnitude that it stays below (the year 5138 in each), and its microseconds."""
+
+ISO = (
+    r"^(\d{4})[-/](\d\d?)[-/](\d\d?)"  # year, month, day
+    r"(?:[Tt ] *(\d\d?:\d\d)(:\d\d(?:\.\d+)?)?)?"  # hours and minutes, seconds
+    r" *(?:[Zz]|UTC|GMT)?(?:([+-]\d\d)(?::?(\d\d))?)?$"  # zone: hours, minutes
+)
+
+
+def microseconds(column: pl.Series) -> tuple[pl.Series, str]:
+    """Read a column as times; what is no time becomes null. Also says how the column was read.
+
+    Numbers, also those written as text, are one unit for the whole column, chosen by the median
+    magnitude. Dates without a zone are UTC.
+
+    >>> times, unit = microseconds(pl.Series(["2013-04-13", "2013-04-13T02:00:00+02:00", "n/a"]))
+    >>> times.to_list(), unit
+    ([1365811200000000, 1365811200000000, None], 'dates')
+    >>> times, unit = microseconds(pl.Series([1365811200000, 1365811200001]))
+    >>> times.to_list(), unit
+    ([1365811200000000, 1365811200001000], 'milliseconds')
+    """
+    if column.dtype == pl.String:
+        return _from_text(column.str.strip_chars())
+    if column.dtype.is_integer():
+        whole = column.cast(pl.Int64, strict=False)
+        return _scaled(whole, whole.cast(pl.Float64))
+    if column.dtype.is_float() or column.dtype.is_decimal():
+        return _scaled(None, column.cast(pl.Float64))
+    if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
+        return column.cast(pl.Datetime("us")).dt.epoch("us"), "dates"
+    return pl.Series([None] * len(column), dtype=pl.Int64), "unknown"
+
+
+def iso(microseconds: int) -> str:
+    """A time for people to read, or the bare number where the calendar ends.
+
+    >>> iso(1_365_811_200_000_000)
+    '2013-04-13T00:00:00Z'
+    >>> iso(1_365_811_200_500_000)
+    '2013-04-13T00:00:00.500000Z'
+    """
+    try:
+        moment = EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return f"{microseconds} µs since 1970"
+    return moment.replace(tzinfo=None).isoformat() + "Z"
+
+
+def _from_text(text: pl.Series) -> tuple[pl.Series, str]:
+    whole = text.cast(pl.Int64, strict=False)
+    if whole.null_count() == text.null_count():
+        return _scaled(whole, whole.cast(pl.Float64))
+    real = text.cast(pl.Float64, strict=False)
+    if 2 * real.count() >= text.count():
+        return _scaled(whole, real)
+    return _from_iso(text), "dates"
+
+
+def _from_iso(text: pl.Series) -> pl.Series:
+    """Rewrite every accepted form to one, since a date parser takes only one form at a time."""
+    part = pl.col("part").struct.field
+    parts = text.str.extract_groups(ISO).alias("part").to_frame()
+    full = parts.select(
+        pl.concat_str(
+            *(part("1"), pl.lit("-"), part("2"), pl.lit("-"), part("3"), pl.lit(" ")),
+            *(part("4").fill_null("00:00"), part("5").fill_null(":00")),
+            *(part("6").fill_null("+00"), pl.lit(":"), part("7").fill_null("00")),
+        )
+    ).to_series()
+    moments = full.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="us", strict=False)
+    return moments.dt.epoch("us")
+
+
+def _scaled(whole: pl.Series | None, real: pl.Series) -> tuple[pl.Series, str]:
+    """Numbers to microseconds, exactly where they are whole."""
+    real = real.set(~real.is_finite(), None)
+    size = real.abs().quantile(0.5, interpolation="lower") or 0.0
+    unit, factor = next((name, factor) for name, bound, factor in UNITS if size < bound)
+    bound = LIMIT / factor * (1 - 1e-15)  # the largest float that is still within 64 bits
+    rounded = (real.set(real.abs() > bound, None) * factor).round().cast(pl.Int64, strict=False)
+    if whole is None:
+        return rounded, unit
+    if factor < 1:
+        exact = whole // round(1 / factor)
+    else:
+        limit = LIMIT // int(factor)
+        exact = whole.set(~whole.is_between(-limit, limit), None) * int(factor)
+    return exact.zip_with(exact.is_not_null(), rounded), unit

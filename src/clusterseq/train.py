@@ -1,0 +1,240 @@
+"""Training from known users to a finished model: pre-train, calibrate, meta-train.
+
+Knows nothing about: raw ids, files of events, test users, terminals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from clusterseq.calibrate import SCALARS, calibrate
+from clusterseq.config import Config, Runtime
+from clusterseq.graph import smoothing
+from clusterseq.histories import Histories
+from clusterseq.memory import Memory
+from clusterseq.metatrain import (
+    FoldTasks,
+    MetaLoss,
+    make_folds,
+    measure_clusters,
+    refresh_profiles,
+    revive_clusters,
+    start_clusters,
+    task_batches,
+)
+from clusterseq.metrics import rank_of_target
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.pretrain import PrefixLoss, negatives_for, plain_scores
+from clusterseq.progress import Silent, Watcher
+from clusterseq.resume import Keeper
+from clusterseq.sequences import Sequences
+from clusterseq.stage import Place, Stage, run_stage
+from clusterseq.tasks import Tasks, Windows, prefixes
+
+PRETRAIN, META = "pretrain", "meta"
+VALIDATION_PREFIXES = 2_000
+LONGEST_PREFIX = 5
+HELD_OUT_SHARE = 0.1
+"""Known users who judge the training where nobody is new."""
+SCORED_AT_ONCE = 256
+
+
+def fit(
+    known: Sequences,
+    validation: Sequences,
+    config: Config,
+    *,
+    n_items: int,
+    runtime: Runtime | None = None,
+    watcher: Watcher | None = None,
+    resume_at: Path | None = None,
+    resume: bool = False,
+) -> ClusterSeq:
+    """Train a model on known users, judged by the new users of the validation part.
+
+    Where that part is empty, a tenth of the known users takes its place; their events still enter
+    the graph, the memory and the popularity.
+
+    Args:
+        known: sequences to train on, as indices 0 … ``n_items`` − 1.
+        validation: sequences of new users, or nobody's.
+        resume_at: directory that keeps the state after every epoch and on interruption.
+        resume: go on from the state there, to the weights of an uninterrupted run.
+
+    Raises:
+        DataError: nobody has two events.
+        TrainingError: the loss is not finite.
+        CheckpointError: there is nothing to resume, or it belongs to another run.
+        KeyboardInterrupt: on Ctrl-C, after the state was kept.
+    """
+    runtime, watcher = runtime or Runtime(), watcher or Silent()
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    watcher.step("prepare", 0, 1)
+    trainer = Trainer(known, validation, config, n_items, runtime.seed)
+    place = Place(PRETRAIN)
+    watcher.step("prepare", 1, 1)
+    with Keeper(resume_at, trainer.model, place, trainer.identity()) as keeper:
+        if resume:
+            keeper.restore()
+        run = partial(
+            run_stage,
+            model=trainer.model,
+            place=place,
+            seed=runtime.seed,
+            watcher=watcher,
+            checkpoint=keeper.checkpoint,
+        )
+        if place.stage == PRETRAIN:
+            run(trainer.pretraining())
+            watcher.epoch({"stage": "calibrate", "loss": trainer.between()})
+            place.begin(META)
+            keeper.checkpoint()
+        run(trainer.meta_training())
+    return trainer.finish()
+
+
+class Trainer:
+    """The data, the model and the two stages of one training."""
+
+    def __init__(
+        self, known: Sequences, validation: Sequences, config: Config, n_items: int, seed: int
+    ) -> None:
+        self.config, self.seed, self.known = config.train, seed, known
+        self.model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
+        counts = np.bincount(known.items, minlength=n_items)
+        logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
+        self.model.items.bias.data.copy_(logs - logs.mean())
+        if config.model.smoothing > 0:
+            self.model.items.set_graph(smoothing(known, n_items))
+        if config.model.memory:
+            self.model.memory = Memory.build(known, n_items)
+        self.users, judges = self._learners_and_judges(validation)
+        self.validation = prefixes(
+            judges, self._draws("validation"), longest=LONGEST_PREFIX, at_most=VALIDATION_PREFIXES
+        )
+        self._identity = json.dumps([config.to_dict(), n_items, seed])
+
+    def identity(self) -> str:
+        """A digest of the data, the configuration and the seed."""
+        digest = hashlib.sha256(self._identity.encode())
+        for array in (self.known.items, self.known.offsets):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def pretraining(self) -> Stage[Histories]:
+        """Next items after all prefixes."""
+        model, config = self.model, self.config
+        held_back = int(config.task_users * len(self.users))
+        windows = Windows.of(self.known.select(np.sort(self.users[held_back:])), config.window)
+        backbone = [*model.items.parameters(), *model.transition.parameters()]
+        return Stage(
+            PRETRAIN,
+            config.pretrain_epochs,
+            [(backbone, config.learning_rate)],
+            lambda generator: list(windows.batches(config.sequences_per_batch, generator)),
+            PrefixLoss(model, negatives_for(config, model.n_items)),
+            self._judge(lambda histories: plain_scores(model, histories)),
+            patience=config.patience,
+            clip=config.clip,
+            weight_decay=config.weight_decay,
+        )
+
+    def between(self) -> float:
+        """Start the clusters and calibrate; returns the validation users' cross-entropy."""
+        start_clusters(self.model, self.known, self._torch_draws("clusters"))
+        measure_clusters(self.model, self.known)
+        return calibrate(self.model, self.validation) if len(self.validation) else 0.0
+
+    def meta_training(self) -> Stage[FoldTasks]:
+        """Tasks of known users."""
+        model, config = self.model, self.config
+        held_back = int(config.task_users * len(self.users)) or len(self.users)
+        folds = make_folds(
+            self.known,
+            np.sort(self.users[:held_back]),
+            model.n_items,
+            folds=config.folds,
+            memory=model.config.memory,
+            generator=self._draws("folds"),
+        )
+        return Stage(
+            META,
+            config.meta_epochs,
+            [
+                (list(self._fresh()), config.meta_learning_rate),
+                ([*model.items.parameters(), *model.transition.parameters()], config.backbone_rate),
+            ],
+            lambda generator: task_batches(self.known, folds, config, generator),
+            MetaLoss(model, config, negatives_for(config, model.n_items)),
+            self._judge(model.score),
+            before_epoch=self._refresh_clusters,
+            patience=config.patience,
+            clip=config.clip,
+            weight_decay=config.weight_decay,
+        )
+
+    def finish(self) -> ClusterSeq:
+        """The model with its prior measured."""
+        measure_clusters(self.model, self.known)
+        return self.model
+
+    def _fresh(self) -> Iterator[torch.nn.Parameter]:
+        """What meta-training alone trains; calibrated scalars stay as newcomers fitted them."""
+        backbone = {id(p) for p in self.model.items.parameters()}
+        backbone |= {id(p) for p in self.model.transition.parameters()}
+        if len(self.validation):
+            backbone |= {id(self.model.theta[name]) for name in SCALARS}
+            backbone.add(id(self.model.acuity))
+        return (p for p in self.model.parameters() if id(p) not in backbone)
+
+    def _refresh_clusters(self) -> None:
+        if self.model.clusters is not None:
+            refresh_profiles(self.model, self.known)
+            revive_clusters(self.model, self.known)
+
+    def _learners_and_judges(self, validation: Sequences) -> tuple[np.ndarray, Sequences]:
+        """Users to train on, in a random order, and the users who judge."""
+        drawn = self._draws("users").permutation(len(self.known))
+        if (validation.lengths > 1).any():
+            return drawn, validation
+        held_out = int(HELD_OUT_SHARE * len(drawn))
+        return drawn[held_out:], self.known.select(np.sort(drawn[:held_out]))
+
+    def _judge(
+        self, score: Callable[[Histories], Float[Tensor, "users items"]]
+    ) -> Callable[[], float] | None:
+        """Full-catalogue MRR over the validation users' prefixes."""
+        if not len(self.validation):
+            return None
+        return lambda: mean_reciprocal_rank(score, self.validation)
+
+    def _draws(self, purpose: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *purpose.encode()])
+
+    def _torch_draws(self, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(int(self._draws(purpose).integers(2**62)))
+
+
+def mean_reciprocal_rank(
+    score: Callable[[Histories], Float[Tensor, "users items"]], tasks: Tasks
+) -> float:
+    """MRR of the tasks' targets in the full catalogue less their support."""
+    total = 0.0
+    for start in range(0, len(tasks), SCORED_AT_ONCE):
+        part = tasks[slice(start, start + SCORED_AT_ONCE)]
+        scores, support = score(part.support), part.support
+        shown = torch.where(support.mask, support.items, support.items[:, :1])
+        touched = torch.zeros_like(scores, dtype=torch.bool).scatter(1, shown, True)
+        total += float((1 / rank_of_target(scores, part.targets, touched)).sum())
+    return total / len(tasks)

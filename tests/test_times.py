@@ -1,0 +1,109 @@
+"""Times in every unit and form, and what is no time."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterseq.times import EPOCH, iso, microseconds
+
+NOON = 1_365_854_400  # 2013-04-13T12:00:00Z in seconds
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"),
+    [(1, "seconds"), (10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")],
+)
+@pytest.mark.parametrize("kind", [int, str, lambda value: f" {value}.0 ", lambda v: float(v)])
+def test_units_are_told_by_magnitude(scale: int, unit: str, kind: Any) -> None:
+    times, found = microseconds(pl.Series([kind(NOON * scale), kind((NOON + 1) * scale)]))
+    assert found == unit
+    assert times.to_list() == [NOON * 10**6, (NOON + 1) * 10**6]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2013-04-13T12:00:00Z",
+        "2013-04-13 12:00:00",
+        "2013-04-13 12:00",
+        "2013/4/13 12:00:00.000",
+        "2013-04-13T14:00:00+02:00",
+        "2013-04-13T14:00:00.000000000+0200",
+        "2013-04-13 04:30:00 -07:30",
+        "2013-04-13 14:00 +02",
+        " 2013-04-13 12:00:00 UTC ",
+    ],
+)
+def test_dates_in_many_forms(text: str) -> None:
+    assert microseconds(pl.Series([text]))[0].to_list() == [NOON * 10**6]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["n/a", "", "2013-13-01", "2013-02-30", "13.04.2013", "2013-04-13T25:00:00", "nan", "inf"],
+)
+def test_what_is_no_time_is_null(text: str) -> None:
+    for neighbour in ("2013-04-13", str(NOON)):
+        times = microseconds(pl.Series([neighbour] * 3 + [text]))[0]
+        assert times.is_null().to_list() == [False] * 3 + [True]
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_any_iso_datetime_with_a_zone(moment: datetime) -> None:
+    expected = (moment - EPOCH) // timedelta(microseconds=1)
+    if moment.utcoffset() is not None and moment.utcoffset().seconds % 60:  # type: ignore[union-attr]
+        return  # zones before 1900 with seconds, which ISO 8601 has no form for
+    assert microseconds(pl.Series([moment.isoformat()]))[0].to_list() == [expected]
+
+
+@given(st.lists(st.integers(-(10**11) + 1, 10**11 - 1), min_size=1))
+def test_seconds_are_exact_also_before_1970(seconds: list[int]) -> None:
+    expected = [second * 10**6 for second in seconds]
+    assert microseconds(pl.Series(seconds))[0].to_list() == expected
+    assert microseconds(pl.Series(list(map(str, seconds))))[0].to_list() == expected
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.floats() | st.none(), min_size=1))
+def test_no_number_overflows(values: list[Any]) -> None:
+    texts = [None if value is None else str(value) for value in values]
+    times = microseconds(pl.Series(texts, dtype=pl.String))[0]
+    assert times.dtype == pl.Int64
+    floats = pl.Series(
+        [None if value is None else float(value) for value in values], dtype=pl.Float64
+    )
+    for value, time in zip(floats, microseconds(floats)[0], strict=True):
+        assert time is None or (time >= 0) == (value >= 0) or abs(value) < 1
+
+
+def test_one_odd_time_does_not_change_the_unit() -> None:
+    times, unit = microseconds(pl.Series([NOON, NOON, NOON * 1000, 2**62]))
+    assert unit == "seconds"
+    assert times.to_list() == [NOON * 10**6, NOON * 10**6, NOON * 10**9, None]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pl.Series([date(2013, 4, 13)]), NOON - 12 * 3600),
+        (pl.Series([datetime(2013, 4, 13, 12)]).cast(pl.Datetime("ns")), NOON),
+        (
+            pl.Series([datetime(2013, 4, 13, 12, tzinfo=UTC)]).dt.convert_time_zone("Asia/Tokyo"),
+            NOON,
+        ),
+        (pl.Series([NOON], dtype=pl.UInt32), NOON),
+        (pl.Series([NOON + 0.5]), NOON + 0.5),
+    ],
+)
+def test_typed_columns(column: pl.Series, expected: float) -> None:
+    assert microseconds(column)[0].to_list() == [int(expected * 10**6)]
+
+
+def test_a_boolean_is_no_time_and_the_calendar_has_an_end() -> None:
+    assert microseconds(pl.Series([True]))[0].to_list() == [None]
+    assert iso(2**62) == f"{2**62} µs since 1970"
