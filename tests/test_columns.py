@@ -33,6 +33,10 @@ from clusterseq.errors import DataError
         ("timestamp,visitorid,event,itemid", ("visitorid", "itemid", "timestamp")),
         ("t_dat,customer_id,article_id,price", ("customer_id", "article_id", "t_dat")),
         ("InvoiceDate,StockCode,CustomerID", ("CustomerID", "StockCode", "InvoiceDate")),
+        (
+            "user_id:token,item_id:token,timestamp:float",
+            ("user_id:token", "item_id:token", "timestamp:float"),
+        ),
         ("uid,sku,price", ("uid", "sku", None)),
     ],
 )

@@ -108,6 +108,7 @@ def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
     for data in (dataset_of(SMALL), Dataset.from_events(read_events(integers))):
         data.save(tmp_path / "data")
         again = Dataset.load(tmp_path / "data")
+        assert again.timed == (data.users.ids == ["u", "v"])
         assert raw_sequences(again) == raw_sequences(data)
         assert (again.users, again.items, again.timed) == (data.users, data.items, data.timed)
         assert again.sequences.times.tolist() == data.sequences.times.tolist()
@@ -174,12 +175,14 @@ def test_a_save_never_replaces_what_is_no_dataset(tmp_path: Path) -> None:
 
 def test_a_failed_save_leaves_the_former_one(tmp_path: Path) -> None:
     dataset_of(SMALL).save(tmp_path / "data")
-    with (
-        pytest.raises(RuntimeError, match="power cut"),
-        replacing(tmp_path / "data", marker="dataset.json") as draft,
-    ):
-        (draft / "half").write_text("")
-        raise RuntimeError("power cut")
+
+    def half_a_save() -> None:
+        with replacing(tmp_path / "data", marker="dataset.json") as draft:
+            (draft / "half").write_text("")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        half_a_save()
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert len(Dataset.load(tmp_path / "data").users) == 2
 

@@ -76,6 +76,7 @@ AMAZON_2023 = as_json(
         ("e.inter.gz", gzip.compress(INTER)),
         ("e.jsonl", JSON),
         ("e.ndjson", JSON.replace(b"\n", b"\n \n")),
+        ("e.jsonl", b"\xef\xbb\xbf" + JSON),
         ("e.json.gz", gzip.compress(AMAZON_2014)),
         ("e.jsonl.zst", zstd(JSON)),
         ("e[1].csv", CSV),
@@ -232,6 +233,14 @@ def test_the_report_counts_and_measures() -> None:
     text = "\n".join(report.lines())
     for figure in ("7 rows", "2 bad rows: 1 user missing, 1 time unusable", "1 exact", "50.0%"):
         assert figure in text
+
+
+def test_of_duplicates_the_first_stays() -> None:
+    rows = {"user": ["u"] * 4, "item": ["a", "b", "a", "a"], "time": [5, 5, 5, 6]}
+    events = read_events(pl.DataFrame(rows))
+    assert events.frame["item"].to_list() == ["a", "b", "a"]
+    assert events.report.duplicates == 1
+    assert len(events) == 3
 
 
 def test_absent_time_is_the_order_and_said_so() -> None:

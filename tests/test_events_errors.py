@@ -48,6 +48,7 @@ def message_of(source: Any, **options: Any) -> str:
             [' line 7: time "n/a" is not a time', "--time-"],
         ),
         ("e.csv", HEADER + "\n\nu,i,n/a\n", [' line 4: time "n/a"']),
+        ("e.csv", "\n" + HEADER + GOOD + "u,i,n/a\n", [' line 8: time "n/a"']),
         ("e.csv", HEADER + '"a\nb",i,1\nu,i,n/a\n', [' line 4: time "n/a"']),
         ("e.csv", HEADER + GOOD + ",i,1\n", [" line 7: the user is missing", "--skip-bad"]),
         ("e.csv", HEADER + GOOD + 'u,"",1\n', [" line 7: the item is missing", "--item-column"]),
@@ -82,13 +83,14 @@ def message_of(source: Any, **options: Any) -> str:
         ("e.parquet", b"", ["Parquet"]),
         ("e.xlsx", NOISE, ["unknown kind of file", "CSV"]),
         ("e.jsonl", b"", ["the file is empty"]),
+        ("e.jsonl", b"\n \n", ["the file is empty"]),
         ("e.jsonl", NOISE, ["a binary file"]),
         ("e.json", '[{"user": 1, "item": 2}]', [" line 1: a JSON array", "jq"]),
         ("e.jsonl", '{"user": 1, "item": 2}\n\n{"user"\n', [' line 3: "{"user"" is not a JSON']),
         ("e.jsonl", "{'user': 1, 'item': 2}\n", [" line 1: ", "not a JSON object"]),
         ("e.jsonl", '{"user": 1, "item": 2}\n5\n', [" line 2: ", "not a JSON object"]),
         ("e.jsonl", '{"user": 1, "item": NaN}\n', [" line 1: ", "not a JSON object"]),
-        ("e.jsonl", '{"user": [1], "item": 2}\n', [' line 1: user "[1]" is neither']),
+        ("e.jsonl", '{"item": 2}\n{"user": [1]}\n', [' line 2: user "[1]" is not a string']),
         ("e.jsonl", '\n{"user": 1, "item": 2}\n\n{"user": 1}\n', [" line 4: the item is missing"]),
         ("e.jsonl", '{"user": 1, "item": 2}\n{"user": 1.5, "item": 3}\n', [' line 2: user "1.5"']),
         ("e.jsonl", b'{"user": "caf\xe9", "item": 2}\n', [" line 1: not UTF-8"]),
@@ -110,6 +112,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     assert "no file matches" in message_of(f"{tmp_path}/*.csv")
     assert "no file of events in this folder" in message_of(tmp_path)
     assert "can't be read from int; give a path" in message_of(5)
+    assert "no source of events is given" in message_of([])
     (tmp_path / "e.csv").write_text(HEADER + GOOD)
     assert 'no column "who" among "user"' in message_of(tmp_path / "e.csv", user_column="who")
 
@@ -150,6 +153,11 @@ def test_bad_values_in_a_data_frame(frame: dict[str, list[Any]], expected: str) 
             "e.jsonl",
             b'{"user": 1\n[1]\n{"user": "\xe9", "item": 1}\n{"user": 1, "item": 2}\n{"item": 1}\n',
             {"not a JSON object": 2, "not UTF-8": 1, "user missing": 1},
+        ),
+        (
+            "e.jsonl",
+            '{"user": 1, "item": 1}\n{"user": "a", "item": 1}\n{\n',
+            {"not a JSON object": 1},
         ),
     ],
 )

@@ -15,7 +15,7 @@ from clusterseq.errors import DataError
 from clusterseq.events import read_events
 from clusterseq.sequences import Sequences
 from clusterseq.split import Split, SplitKind, all_new, split_users
-from clusterseq.vocab import Vocabulary
+from clusterseq.vocab import RawId, Vocabulary
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SECOND = 10**6
@@ -43,11 +43,11 @@ def split_or_skip(rows: Rows, kind: SplitKind, seed: int = 0) -> tuple[Dataset, 
         raise
 
 
-def raw(data: Dataset, split: Split, part: str) -> dict[object, list[tuple[object, int]]]:
+def raw(data: Dataset, split: Split, part: str) -> dict[object, list[tuple[RawId, int]]]:
     """Each user's (item, time in seconds) in one part of a split, all as raw ids."""
     sequences: Sequences = getattr(split, part)
     users = data.users.decode(getattr(split, f"{part}_users"))
-    found = {}
+    found: dict[object, list[tuple[RawId, int]]] = {}
     for place, user in enumerate(users):
         start, end = sequences.offsets[place : place + 2]
         items = split.items.decode(sequences.items[start:end])
@@ -122,6 +122,19 @@ def test_the_order_of_rows_does_not_matter(
         assert {u: sorted(e) for u, e in mine.items()} == {u: sorted(e) for u, e in others.items()}
 
 
+def test_the_cutoff_is_exact_between_two_times() -> None:
+    # The 80 % quantile of the first events 0, 0, 0, 0 and 12 µs is 2.4 µs.
+    firsts = {"a": 0, "b": 0, "c": 0, "d": 0, "e": 12}
+    rows = [(user, item, first) for user, first in firsts.items() for item in ("x", "y")]
+    rows += [("a", "early", 2), ("a", "late", 3)]
+    frame = pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
+    dates = frame.with_columns(pl.col("time").cast(pl.Datetime("us")))
+    data = Dataset.from_events(read_events(dates))
+    split = split_users(data, "temporal", new_share=0.2, validation_share=0.0)
+    assert split.cutoff == 3
+    assert split.items.ids == ["early", "x", "y"]
+
+
 def grid(users: int, events: int) -> Rows:
     return [(f"u{u:03}", f"i{e}", 100 * u + e) for u in range(users) for e in range(events)]
 
@@ -192,10 +205,10 @@ def test_a_temporal_split_needs_times() -> None:
 
 def test_shares_out_of_range_are_refused() -> None:
     data = dataset_of(grid(50, 3))
-    for shares in ({"new_share": 0.0}, {"new_share": 1.0}, {"validation_share": 1.0}):
+    for new, validation in ((0.0, 0.3), (1.0, 0.3), (0.2, 1.0), (0.2, -0.1)):
         with pytest.raises(DataError, match="shares must lie between 0 and 1"):
-            split_users(data, "random", **shares)
-    assert len(split_users(data, "random", validation_share=0).test) == 10
+            split_users(data, "random", new_share=new, validation_share=validation)
+    assert len(split_users(data, "random", validation_share=0.0).test) == 10
 
 
 @pytest.mark.parametrize(

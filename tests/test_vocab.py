@@ -65,6 +65,8 @@ def test_what_finds_what(ids: list[Any], asked: Any, place: int) -> None:
     vocab = Vocabulary.from_ids(ids)
     assert vocab.encode([asked]).tolist() == [place]
     assert (asked in vocab) == (place != UNKNOWN)
+    if isinstance(asked, str):
+        assert vocab.encode_series(pl.Series([asked])).tolist() == [place]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,12 @@ def test_an_index_outside_is_refused() -> None:
     for index in (-1, 2):
         with pytest.raises(IndexError, match="0 … 1"):
             vocab.decode([index])
+
+
+def test_a_column_of_another_kind_finds_nothing() -> None:
+    for column in (pl.Series([1.0]), pl.Series([True]), pl.Series([None])):
+        assert Vocabulary.from_ids([0, 1]).encode_series(column).tolist() == [UNKNOWN]
+        assert Vocabulary.from_ids(["1.0", "true"]).encode_series(column).tolist() == [UNKNOWN]
 
 
 def test_strings_and_integers_make_different_vocabularies() -> None:

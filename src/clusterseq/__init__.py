@@ -15,34 +15,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clusterseq.batch import BatchSummary, recommend_file
-    from clusterseq.checkpoint import Checkpoint, Provenance, load_checkpoint, save_checkpoint
-    from clusterseq.comparison import Comparison
-    from clusterseq.config import (
-        Config,
-        DataConfig,
-        ModelConfig,
-        Runtime,
-        TrainConfig,
-        preset,
-        read_toml,
-    )
-    from clusterseq.dataset import Dataset
-    from clusterseq.errors import (
-        CheckpointError,
-        ClusterSeqError,
-        ConfigError,
-        DataError,
-        TrainingError,
-    )
-    from clusterseq.evaluate import Evaluation
-    from clusterseq.events import Events, read_events
-    from clusterseq.experiment import Experiment, evaluate_checkpoint
-    from clusterseq.model.clusterseq import ClusterSeq
-    from clusterseq.recommender import Recommendation, Recommendations, Recommender
-    from clusterseq.split import Split, split_users
-    from clusterseq.train import fit
-    from clusterseq.vocab import Vocabulary
+    from clusterseq.batch import BatchSummary as BatchSummary
+    from clusterseq.batch import recommend_file as recommend_file
+    from clusterseq.checkpoint import Checkpoint as Checkpoint
+    from clusterseq.checkpoint import Provenance as Provenance
+    from clusterseq.checkpoint import load_checkpoint as load_checkpoint
+    from clusterseq.checkpoint import save_checkpoint as save_checkpoint
+    from clusterseq.comparison import Comparison as Comparison
+    from clusterseq.config import Config as Config
+    from clusterseq.config import DataConfig as DataConfig
+    from clusterseq.config import ModelConfig as ModelConfig
+    from clusterseq.config import Runtime as Runtime
+    from clusterseq.config import TrainConfig as TrainConfig
+    from clusterseq.config import preset as preset
+    from clusterseq.config import read_toml as read_toml
+    from clusterseq.dataset import Dataset as Dataset
+    from clusterseq.errors import CheckpointError as CheckpointError
+    from clusterseq.errors import ClusterSeqError as ClusterSeqError
+    from clusterseq.errors import ConfigError as ConfigError
+    from clusterseq.errors import DataError as DataError
+    from clusterseq.errors import TrainingError as TrainingError
+    from clusterseq.evaluate import Evaluation as Evaluation
+    from clusterseq.events import Events as Events
+    from clusterseq.events import read_events as read_events
+    from clusterseq.experiment import Experiment as Experiment
+    from clusterseq.experiment import evaluate_checkpoint as evaluate_checkpoint
+    from clusterseq.model.clusterseq import ClusterSeq as ClusterSeq
+    from clusterseq.recommender import Recommendation as Recommendation
+    from clusterseq.recommender import Recommendations as Recommendations
+    from clusterseq.recommender import Recommender as Recommender
+    from clusterseq.split import Split as Split
+    from clusterseq.split import split_users as split_users
+    from clusterseq.train import fit as fit
+    from clusterseq.vocab import Vocabulary as Vocabulary
 
 _HOMES = {
     "batch": ("BatchSummary", "recommend_file"),
@@ -67,16 +72,17 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604
-    "BatchSummary",
-]
+__all__ = [*_HOME_OF]
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("clusterseq")
+        try:
+            return version("clusterseq")
+        except PackageNotFoundError:
+            return "not installed"
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

@@ -21,12 +21,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int32
 
 from clusterseq.dataset import Dataset
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.events import Events, read_events
-from clusterseq.recommender import SCORES_AT_ONCE, Recommender
+from clusterseq.recommender import SCORES_AT_ONCE, Codes, Recommender
 from clusterseq.retrieval import NOTHING, TopK
 from clusterseq.sequences import Sequences
 from clusterseq.sources import Source
@@ -34,7 +33,6 @@ from clusterseq.split import all_new
 from clusterseq.vocab import RawId, Vocabulary
 
 Progress: TypeAlias = Callable[[int, int], None]
-Codes: TypeAlias = Int32[np.ndarray, " steps"]
 ROWS_PER_PART = 200_000
 """Recommendations held in memory before they are written."""
 WRITERS: Mapping[str, Callable[[pl.LazyFrame, Path], Any]] = {
@@ -105,20 +103,20 @@ def _chunks(
     """The recommendations of as many people as are scored at once."""
     step = max(1, SCORES_AT_ONCE // len(items))
     for start in range(0, len(sequences), step):
-        people = np.arange(start, min(start + step, len(sequences)))
+        people = range(start, min(start + step, len(sequences)))
         found = best([sequences[person] for person in people])
         codes = found.items.numpy()
         row, column = np.nonzero(codes != NOTHING)
         yield pl.DataFrame(
             {
-                "user": users.series.gather(people[row]),
+                "user": users.series.gather(start + row),
                 "rank": (column + 1).astype(np.int32),
                 "item": items.series.gather(codes[row, column]),
                 "score": found.scores.numpy()[row, column],
             }
         )
         if progress:
-            progress(int(people[-1]) + 1, len(sequences))
+            progress(people.stop, len(sequences))
 
 
 def _merged(chunks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -153,6 +151,8 @@ def _writing(output: Path) -> Iterator[Path]:
         WRITERS[output.suffix](pl.scan_parquet(sorted(parts.iterdir())), whole)
         os.replace(whole, output)
     except OSError as error:
-        raise DataError(f"{output}: {error.strerror or error}; free space or name another") from error
+        raise DataError(
+            f"{output}: {error.strerror or error}; free space or name another"
+        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)

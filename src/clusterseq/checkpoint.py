@@ -40,7 +40,12 @@ from clusterseq.manifest import (
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.vocab import Vocabulary
 
-CONFIG, ITEMS, WEIGHTS, METRICS = "config.json", "items.parquet", "model.safetensors", "metrics.json"
+CONFIG, ITEMS, WEIGHTS, METRICS = (
+    "config.json",
+    "items.parquet",
+    "model.safetensors",
+    "metrics.json",
+)
 FILES = (CONFIG, ITEMS, WEIGHTS, METRICS)
 LOG = "log.jsonl"
 
@@ -99,6 +104,8 @@ def save_checkpoint(
         write_json(target / CONFIG, checkpoint.config.to_dict())
         _items_frame(checkpoint).write_parquet(target / ITEMS, compression="zstd")
         save_file(checkpoint.model.tensors(), target / WEIGHTS)
+        # The library writes for the owner's eyes only; a service may run as somebody else.
+        (target / WEIGHTS).chmod((target / CONFIG).stat().st_mode)
         write_json(target / METRICS, checkpoint.metrics)
         if log is not None:
             shutil.copyfile(log, target / LOG)
@@ -171,20 +178,33 @@ def _config(path: Path) -> Config:
     try:
         return from_dict(Config, read_json(path))
     except ConfigError as error:
-        raise damaged(path, error) from error
+        raise CheckpointError(
+            f"{path}: {error}; this version can't use it, so train the model again"
+        ) from error
 
 
 def _read_model(path: Path, config: ModelConfig) -> ClusterSeq:
     """The library checks the header against the file's length before it maps any tensor."""
-    least = 4 * (config.n_items * config.dim + config.dim**2)
-    if least > path.stat().st_size:
-        raise damaged(path, f"too small for {config.n_items} items of width {config.dim}")
+    if 4 * _least_numbers(config) > path.stat().st_size:
+        raise damaged(path, "too small for the model that the configuration describes")
     with _reading(path):
         tensors = load_file(path)
     try:
         return ClusterSeq.from_tensors(config, tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def _least_numbers(config: ModelConfig) -> int:
+    """A floor under the model's size, so that no configuration can ask for absurd memory."""
+    numbers = config.dim * (config.n_items + config.dim)
+    if config.clustering:
+        numbers += config.clusters * (config.n_items + config.dim * config.bottleneck)
+    if config.conditioned:
+        numbers += config.clusters * config.cluster_dim
+    if config.adapts:
+        numbers += config.inner_steps * config.dim
+    return numbers
 
 
 def _provenance(directory: Path, values: Any) -> Provenance:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,22 +39,25 @@ class Comparison:
         """ClusterSeq's evaluation."""
         return self.evaluations[CLUSTERSEQ]
 
+    @cached_property
+    def figures(self) -> Mapping[str, dict[str, Any]]:
+        """Every model's metrics with their intervals, which take a moment to draw."""
+        return {name: evaluation.to_dict() for name, evaluation in self.evaluations.items()}
+
     def to_dict(self) -> dict[str, Any]:
         """ClusterSeq's figures, in the layout that scripts rely on."""
-        figures = self.own.to_dict()
+        figures = self.figures[CLUSTERSEQ]
         head = {"k": figures["k"], "split": self.split, "users": figures["users"]}
         rest = {name: figures[name] for name in (*RANKINGS, "groups")}
         return {**head, "coverage": self.coverage, **rest}
 
     def baselines(self) -> dict[str, Any]:
         """The other models' figures, by name."""
-        others = (name for name in self.evaluations if name != CLUSTERSEQ)
-        return {name: self.evaluations[name].to_dict() for name in others}
+        return {name: self.figures[name] for name in self.figures if name != CLUSTERSEQ}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every figure of every model as one row of a table."""
-        for model, evaluation in self.evaluations.items():
-            figures = evaluation.to_dict()
+        for model, figures in self.figures.items():
             for group, part in {"all": figures, **figures["groups"]}.items():
                 for ranking in RANKINGS:
                     for metric in METRICS:
@@ -97,4 +101,3 @@ def simple_models(known: Sequences, n_items: int) -> dict[str, Scorer]:
         "popularity": Popularity.fit(known, n_items),
         "session kNN": SessionKNN.fit(known, n_items),
     }
-

@@ -124,7 +124,7 @@ class ModelConfig:
 class TrainConfig:
     """How the network is trained: all prefixes first, then tasks."""
 
-    pretrain_epochs: int = 10
+    pretrain_epochs: int = 6
     """Passes over all prefixes of the known users."""
     sequences_per_batch: int = 128
     """Windows in a batch of pre-training."""
@@ -138,17 +138,14 @@ class TrainConfig:
     """Sampled softmax over this many shared items, log-Q corrected (0: the full catalogue)."""
     full_softmax_up_to: int = 20_000
     """Catalogues beyond this many items use at least 4,096 negatives."""
-    meta_epochs: int = 6
+    meta_epochs: int = 3
     """Passes of meta-training, each with one task of every known user."""
     tasks_per_batch: int = 256
     """Users in a meta-batch."""
-    meta_learning_rate: float = 1e-3
+    meta_learning_rate: float = 5e-4
     """Peak rate of meta-training for what it alone trains (clusters, conditioning, step sizes)."""
-    backbone_rate: float = 2e-4
+    backbone_rate: float = 1e-4
     """Peak rate of meta-training for what pre-training has trained already."""
-    task_users: float = 0.0
-    """Share of the known users kept out of pre-training, so that tasks are people it has not seen
-    (0: the tasks of everybody)."""
     support: int = 3
     """Most support items of a training task; each task draws 1 … this many."""
     cluster_weight: float = 0.1
@@ -159,7 +156,7 @@ class TrainConfig:
     """Parts of the known users; nobody is trained with a memory that holds their own sequence."""
     clip: float = 5.0
     """Largest norm of a gradient."""
-    patience: int = 3
+    patience: int = 2
     """Epochs without a better validation score before a stage ends."""
 
     def __post_init__(self) -> None:
@@ -198,7 +195,14 @@ class Runtime:
 
 PAPER = Config(
     model=ModelConfig(dim=256, cosine=False, dropout=0.1, smoothing=0.0, memory=False),
-    train=TrainConfig(tasks_per_batch=1024, pretrain_epochs=0, meta_epochs=60, backbone_rate=1e-3),
+    train=TrainConfig(
+        tasks_per_batch=1024,
+        pretrain_epochs=0,
+        meta_epochs=60,
+        meta_learning_rate=1e-3,
+        backbone_rate=1e-3,
+        patience=6,
+    ),
 )
 PRESETS: Mapping[str, Config] = types.MappingProxyType({"default": Config(), "paper": PAPER})
 

@@ -161,7 +161,7 @@ def _arrow(vocabulary: Vocabulary) -> bytes:
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
         version = manifest["format"]
     except FileNotFoundError as error:
         raise DataError(f"{path}: no {MANIFEST} here, so not a saved dataset; save anew") from error
@@ -171,7 +171,9 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{path}: dataset of format {version}, this program reads {FORMAT}; save it anew"
         )
-    return manifest  # type: ignore[no-any-return]
+    if not {"timed", "sha256"} <= manifest.keys():
+        raise DataError(f"{path / MANIFEST}: damaged (an entry is gone); save the dataset anew")
+    return manifest
 
 
 def _checked(file: Path, manifest: dict[str, Any]) -> bytes:

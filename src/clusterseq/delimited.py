@@ -20,7 +20,7 @@ import polars as pl
 
 from clusterseq.columns import Columns
 from clusterseq.errors import DataError
-from clusterseq.lines import NOT_UTF8, buffer_of, check_text, not_utf8, raw_lines
+from clusterseq.lines import NOT_UTF8, check_text, not_utf8, raw_lines
 from clusterseq.table import Choose, Table, event_columns, reading
 
 AMAZON_RATINGS = ("user", "item", "rating", "timestamp")
@@ -69,7 +69,7 @@ def read_delimited(path: Path, separator: str, choose: Choose, *, skip_bad: bool
     return Table(str(path), columns, rows, lambda row: _place(path, dialect, row), dropped)
 
 
-def _scan(source: Path | io.BytesIO, dialect: Dialect, columns: Columns) -> pl.DataFrame:
+def _scan(source: Path | bytes, dialect: Dialect, columns: Columns) -> pl.DataFrame:
     frame = pl.scan_csv(
         source,
         infer_schema=False,
@@ -135,10 +135,11 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[io.BytesIO, Counter[str]]:
+def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
     """Copy what can be read, or raise at the first line that can't."""
-    kept, dropped = io.StringIO(), Counter[str]()
-    writer = csv.writer(kept, lineterminator="\n", **dialect.csv_options)
+    kept, dropped = io.BytesIO(), Counter[str]()
+    text = io.TextIOWrapper(kept, encoding="utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n", **dialect.csv_options)
     if dialect.has_header:
         writer.writerow(dialect.names)
     for line, fields in _records(path, dialect):
@@ -156,11 +157,16 @@ def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[io.Byt
             dropped[TOO_LONG] += 1
         else:
             writer.writerow(fields)
-    return buffer_of(kept), dropped
+    text.flush()
+    return kept.getvalue(), dropped
 
 
 def _is_utf8(fields: list[str]) -> bool:
-    return not any("\udc80" <= char <= "\udcff" for field in fields for char in field)
+    try:
+        "".join(fields).encode()
+    except UnicodeEncodeError:  # a surrogate, which stands for a byte that couldn't be decoded
+        return False
+    return True
 
 
 def _place(path: Path, dialect: Dialect, row: int) -> str:

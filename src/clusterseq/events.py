@@ -105,7 +105,7 @@ def _checked(table: Table, *, skip_bad: bool) -> _Part:
         dropped[f"{role} unusable"] += int((null & ~missing).sum())
         left &= ~null
     kept = rows if left.all() else rows.filter(left)
-    return _Part(table.name, table.columns, kept, table.rows_read, +dropped, unit)
+    return _Part(table.name, table.columns, kept, table.rows_read, dropped, unit)
 
 
 def _is_missing(column: pl.Series) -> pl.Series:
@@ -127,6 +127,8 @@ def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
 
 def _together(parts: Sequence[_Part]) -> pl.DataFrame:
     """All parts as one table, with the place in the input for a time if there is none."""
+    if not parts:
+        raise DataError("no source of events is given; give a path or a data frame")
     timed = {part.columns.time is not None: part.name for part in parts}
     if len(timed) > 1:
         raise DataError(

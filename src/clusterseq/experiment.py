@@ -21,13 +21,13 @@ from clusterseq.checkpoint import (
     Checkpoint,
     Provenance,
     is_checkpoint,
-    load_checkpoint,
     save_checkpoint,
 )
 from clusterseq.comparison import CLUSTERSEQ, Comparison, compare, simple_models
 from clusterseq.config import Config, DataConfig, Runtime
 from clusterseq.dataset import Dataset
-from clusterseq.errors import DataError
+from clusterseq.directory import present
+from clusterseq.errors import CheckpointError, DataError
 from clusterseq.evaluate import Progress
 from clusterseq.events import Events
 from clusterseq.histories import Histories
@@ -66,6 +66,11 @@ class Experiment:
         """Where the state and the log of the training lie until it is finished."""
         return self.out.with_name(self.out.name + ".training")
 
+    @property
+    def can_resume(self) -> bool:
+        """Whether a training that was stopped has left its state there."""
+        return present(self.unfinished / "state").exists()
+
     def run(
         self,
         *,
@@ -103,15 +108,17 @@ class Experiment:
 
     def _prepared(self) -> Split:
         """The split, once nothing is left that would spoil the minutes of training to come."""
-        if self.out.exists() and not is_checkpoint(self.out):
-            if not self.out.is_dir() or any(self.out.iterdir()):
-                raise DataError(f"{self.out}: holds no model, so it isn't replaced; name another")
+        free = not self.out.exists() or is_checkpoint(self.out)
+        if not free and not (self.out.is_dir() and not any(self.out.iterdir())):
+            raise DataError(f"{self.out}: holds no model, so it isn't replaced; name another place")
         split = split_events(self.events, self.config.data, self.runtime.seed)
         if split.kind != "none":
             _check_lengths(split.test, self.k)
         return split
 
     def _log(self, *, resume: bool) -> Path:
+        if resume and not self.can_resume:
+            raise CheckpointError(f"{self.unfinished}: nothing to resume; train without --resume")
         if not resume and self.unfinished.exists():
             shutil.rmtree(self.unfinished)
         try:

@@ -2,8 +2,8 @@
 
 ``transitions`` and ``smoothing`` serve the item table (one hop of graph convolution over items that
 are near each other in sequences); ``profiles`` is the graph convolution over the user–item graph of
-section 3.2.4, without weights or non-linearities as in LightGCN (He et al. 2020, arXiv 2002.02126,
-eq. 3), whose outcome for items is all that a new person's representation needs.
+section 3.2.4, without weights or non-linearities as in LightGCN (He et al. 2020, arXiv 2002.02126)
+but by plain means, whose outcome for items is all that a new person's representation needs.
 
 Knows nothing about: models, training, new users.
 """
@@ -18,6 +18,8 @@ from clusterseq.sequences import Sequences
 
 REACH = 5
 """Pairs further apart than this in a sequence say nothing about each other."""
+HOPS = 2
+"""Passes over the user–item graph that make an item's profile."""
 
 
 def transitions(known: Sequences, n_items: int) -> sparse.csr_array:
@@ -63,24 +65,34 @@ def incidence(known: Sequences, n_items: int) -> sparse.csr_array:
 def profiles(
     known: Sequences, embedding: Float32[np.ndarray, "items dim"]
 ) -> Float32[np.ndarray, "items dim"]:
-    """Item representations after items → users → items, averaged with the items' own.
+    """Item representations two hops (items → users → items, twice) away from the items' own.
 
-    They are centred by how often items are touched, since what all people share tells no one apart.
+    Each hop is a plain mean, and the items' own vectors are left out: they tell single items apart,
+    which splits a large group of people before it finds a small one. They are centred by how often
+    items are touched, since what all people share tells no one apart.
     """
-    n_items = len(embedding)
-    touched = incidence(known, n_items)
+    touched = incidence(known, len(embedding))
     counts = np.asarray(touched.sum(axis=0), dtype=np.float32)
-    normal = _scaled(touched, _inverse_root(touched.sum(axis=1)), _inverse_root(counts))
-    propagated = (embedding + normal.T @ (normal @ embedding)) / 2
+    to_users = _scaled(touched, _inverse(touched.sum(axis=1)), np.ones_like(counts))
+    to_items = _scaled(touched.T.tocsr(), _inverse(counts), np.ones(len(known), dtype=np.float32))
+    propagated = embedding
+    for _ in range(HOPS):
+        propagated = to_items @ (to_users @ propagated)
     centre = counts @ propagated / max(float(counts.sum()), 1.0)
-    return (propagated - centre).astype(np.float32)
+    found: Float32[np.ndarray, "items dim"] = (propagated - centre).astype(np.float32)
+    return found
+
+
+def _inverse(degrees: np.ndarray) -> Float32[np.ndarray, " n"]:
+    degrees = np.asarray(degrees, dtype=np.float32)
+    inverse = np.where(degrees > 0, 1 / np.maximum(degrees, 1e-12), 0)
+    single: Float32[np.ndarray, " n"] = inverse.astype(np.float32)
+    return single
 
 
 def _inverse_root(degrees: np.ndarray) -> Float32[np.ndarray, " n"]:
-    degrees = np.asarray(degrees, dtype=np.float32)
-    roots = np.where(degrees > 0, 1 / np.sqrt(np.maximum(degrees, 1e-12)), 0)
-    single: Float32[np.ndarray, " n"] = roots.astype(np.float32)
-    return single
+    roots: Float32[np.ndarray, " n"] = np.sqrt(_inverse(degrees))
+    return roots
 
 
 def _scaled(

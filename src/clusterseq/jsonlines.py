@@ -8,8 +8,8 @@ Knows nothing about: times, other formats.
 from __future__ import annotations
 
 import glob
-import io
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -42,6 +42,7 @@ def read_json_lines(path: Path, choose: Choose, *, skip_bad: bool) -> Table:
     head = dict(islice(objects, HEAD))
     if not head:
         _good_lines(path, skip_bad=False)
+        raise DataError(f"{path}: the file is empty; give one with events in it")
     names = list(dict.fromkeys(name for row in head.values() for name in row))
     columns = choose(names, str(path))
     candidates = [_dtypes(head, role, name, path) for role, name in columns.roles().items()]
@@ -55,9 +56,7 @@ def read_json_lines(path: Path, choose: Choose, *, skip_bad: bool) -> Table:
     return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
 
 
-def _scan(
-    source: str | io.BytesIO, columns: Columns, candidates: list[list[Dtype]]
-) -> pl.DataFrame:
+def _scan(source: str | bytes, columns: Columns, candidates: list[list[Dtype]]) -> pl.DataFrame:
     """Read with the first dtypes that fit all rows; text fits always."""
     *choices, last = product(*candidates)
     for dtypes in choices:
@@ -66,7 +65,7 @@ def _scan(
     return _scan_as(last, source, columns)
 
 
-def _scan_as(dtypes: tuple[Dtype, ...], source: str | io.BytesIO, columns: Columns) -> pl.DataFrame:
+def _scan_as(dtypes: tuple[Dtype, ...], source: str | bytes, columns: Columns) -> pl.DataFrame:
     schema = dict(zip(columns.names, dtypes, strict=True))
     frame = pl.scan_ndjson(source, schema=schema)
     return frame.select(*event_columns(columns), blank=pl.lit(False)).collect(engine="streaming")
@@ -76,13 +75,14 @@ def _dtypes(head: dict[int, Object], role: str, name: str, path: Path) -> list[D
     """What to try for a column, by the values at the head of the file."""
     if role == "time":
         return [pl.String]
-    kinds = {type(row.get(name)) for row in head.values()} - {type(None)}
-    if not kinds <= {str, int, float}:
-        line = next(n for n, row in head.items() if type(row.get(name)) not in {str, int, float})
-        raise DataError(
-            f"{path} line {line}: {role} {shown(head[line][name])} is neither a string nor an "
-            f"integer; name another column with --{role}-column"
-        )
+    values = {line: row[name] for line, row in head.items() if row.get(name) is not None}
+    for line, value in values.items():
+        if type(value) not in {str, int, float}:
+            raise DataError(
+                f"{path} line {line}: {role} {shown(value)} is not a string or an integer; "
+                f"name another column with --{role}-column"
+            )
+    kinds = set(map(type, values.values()))
     if not kinds or str in kinds:
         return [pl.String]
     return [pl.Float64 if float in kinds else pl.Int64, pl.String]
@@ -105,13 +105,13 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _good_lines(path: Path, *, skip_bad: bool) -> tuple[io.BytesIO, Counter[str]]:
+def _good_lines(path: Path, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
     """Copy the lines that are JSON objects, or raise at the first that isn't."""
-    kept, dropped = io.BytesIO(), Counter[str]()
+    kept, dropped = list[bytes](), Counter[str]()
     for number, line in _lines(path):
         reason = _fault(line)
         if reason is None:
-            kept.write(line)
+            kept.append(line.removeprefix(BOM_UTF8))
         elif skip_bad:
             dropped[reason] += 1
         elif reason == NOT_UTF8:
@@ -126,8 +126,7 @@ def _good_lines(path: Path, *, skip_bad: bool) -> tuple[io.BytesIO, Counter[str]
                 f"{path} line {number}: {shown(line.decode().strip())} is not a JSON object; "
                 "mend it or drop such lines with --skip-bad"
             )
-    kept.seek(0)
-    return kept, dropped
+    return b"".join(kept), dropped
 
 
 def _fault(line: bytes) -> str | None:

@@ -9,7 +9,6 @@ Knows nothing about: what a line holds.
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,8 +88,3 @@ def _through_polars(path: Path) -> Iterator[bytes]:
     ).to_series()
     for line in column:
         yield (line or "").encode() + b"\n"
-
-
-def buffer_of(text: io.StringIO) -> io.BytesIO:
-    """Repaired text as a file that polars can read."""
-    return io.BytesIO(text.getvalue().encode())

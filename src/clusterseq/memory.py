@@ -64,9 +64,11 @@ class Memory:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Plain tensors that hold all of it."""
+        """Plain tensors that hold all of it; indices in 32 bits, whichever scipy has chosen."""
         return {
-            f"{kind}.{part}": torch.from_numpy(getattr(matrix, part))
+            f"{kind}.{part}": torch.from_numpy(
+                getattr(matrix, part).astype(np.float32 if part == "data" else np.int32)
+            )
             for kind, matrix in zip(KINDS, self.matrices, strict=True)
             for part in PARTS
         }
@@ -118,7 +120,7 @@ def _rules(known: Sequences, n_items: int) -> sparse.csr_array:
 def _sessions(known: Sequences, n_items: int) -> sparse.csr_array:
     touched = incidence(known, n_items)
     counts = np.asarray(touched.sum(axis=0))
-    idf = sparse.diags_array(np.log(len(known) / np.maximum(counts, 1)).astype(np.float32))
+    idf = sparse.diags_array(np.log(max(len(known), 1) / np.maximum(counts, 1)).astype(np.float32))
     sizes = np.maximum(touched.sum(axis=1), 1)
     shared = touched.T @ (sparse.diags_array(1 / np.sqrt(sizes)) @ touched)
     shared = (shared - sparse.diags_array(shared.diagonal())).tocsr()

@@ -29,7 +29,7 @@ class Support:
     """The vector of the item that came next."""
     target_biases: Float[Tensor, "*users prefixes"]
     """The bias of the item that came next."""
-    evidence: Float[Tensor, "*users prefixes anchors+1 kinds"]
+    evidence: Float[Tensor, "*users prefixes candidates kinds"]
     """What the memory says of the item that came next (first) and of the anchors."""
     counted: Float[Tensor, "*users prefixes"]
     """1 for a prefix that exists, 0 for padding."""

@@ -59,13 +59,12 @@ def make_folds(
     memory: bool,
     generator: np.random.Generator,
 ) -> list[Fold]:
-    """Deal ``users`` into folds; each fold's memory is built from everybody outside it."""
+    """Deal ``users`` into folds; each fold's memory is built from the users of the others."""
     parts = [np.sort(part) for part in np.array_split(generator.permutation(users), folds)]
-    everyone = np.arange(len(known))
     return [
         Fold(
             part[known.lengths[part] > 1],
-            Memory.build(known.select(np.setdiff1d(everyone, part)), n_items) if memory else None,
+            Memory.build(known.select(np.setdiff1d(users, part)), n_items) if memory else None,
         )
         for part in parts
         if len(part)

@@ -6,9 +6,10 @@ Knows nothing about: terminals, files, what is computed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Somebody who shows or keeps the progress of a training."""
 

@@ -26,6 +26,8 @@ SCORES_AT_ONCE = 8_000_000
 
 Row: TypeAlias = list[str] | list[int] | list[RawId] | tuple[RawId, ...]
 """One history of a batch."""
+Codes: TypeAlias = Int[np.ndarray, " _"]
+"""One history as indices; each of a batch has its own length."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Recommender:
 
     def best(
         self,
-        rows: Sequence[Int[np.ndarray, " steps"]],
+        rows: Sequence[Codes],
         k: int,
         *,
         allowed: Bool[Tensor, " items"],
@@ -208,20 +210,21 @@ class Recommender:
             for item, raw, score in zip(items, self.items.decode(items), scores, strict=False)
         )
 
-    def _clusters(self, rows: Sequence[Int[np.ndarray, " steps"]]) -> list[int | None]:
+    def _clusters(self, rows: Sequence[Codes]) -> list[int | None]:
         model = self.checkpoint.model
         if not model.config.clustering:
             return [None] * len(rows)
         clusters: list[int | None] = model.assign(self._newest(rows)).argmax(dim=1).tolist()
         return clusters
 
-    def _newest(self, rows: Sequence[Int[np.ndarray, " steps"]]) -> Histories:
+    def _newest(self, rows: Sequence[Codes]) -> Histories:
         """As much of each history as the model reads, so that one long one doesn't widen all."""
         return Histories.from_lists(row[-self.checkpoint.model.config.max_steps :] for row in rows)
 
     def _known(self, ids: list[RawId]) -> Int32[np.ndarray, " known"]:
         codes = self.items.encode(ids)
-        return codes[codes != UNKNOWN]
+        known: Int32[np.ndarray, " known"] = codes[codes != UNKNOWN]
+        return known
 
 
 def _batch(history: object) -> tuple[list[list[Any]], bool]:
@@ -246,8 +249,6 @@ def _ids(values: Any, name: str) -> list[Any]:
     return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
-def _unknown(
-    history: Sequence[RawId], codes: Int32[np.ndarray, " steps"]
-) -> tuple[RawId, ...]:
+def _unknown(history: Sequence[RawId], codes: Int32[np.ndarray, " steps"]) -> tuple[RawId, ...]:
     pairs = zip(history, codes, strict=True)
     return tuple(dict.fromkeys(raw for raw, code in pairs if code == UNKNOWN))

@@ -13,7 +13,7 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -36,7 +36,7 @@ class Keeper:
         self._stopped = False
         self._former: dict[int, Any] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Keeper:
         if threading.current_thread() is threading.main_thread():
             self._former = {number: signal.signal(number, self._stop) for number in SIGNALS}
         return self

@@ -5,6 +5,7 @@ Knows nothing about: raw ids, files, which users are known and which are new.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,9 @@ class Sequences:
         if not 0 <= user < len(self):
             raise IndexError(f"user {user} is not in 0 … {len(self) - 1}")
         return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def __iter__(self) -> Iterator[Int32[np.ndarray, " steps"]]:
+        return (self[user] for user in range(len(self)))
 
     @property
     def lengths(self) -> Int64[np.ndarray, " users"]:

@@ -20,7 +20,7 @@ from clusterseq.jsonlines import read_json_lines
 from clusterseq.table import Choose, Table, event_columns, reading, row_number
 
 Source: TypeAlias = str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | Any
-"""A path, a glob, a folder, or a polars or pandas data frame."""
+"""A path, a glob, a folder, a polars or pandas data frame, or a list of these."""
 
 DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ",", ".inter": "\t"}
 JSON_LINES = (".jsonl", ".ndjson", ".json")
@@ -38,6 +38,9 @@ def tables_of(source: Source, choose: Choose, *, skip_bad: bool) -> Iterator[Tab
     if isinstance(source, str | os.PathLike):
         for path in files_of(source):
             yield _read_file(path, choose, skip_bad=skip_bad)
+    elif isinstance(source, list | tuple):
+        for one in source:
+            yield from tables_of(one, choose, skip_bad=skip_bad)
     elif isinstance(source, pl.DataFrame | pl.LazyFrame):
         yield _from_polars(source.lazy(), "DataFrame", choose)
     elif type(source).__module__.partition(".")[0] == "pandas":

@@ -25,7 +25,7 @@ from clusterseq.times import iso
 from clusterseq.vocab import UNKNOWN, Vocabulary
 
 SplitKind: TypeAlias = Literal["temporal", "random", "none"]
-Users: TypeAlias = Int64[np.ndarray, " n"]
+Users: TypeAlias = Int64[np.ndarray, " _"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def split_users(
         validation_users=validation,
         test_users=test,
         items=items,
-        coverage=_share(covered.lengths[new].sum(), dataset.sequences.lengths[new].sum()),
+        coverage=_coverage(covered, dataset.sequences, new),
         cutoff=cutoff,
         kind=kind,
         seed=seed,
@@ -121,7 +121,7 @@ def all_new(dataset: Dataset, items: Vocabulary) -> tuple[Sequences, float]:
     ([[0], [1]], 0.67)
     """
     covered = _covered(dataset.sequences, items.encode_series(dataset.items.series))
-    return covered, _share(len(covered.items), len(dataset.sequences.items))
+    return covered, _coverage(covered, dataset.sequences, np.arange(len(covered)))
 
 
 def _check_arguments(dataset: Dataset, kind: str, new: float, validation: float) -> None:
@@ -172,8 +172,10 @@ def _covered(sequences: Sequences, places: Int32[np.ndarray, " items"]) -> Seque
     return sequences.where(places[sequences.items] != UNKNOWN).renumbered(places)
 
 
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole else 1.0
+def _coverage(covered: Sequences, whole: Sequences, users: Users) -> float:
+    """Share of the users' events that are covered; 1 if they have none."""
+    events = int(whole.lengths[users].sum())
+    return int(covered.lengths[users].sum()) / events if events else 1.0
 
 
 def _fingerprint(users: Vocabulary, counts: Int64[np.ndarray, " users"]) -> str:

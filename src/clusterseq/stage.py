@@ -101,7 +101,8 @@ def run_stage(
         place.best, place.best_tensors = stage.validate(), _copy(model)
     while place.epoch < stage.epochs and place.waited < stage.patience:
         started = time.monotonic()
-        stage.before_epoch()
+        if place.step == 0:  # resumed amid an epoch, it was done before the state was kept
+            stage.before_epoch()
         batches = stage.batches(np.random.default_rng(_words(seed, stage.name, place.epoch)))
         for step in range(place.step, len(batches)):
             _set_rates(optimiser, stage, place.epoch + (step + 1) / len(batches))
@@ -136,17 +137,22 @@ def _descend(
     loss: Tensor, optimiser: torch.optim.Optimizer, stage: Stage[Batch], epoch: int, step: int
 ) -> float:
     value = float(loss.detach())
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"{stage.name}, epoch {epoch + 1}, step {step + 1}: the loss is {value}; the state of "
-            "the last good epoch is kept; lower the learning rate and train again"
-        )
+    _require_finite(value, "loss", stage, epoch, step)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    nn.utils.clip_grad_norm_(parameters, stage.clip)
+    norm = float(nn.utils.clip_grad_norm_(parameters, stage.clip))
+    _require_finite(norm, "norm of the gradient", stage, epoch, step)
     optimiser.step()
     return value
+
+
+def _require_finite(value: float, noun: str, stage: Stage[Batch], epoch: int, step: int) -> None:
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"{stage.name}, epoch {epoch + 1}, step {step + 1}: the {noun} is {value}; the state "
+            "of the last good epoch is kept; lower the learning rate and train again"
+        )
 
 
 def _optimiser(stage: Stage[Batch]) -> torch.optim.Optimizer:

@@ -130,7 +130,8 @@ class Windows:
     def batches(self, size: int, generator: np.random.Generator) -> Iterator[Histories]:
         """All windows in a random order, ``size`` at a time, padded to the longest of the batch."""
         order = torch.from_numpy(generator.permutation(len(self.starts)))
-        for chosen in torch.split(order, size):
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
             sizes = self.sizes[chosen]
             steps = torch.arange(int(sizes.max()))
             cells = (self.starts[chosen, None] + steps).clamp_max(len(self.items) - 1)

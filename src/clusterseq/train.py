@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from clusterseq.calibrate import SCALARS, calibrate
 from clusterseq.config import Config, Runtime
+from clusterseq.errors import DataError
 from clusterseq.graph import smoothing
 from clusterseq.histories import Histories
 from clusterseq.memory import Memory
@@ -62,8 +64,8 @@ def fit(
 ) -> ClusterSeq:
     """Train a model on known users, judged by the new users of the validation part.
 
-    Where that part is empty, a tenth of the known users takes its place; their events still enter
-    the graph, the memory and the popularity.
+    Where that part is empty, a tenth of the known users takes its place; in the end their events
+    enter the graph, the memory and the popularity all the same.
 
     Args:
         known: sequences to train on, as indices 0 … ``n_items`` − 1.
@@ -97,7 +99,8 @@ def fit(
         )
         if place.stage == PRETRAIN:
             run(trainer.pretraining())
-            watcher.epoch({"stage": "calibrate", "loss": trainer.between()})
+            if math.isfinite(loss := trainer.between()):
+                watcher.epoch({"stage": "calibrate", "loss": loss})
             place.begin(META)
             keeper.checkpoint()
         run(trainer.meta_training())
@@ -110,16 +113,15 @@ class Trainer:
     def __init__(
         self, known: Sequences, validation: Sequences, config: Config, n_items: int, seed: int
     ) -> None:
+        if not (known.lengths > 1).any():
+            raise DataError("no known user has two events, so nothing comes after anything")
         self.config, self.seed, self.known = config.train, seed, known
         self.model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
         counts = np.bincount(known.items, minlength=n_items)
         logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
         self.model.items.bias.data.copy_(logs - logs.mean())
-        if config.model.smoothing > 0:
-            self.model.items.set_graph(smoothing(known, n_items))
-        if config.model.memory:
-            self.model.memory = Memory.build(known, n_items)
         self.users, judges = self._learners_and_judges(validation)
+        self._remember(known.select(self.users))
         self.validation = prefixes(
             judges, self._draws("validation"), longest=LONGEST_PREFIX, at_most=VALIDATION_PREFIXES
         )
@@ -128,15 +130,16 @@ class Trainer:
     def identity(self) -> str:
         """A digest of the data, the configuration and the seed."""
         digest = hashlib.sha256(self._identity.encode())
-        for array in (self.known.items, self.known.offsets):
+        judges = self.validation
+        arrays = (self.known.items, self.known.offsets, judges.support.items, judges.targets)
+        for array in map(np.asarray, arrays):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def pretraining(self) -> Stage[Histories]:
         """Next items after all prefixes."""
         model, config = self.model, self.config
-        held_back = int(config.task_users * len(self.users))
-        windows = Windows.of(self.known.select(np.sort(self.users[held_back:])), config.window)
+        windows = Windows.of(self.known.select(self.users), config.window)
         backbone = [*model.items.parameters(), *model.transition.parameters()]
         return Stage(
             PRETRAIN,
@@ -151,18 +154,17 @@ class Trainer:
         )
 
     def between(self) -> float:
-        """Start the clusters and calibrate; returns the validation users' cross-entropy."""
+        """Start the clusters and calibrate; returns the validation users' cross-entropy, or NaN."""
         start_clusters(self.model, self.known, self._torch_draws("clusters"))
         measure_clusters(self.model, self.known)
-        return calibrate(self.model, self.validation) if len(self.validation) else 0.0
+        return calibrate(self.model, self.validation) if self._calibrates() else math.nan
 
     def meta_training(self) -> Stage[FoldTasks]:
         """Tasks of known users."""
         model, config = self.model, self.config
-        held_back = int(config.task_users * len(self.users)) or len(self.users)
         folds = make_folds(
             self.known,
-            np.sort(self.users[:held_back]),
+            self.users,
             model.n_items,
             folds=config.folds,
             memory=model.config.memory,
@@ -185,15 +187,28 @@ class Trainer:
         )
 
     def finish(self) -> ClusterSeq:
-        """The model with its prior measured."""
+        """The model with its prior measured, and with every known user remembered."""
+        if len(self.users) < len(self.known):
+            self._remember(self.known)
         measure_clusters(self.model, self.known)
         return self.model
+
+    def _remember(self, people: Sequences) -> None:
+        """Take the graph and the memory from some people."""
+        if self.model.config.smoothing > 0:
+            self.model.items.set_graph(smoothing(people, self.model.n_items))
+        if self.model.config.memory:
+            self.model.memory = Memory.build(people, self.model.n_items)
+
+    def _calibrates(self) -> bool:
+        """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""
+        return len(self.validation) > 0 and self.config.pretrain_epochs > 0
 
     def _fresh(self) -> Iterator[torch.nn.Parameter]:
         """What meta-training alone trains; calibrated scalars stay as newcomers fitted them."""
         backbone = {id(p) for p in self.model.items.parameters()}
         backbone |= {id(p) for p in self.model.transition.parameters()}
-        if len(self.validation):
+        if self._calibrates():
             backbone |= {id(self.model.theta[name]) for name in SCALARS}
             backbone.add(id(self.model.acuity))
         return (p for p in self.model.parameters() if id(p) not in backbone)
@@ -204,12 +219,12 @@ class Trainer:
             revive_clusters(self.model, self.known)
 
     def _learners_and_judges(self, validation: Sequences) -> tuple[np.ndarray, Sequences]:
-        """Users to train on, in a random order, and the users who judge."""
+        """Known users to train on, and the users who judge."""
         drawn = self._draws("users").permutation(len(self.known))
         if (validation.lengths > 1).any():
-            return drawn, validation
+            return np.arange(len(self.known)), validation
         held_out = int(HELD_OUT_SHARE * len(drawn))
-        return drawn[held_out:], self.known.select(np.sort(drawn[:held_out]))
+        return np.sort(drawn[held_out:]), self.known.select(np.sort(drawn[:held_out]))
 
     def _judge(
         self, score: Callable[[Histories], Float[Tensor, "users items"]]

@@ -10,10 +10,12 @@ Knows nothing about: where representations come from, what clusters are used for
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 LLOYD_STEPS = 20
+STARTS = 8
+"""Draws of k-means++, of which the best counts: a single one often misses a small cluster."""
 
 
 class KAutoencoders(nn.Module):
@@ -49,14 +51,10 @@ class KAutoencoders(nn.Module):
 
     @torch.no_grad()
     def start(self, people: Float[Tensor, "users dim"], generator: torch.Generator) -> None:
-        """Put the centres where k-means does, from a k-means++ draw of representations."""
-        centres = _plus_plus(people, len(self.centres), generator)
-        for _ in range(LLOYD_STEPS):
-            nearest = torch.cdist(people, centres).argmin(dim=1)
-            members = torch.nn.functional.one_hot(nearest, len(centres)).to(people.dtype)
-            sizes = members.sum(dim=0)[:, None]
-            centres = torch.where(sizes > 0, members.T @ people / sizes.clamp_min(1), centres)
-        self.centres.copy_(centres)
+        """Put the centres where k-means does, at its best of some k-means++ draws."""
+        tries = [_lloyd(people, len(self.centres), generator) for _ in range(STARTS)]
+        costs = torch.stack([_nearest(people, centres)[0].square().sum() for centres in tries])
+        self.centres.copy_(tries[int(costs.argmin())])
 
     @torch.no_grad()
     def revive(self, people: Float[Tensor, "users dim"]) -> int:
@@ -81,6 +79,27 @@ def clustering_loss(
     sizes = shares.mean(dim=0)
     entropy = -(sizes * sizes.clamp_min(1e-9).log()).sum()
     return (shares * errors).sum(dim=1).mean() - balance * entropy
+
+
+def _lloyd(
+    people: Float[Tensor, "users dim"], clusters: int, generator: torch.Generator
+) -> Float[Tensor, "clusters dim"]:
+    """k-means from one k-means++ draw; a centre without people stays where it is."""
+    centres = _plus_plus(people, clusters, generator)
+    for _ in range(LLOYD_STEPS):
+        members = torch.nn.functional.one_hot(_nearest(people, centres)[1], clusters)
+        sizes = members.sum(dim=0)[:, None]
+        sums = members.to(people.dtype).T @ people
+        centres = torch.where(sizes > 0, sums / sizes.clamp_min(1), centres)
+    return centres
+
+
+def _nearest(
+    people: Float[Tensor, "users dim"], centres: Float[Tensor, "clusters dim"]
+) -> tuple[Float[Tensor, " users"], Int64[Tensor, " users"]]:
+    """Distance to the nearest centre, and which it is."""
+    distances, places = torch.cdist(people, centres).min(dim=1)
+    return distances, places
 
 
 def _plus_plus(

@@ -213,7 +213,7 @@ class ClusterSeq(nn.Module):
 
     def _support_evidence(
         self, memory: Memory | None, histories: Histories
-    ) -> Float[Tensor, "users prefixes anchors+1 kinds"]:
+    ) -> Float[Tensor, "users prefixes candidates kinds"]:
         prefixes = histories.items.shape[1] - 1
         shape = (len(histories), prefixes, len(self.anchors) + 1, len(self.acuity))
         if memory is None:

@@ -64,4 +64,7 @@ def point(
 ) -> Float[Tensor, "prefixes dim"]:
     """The query after gain and shift, of length ``scale`` if the score is a cosine."""
     queries = queries * theta["gain"] + theta["shift"]
-    return scale * torch.nn.functional.normalize(queries, dim=-1) if scale else queries
+    if not scale:
+        return queries
+    # Unlike a norm, this has second derivatives where dropout has left nothing of a query.
+    return scale * queries * torch.rsqrt(queries.square().sum(dim=-1, keepdim=True) + 1e-6)

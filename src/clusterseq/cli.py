@@ -1,0 +1,95 @@
+"""The command line: which commands there are, how errors are told, and the status at the end.
+
+Results go to standard output, everything else to standard error. An error that clusterseq foresees
+is one line and status 2; Ctrl-C is status 130. What takes long to import is imported inside the
+command that needs it.
+
+Knows nothing about: what the commands do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import clusterseq as package
+from clusterseq.commands.config import config
+from clusterseq.commands.demo import demo
+from clusterseq.commands.evaluate import evaluate
+from clusterseq.commands.inspect import inspect
+from clusterseq.commands.recommend import recommend
+from clusterseq.commands.train import train
+from clusterseq.errors import ClusterSeqError
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+"""Raised at wrong options; where Typer keeps it depends on its version."""
+WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+for command in (demo, train, evaluate, recommend, inspect, config):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the status that the program ends with."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run([word for word in given if word != "--debug"])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at the end, and must not fail at that.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNFORESEEN
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        return _tell(error)
+    return status
+
+
+def _run(words: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(words or ["--help"], prog_name="clusterseq", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        print("clusterseq: stopped", file=sys.stderr)
+    return status if isinstance(status, int) else 0
+
+
+def _tell(error: Exception) -> int:
+    """Print one line about an error; returns the status that goes with it."""
+    status, message = WRONG, str(error)
+    if isinstance(error, USAGE_ERROR):
+        told: str = error.format_message()  # type: ignore[attr-defined]
+        message = f"{told.rstrip('.')}; --help shows what can be given"
+    elif not isinstance(error, ClusterSeqError):
+        status = UNFORESEEN
+        message = f"{type(error).__name__}: {message}; --debug shows where it comes from"
+    print(f"clusterseq: error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+@app.callback(invoke_without_command=True)
+def clusterseq(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from (after any command).")
+    ] = False,
+) -> None:
+    """Recommend the next item to people never seen, from the first few things they touch.
+
+    \b
+    clusterseq demo                                  try it on bundled film ratings
+    clusterseq train events.csv --out model          learn from an event log
+    clusterseq recommend model --items milk,bread    recommend to somebody new
+    """
+    if version:
+        print(f"clusterseq {package.__version__}")
+        raise typer.Exit

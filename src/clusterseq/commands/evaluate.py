@@ -1,0 +1,80 @@
+"""``clusterseq evaluate``.
+
+Knows nothing about: how models are judged.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from clusterseq import options
+
+
+def evaluate(
+    model: options.ModelPath,
+    events: options.EventPaths,
+    k: options.Support = 3,
+    all_new: Annotated[
+        bool, typer.Option("--all-new", help="Everyone in the events is new to the model.")
+    ] = False,
+    part: Annotated[
+        str, typer.Option(metavar="test|validation", help="Which of the new users are judged.")
+    ] = "test",
+    baselines: Annotated[
+        bool, typer.Option(help="Judge simple models beside it (not with --json).")
+    ] = True,
+    json: options.Json = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write the JSON object to a file, too.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write every figure as a row of CSV.")
+    ] = None,
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Judge a model on people it hasn't seen.
+
+    They are the new users of the split that it was trained under, or everyone with --all-new.
+
+    \b
+    clusterseq evaluate model events.csv
+    clusterseq evaluate model later_people.csv --all-new --json
+    """
+    import polars as pl
+
+    from clusterseq.checkpoint import load_checkpoint
+    from clusterseq.commands.reading import read
+    from clusterseq.commands.showing import print_comparison, print_json
+    from clusterseq.errors import ConfigError
+    from clusterseq.experiment import Part, evaluate_checkpoint
+    from clusterseq.manifest import write_json
+    from clusterseq.terminal import Bar
+
+    if part not in ("test", "validation"):
+        raise ConfigError(f"part = {part!r} can't be used; give test or validation")
+    checkpoint = load_checkpoint(model)
+    found = read(events, user_column, item_column, time_column, skip_bad)
+    with Bar("evaluating") as bar:
+        comparison = evaluate_checkpoint(
+            checkpoint,
+            found,
+            k=k,
+            part=cast(Part, part),
+            everyone_is_new=all_new,
+            baselines=baselines and not json,
+            progress=bar,
+        )
+    if output is not None:
+        write_json(output, comparison.to_dict())
+    if csv is not None:
+        pl.DataFrame(list(comparison.rows()), infer_schema_length=None).write_csv(csv)
+    if json:
+        print_json(comparison.to_dict())
+    else:
+        print_comparison(comparison)

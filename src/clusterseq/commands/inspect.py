@@ -1,0 +1,49 @@
+"""``clusterseq inspect``.
+
+Knows nothing about: what the figures mean.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clusterseq import options
+
+
+def inspect(
+    path: Annotated[
+        str, typer.Argument(metavar="MODEL_OR_EVENTS", help="A saved model, or events.")
+    ],
+    json: options.Json = False,
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Tell about a model or about events.
+
+    \b
+    clusterseq inspect model
+    clusterseq inspect events.csv --json
+    """
+    from clusterseq.checkpoint import is_checkpoint, load_checkpoint
+    from clusterseq.commands.reading import read
+    from clusterseq.commands.showing import print_json
+    from clusterseq.display import card, card_table
+    from clusterseq.terminal import screen
+
+    if is_checkpoint(path):
+        checkpoint = load_checkpoint(path)
+        if json:
+            print_json(card(checkpoint))
+        else:
+            screen().print(card_table(checkpoint))
+        return
+    events = read([path], user_column, item_column, time_column, skip_bad, quiet=True)
+    if json:
+        print_json({"kind": "events", **events.report.to_dict()})
+    else:
+        for line in events.report.lines():
+            screen().print(line, soft_wrap=True)

@@ -1,0 +1,112 @@
+"""``clusterseq recommend``.
+
+Knows nothing about: how recommendations come about.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clusterseq import options
+from clusterseq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from clusterseq.recommender import Recommendations
+
+
+def recommend(
+    model: options.ModelPath,
+    items: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C", help="What somebody touched, oldest first; perhaps ''."),
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="How many items to recommend.")] = 10,
+    exclude: Annotated[str, typer.Option(metavar="A,B,C", help="Items never to recommend.")] = "",
+    only: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Recommend nothing but these.")
+    ] = None,
+    keep_seen: Annotated[
+        bool, typer.Option("--keep-seen", help="Recommend also what was touched already.")
+    ] = False,
+    json: options.Json = False,
+    source: Annotated[
+        str | None, typer.Option("--input", metavar="EVENTS", help="Events of many people.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Their recommendations: .parquet, .csv or .jsonl."),
+    ] = None,
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Recommend to a person or to a whole file.
+
+    The model needn't know any of the people, only what they touched.
+
+    \b
+    clusterseq recommend model --items milk,bread
+    clusterseq recommend model --input newcomers.parquet --output recs.parquet
+    """
+    if (items is None) == (source is None):
+        raise ConfigError("whom to recommend to? give either --items A,B,C or --input EVENTS")
+    if (source is None) != (output is None):
+        raise ConfigError("--input and --output go together; give both or neither")
+    from clusterseq.recommender import Recommender
+
+    recommender = Recommender.load(model)
+    refused, choice = _ids(exclude), None if only is None else _ids(only)
+    if source is None or output is None:
+        history = _ids(items or "")
+        found = recommender.recommend(
+            history, k, exclude=refused, only=choice, filter_seen=not keep_seen
+        )
+        _show(found, history, as_json=json)
+        return
+    from clusterseq.batch import recommend_file
+    from clusterseq.commands.reading import read
+    from clusterseq.terminal import Bar, screen
+
+    events = read([source], user_column, item_column, time_column, skip_bad)
+    with Bar("recommending") as bar:
+        summary = recommend_file(
+            recommender,
+            events,
+            output,
+            k=k,
+            exclude=refused,
+            only=choice,
+            filter_seen=not keep_seen,
+            progress=bar,
+        )
+    screen(stderr=True).print(
+        f"{summary.rows:,} recommendations for {summary.users:,} people in {output}; the model "
+        f"knows the items of {summary.coverage:.1%} of their events",
+        soft_wrap=True,
+    )
+
+
+def _ids(text: str) -> list[str]:
+    """The ids between commas, without the spaces around them."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _show(found: Recommendations, history: list[str], *, as_json: bool) -> None:
+    from clusterseq.commands.showing import print_json
+    from clusterseq.display import recommendations_table
+    from clusterseq.terminal import screen
+
+    if as_json:
+        print_json(found.to_dict())
+        return
+    screen().print(recommendations_table(found))
+    if found.ignored_items:
+        ignored = ", ".join(map(str, found.ignored_items))
+        note = f"The model doesn't know {ignored}."
+        if set(history) <= set(map(str, found.ignored_items)):
+            note += " Nothing else was given, so this is what suits people on the whole."
+        screen(stderr=True).print(note, soft_wrap=True)

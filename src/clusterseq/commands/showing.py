@@ -1,0 +1,58 @@
+"""What several commands print.
+
+Knows nothing about: options, how results come about.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clusterseq.checkpoint import Checkpoint
+from clusterseq.comparison import Comparison
+from clusterseq.display import comparison_lines, comparison_tables
+from clusterseq.terminal import screen
+
+EXAMPLE_ITEMS = 3
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    print(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Both rankings as tables, and how sure the differences are."""
+    console = screen()
+    who, *details = comparison_lines(comparison)
+    console.print(f"\n{who}")
+    for table in comparison_tables(comparison):
+        console.print(table)
+    for line in details:
+        console.print(line)
+
+
+def print_next(directory: Path, checkpoint: Checkpoint) -> None:
+    """Where the model is, and two commands to try on it."""
+    popular = checkpoint.item_counts.argsort()[-EXAMPLE_ITEMS:]
+    items = ",".join(map(str, checkpoint.items.decode(popular)))
+    console = screen()
+    console.print(f"\nThe model is saved in {directory}. What to type next:", soft_wrap=True)
+    for words in (["recommend", str(directory), "--items", items], ["inspect", str(directory)]):
+        console.print(f"  {program()} {shlex.join(words)}", soft_wrap=True)
+
+
+def program() -> str:
+    """What the user has to type to run this program."""
+    if shutil.which("clusterseq"):
+        return "clusterseq"
+    path = Path(sys.argv[0])
+    if path.name != "clusterseq":
+        return "python -m clusterseq"
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,123 @@
+"""``clusterseq train``.
+
+Knows nothing about: how models learn.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clusterseq import options
+from clusterseq.config import Config, Runtime, from_dict, read_toml
+from clusterseq.config import preset as named
+
+if TYPE_CHECKING:
+    from clusterseq.checkpoint import Checkpoint
+    from clusterseq.comparison import Comparison
+    from clusterseq.experiment import Experiment
+
+
+def train(
+    events: options.EventPaths,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the model is saved.")],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="temporal|random|none",
+            help="Who is new: who came last (temporal, the default), a draw, or nobody.",
+        ),
+    ] = None,
+    k: options.Support = 3,
+    seed: options.Seed = 0,
+    preset: Annotated[
+        str, typer.Option(metavar="default|paper", help="The options to start from.")
+    ] = "default",
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Options to change; clusterseq config lists them."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="One option, such as model.dim=64."),
+    ] = None,
+    titles: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Names of items: columns item and title.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training that was stopped.")
+    ] = False,
+    threads: options.Threads = 0,
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Learn a model from events and save it.
+
+    It is judged on people it hasn't seen, beside simple models.
+
+    \b
+    clusterseq train events.csv --out model
+    clusterseq train 'logs/*.parquet' --out model --split random --set model.dim=64
+
+    Ctrl-C keeps what was learnt; the same command with --resume goes on.
+    """
+    chosen = configuration(preset, config, assignments or [], split)
+    from clusterseq.commands.reading import read
+    from clusterseq.commands.showing import print_comparison, print_next
+    from clusterseq.experiment import Experiment
+    from clusterseq.titles import read_titles
+
+    names = None if titles is None else read_titles(titles)
+    found = read(events, user_column, item_column, time_column, skip_bad)
+    experiment = Experiment(found, out, chosen, Runtime(seed, threads), names, k)
+    checkpoint, comparison = run(experiment, resume=resume)
+    if comparison:
+        print_comparison(comparison)
+    print_next(out, checkpoint)
+
+
+def configuration(
+    base: str, file: Path | None, assignments: list[str], split: str | None
+) -> Config:
+    """A preset, changed by a TOML file, then by single options, then by the split asked for.
+
+    Raises:
+        ConfigError: a key is unknown or a value can't be used.
+    """
+    from clusterseq.overrides import with_assignments
+
+    config = named(base)
+    if file is not None:
+        config = read_toml(file, base=config)
+    config = with_assignments(config, assignments)
+    if split is not None:
+        config = from_dict(Config, {"data": {"split": split}}, base=config)
+    return config
+
+
+def run(experiment: Experiment, *, resume: bool = False) -> tuple[Checkpoint, Comparison | None]:
+    """Run an experiment under the eyes of the user.
+
+    Raises:
+        KeyboardInterrupt: after saying how to go on.
+    """
+    from clusterseq.terminal import TrainingScreen, screen
+
+    notes = screen(stderr=True)
+    if experiment.can_resume and not resume:
+        notes.print("A training was stopped here; it is begun anew, since --resume isn't given.")
+    try:
+        with TrainingScreen() as watcher:
+            progress = partial(watcher.step, "evaluate")
+            return experiment.run(resume=resume, watcher=watcher, progress=progress)
+    except KeyboardInterrupt:
+        if experiment.can_resume:
+            place = experiment.unfinished
+            note = f"What was learnt is kept in {place}; the same command with --resume goes on."
+            notes.print(note, soft_wrap=True)
+        raise

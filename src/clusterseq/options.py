@@ -1,0 +1,44 @@
+"""The options that several commands share, each with the sentence that explains it.
+
+Knows nothing about: what the commands do with them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+EventPaths: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="EVENTS...",
+        help="Files, globs or folders of events: CSV, TSV, JSON lines, Parquet, RecBole .inter.",
+    ),
+]
+ModelPath: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="The directory that train has saved.")
+]
+UserColumn: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column of the user, if it isn't recognised.")
+]
+ItemColumn: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column of the item, if it isn't recognised.")
+]
+TimeColumn: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column of the time, if it isn't recognised.")
+]
+SkipBad: TypeAlias = Annotated[
+    bool, typer.Option("--skip-bad", help="Drop and count rows that can't be used.")
+]
+Support: TypeAlias = Annotated[
+    int, typer.Option("--k", min=0, help="How many items of a new person the model is shown.")
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+Threads: TypeAlias = Annotated[
+    int, typer.Option(min=0, help="Threads of the tensor library; 0 leaves the choice to it.")
+]

@@ -1,0 +1,57 @@
+"""The item table: smoothing and its gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from clusterseq.graph import smoothing
+from clusterseq.model.items import ItemTable
+from tests.synthetic import from_rows
+
+N_ITEMS, DIM = 6, 3
+
+
+@pytest.fixture
+def graph() -> sparse.csr_array:
+    return smoothing(from_rows([[0, 1, 2, 0], [3, 1], [2, 4, 1]]), N_ITEMS)
+
+
+def build(share: float, graph: sparse.csr_array | None = None) -> ItemTable:
+    table = ItemTable(N_ITEMS, DIM, share, torch.Generator().manual_seed(0))
+    if graph is not None:
+        table.set_graph(graph)
+    return table
+
+
+def test_vectors_mix_an_item_with_its_neighbours(graph: sparse.csr_array) -> None:
+    table = build(0.7, graph)
+    dense = torch.from_numpy(graph.toarray())
+    expected = 0.3 * table.embedding + 0.7 * dense @ table.embedding
+    torch.testing.assert_close(table.vectors(), expected)
+
+
+def test_an_item_nobody_touched_keeps_its_own_direction(graph: sparse.csr_array) -> None:
+    table = build(0.7, graph)
+    torch.testing.assert_close(table.vectors()[5], 0.3 * table.embedding[5])
+
+
+def test_the_gradient_is_that_of_the_dense_product(graph: sparse.csr_array) -> None:
+    table = build(0.7, graph)
+    weights = torch.from_numpy(np.random.default_rng(0).normal(size=(N_ITEMS, DIM))).float()
+    (table.vectors() * weights).sum().backward()  # type: ignore[no-untyped-call]
+    expected = 0.3 * weights + 0.7 * torch.from_numpy(graph.toarray()).T @ weights
+    torch.testing.assert_close(table.embedding.grad, expected)
+
+
+def test_without_smoothing_there_is_no_graph() -> None:
+    table = build(0.0)
+    assert set(table.state_dict()) == {"embedding", "bias"}
+    assert table.vectors() is table.embedding
+
+
+def test_before_a_graph_is_set_there_are_no_neighbours() -> None:
+    table = build(0.7)
+    torch.testing.assert_close(table.vectors(), 0.3 * table.embedding)

@@ -1,0 +1,78 @@
+"""The transition model: causality, padding, attention, dropout."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from clusterseq.model.transition import TransitionModel, dropped
+
+DIM, STEPS = 5, 8
+
+
+def build(attention: bool, dropout: float = 0.0) -> TransitionModel:
+    generator = torch.Generator().manual_seed(0)
+    return TransitionModel(DIM, attention=attention, dropout=dropout, generator=generator).double()
+
+
+def inputs(users: int = 3) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(users, STEPS, DIM, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_a_query_has_read_its_prefix_and_nothing_later(attention: bool) -> None:
+    model, events = build(attention), inputs()
+    queries = model(events)
+    for step in range(1, STEPS + 1):
+        torch.testing.assert_close(model(events[:, :step]), queries[:, :step])
+    changed = events.clone()
+    changed[:, 4:] += 1
+    assert torch.equal(model(changed)[:, :4], queries[:, :4])
+    assert not torch.isclose(model(changed)[:, 4:], queries[:, 4:]).any()
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_a_query_depends_on_all_of_its_prefix(attention: bool) -> None:
+    events = inputs(1).requires_grad_()
+    build(attention)(events)[0, -1].sum().backward()
+    assert events.grad is not None
+    assert (events.grad[0].abs().sum(dim=1) > 0).all()
+
+
+def test_attention_is_the_softmax_over_all_states_so_far() -> None:
+    model, events = build(attention=True), inputs(1)
+    states = model.encoder(events)[0]
+    assert model.key is not None
+    for step in range(STEPS):
+        seen = states[: step + 1]
+        weights = (states[step] @ model.key @ seen.T / math.sqrt(DIM)).softmax(dim=0)
+        read = torch.cat([states[step], weights @ seen])
+        expected = model.output_weight @ read + model.output_bias
+        torch.testing.assert_close(model(events)[0, step], expected)
+
+
+def test_without_attention_its_parameters_are_gone() -> None:
+    assert "key" in build(attention=True).state_dict()
+    without = build(attention=False)
+    assert "key" not in without.state_dict()
+    assert without.output_weight.shape == (DIM, DIM)
+
+
+def test_dropout_happens_by_its_generator_alone() -> None:
+    model, events = build(attention=True, dropout=0.5), inputs()
+    assert torch.equal(model(events), model(events))
+    draws = [model(events, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.isclose(draws[0], draws[2]).all()
+    assert not torch.isclose(draws[0], model(events)).all()
+
+
+def test_dropout_keeps_the_mean() -> None:
+    values = dropped(torch.ones(100_000), 0.3, torch.Generator().manual_seed(0))
+    kept = values[values > 0]
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / 0.7))
+    assert values.mean().item() == pytest.approx(1, abs=0.01)

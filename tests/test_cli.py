@@ -1,0 +1,460 @@
+"""The contract that scripts rely on: what is printed where, and the status at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from clusterseq import cli
+from clusterseq.batch import BatchSummary
+from clusterseq.config import Config, read_toml
+from clusterseq.experiment import Experiment
+from clusterseq.terminal import TrainingScreen
+
+SOURCE = Path(__file__).parent.parent / "src"
+COMMANDS = ("demo", "train", "evaluate", "recommend", "inspect", "config")
+Run = Callable[..., "Outcome"]
+
+
+class Outcome:
+    """Status and output of one command."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        assert self.out == ""
+        *_, last = self.err.splitlines()
+        assert last.startswith("clusterseq: error: ")
+        assert "Traceback" not in self.err
+        return last.removeprefix("clusterseq: error: ")
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    def run_one(*words: object) -> Outcome:
+        capfd.readouterr()
+        status = cli.main([str(word) for word in words])
+        return Outcome(status, *capfd.readouterr())
+
+    return run_one
+
+
+def python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    words = [sys.executable, "-c", code]
+    return subprocess.run(
+        words, env=environment, capture_output=True, text=True, check=True, **options
+    )
+
+
+def test_help_waits_for_no_heavy_library() -> None:
+    commands = [[], *([name] for name in COMMANDS)]
+    code = (
+        "import sys; from clusterseq.cli import main\n"
+        f"for words in {commands}: assert main([*words, '--help']) == 0\n"
+        "heavy = {'torch', 'numpy', 'polars', 'scipy', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    python(code)
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, clusterseq; assert not {'torch', 'numpy', 'polars'} & set(sys.modules)"
+    python(code)
+    python("import clusterseq; clusterseq.Recommender; assert 'Recommender' in dir(clusterseq)")
+
+
+def test_the_module_is_the_command(model_directory: Path) -> None:
+    words = [sys.executable, "-m", "clusterseq", "config"]
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("[data]\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_teaches_with_an_example(run: Run, name: str) -> None:
+    found = run(name, "--help")
+    assert found.status == 0
+    assert f"\n  clusterseq {name}" in found.out
+
+
+def test_help_names_every_command_and_version_answers(run: Run) -> None:
+    for words in ([], ["--help"]):
+        found = run(*words)
+        assert found.status == 0
+        assert all(f"\n  {name} " in found.out for name in COMMANDS)
+        assert "..." not in found.out.partition("Commands:")[2], "a summary is cut off"
+    assert run("--version").out.startswith("clusterseq ")
+
+
+@pytest.fixture(scope="module")
+def trained(
+    events_file: Path, small_options: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A model from the command line."""
+    out = tmp_path_factory.mktemp("cli") / "model"
+    assert cli.main(["train", str(events_file), "--out", str(out), *small_options]) == 0
+    return out
+
+
+def test_train_saves_reports_judges_and_says_what_next(
+    run: Run, events_file: Path, small_options: list[str], tmp_path: Path
+) -> None:
+    titles = tmp_path / "items.csv"
+    titles.write_text("item_id,name\ni03,The third\n")
+    out = tmp_path / "model"
+    found = run("train", events_file, "--out", out, "--titles", titles, *small_options)
+    assert found.status == 0, found.err
+    assert "events of 300 users and 60 items" in found.err
+    assert "pre-training epoch 1: loss" in found.err
+    assert "meta-training epoch 1: loss" in found.err
+    for word in ("popularity", "session kNN", "ClusterSeq", "Full catalogue", "Sampled"):
+        assert word in found.out
+    assert f"recommend {out} --items" in found.out
+    assert (out / "log.jsonl").read_text().count("\n") == 3
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["model"]
+    command = found.out.partition("clusterseq recommend ")[2].splitlines()[0]
+    assert run("recommend", *command.split()).status == 0
+
+
+def test_the_same_command_gives_the_same_bytes(
+    trained: Path, events_file: Path, small_options: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "again"
+    assert cli.main(["train", str(events_file), "--out", str(out), *small_options]) == 0
+    for name in ("model.safetensors", "items.parquet", "metrics.json", "manifest.json"):
+        assert (out / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_several_paths_are_one_log(
+    run: Run, events_frame: pl.DataFrame, trained: Path, tmp_path: Path
+) -> None:
+    for number, part in enumerate((events_frame[:700], events_frame[700:])):
+        part.write_csv(tmp_path / f"{number}.csv")
+    apart = run("evaluate", trained, tmp_path / "0.csv", tmp_path / "1.csv", "--json")
+    assert apart.json == run("evaluate", trained, tmp_path / "*.csv", "--json").json
+    assert apart.json == json.loads((trained / "metrics.json").read_text())["test"]
+
+
+def test_the_options_go_preset_file_set_split(
+    run: Run, events_file: Path, small_options: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "options.toml").write_text(
+        '[data]\nsplit = "temporal"\nnew_share = 0.5\n[model]\ndim = 99\nanchors = 7\n'
+    )
+    words = ["--preset", "paper", "--config", tmp_path / "options.toml", *small_options]
+    out = tmp_path / "model"
+    run("train", events_file, "--out", out, *words, "--split", "random", "--seed", 5)
+    card = run("inspect", out, "--json").json
+    assert card["config"]["model"]["cosine"] is False
+    assert card["config"]["model"]["dim"] == 16
+    assert card["config"]["model"]["anchors"] == 20
+    assert card["config"]["data"]["new_share"] == 0.5
+    assert card["provenance"]["split"] == "random"
+    assert card["provenance"]["seed"] == 5
+
+
+def test_training_on_everyone_judges_nobody(
+    run: Run, events_file: Path, small_options: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "model"
+    found = run("train", events_file, "--out", out, "--split", "none", *small_options)
+    assert found.status == 0
+    assert "Full catalogue" not in found.out
+    assert run("inspect", out, "--json").json["provenance"]["known_users"] == 300
+    assert "give other people's events and --all-new" in run("evaluate", out, events_file).error
+
+
+def test_stopped_and_resumed_is_as_never_stopped(
+    run: Run,
+    events_file: Path,
+    trained: Path,
+    small_options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(screen: TrainingScreen, record: Mapping[str, Any]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    out = tmp_path / "model"
+    words = ["train", events_file, "--out", out, *small_options]
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingScreen, "epoch", interrupt)
+        stopped = run(*words)
+    assert stopped.status == cli.INTERRUPTED
+    assert "with --resume goes on" in stopped.err
+    assert stopped.err.endswith("clusterseq: stopped\n")
+    assert not out.exists()
+    again = run(*words, "--resume", "--set", "model.dim=8")
+    assert "give the same ones, or train without --resume" in again.error
+    assert run(*words, "--resume").status == 0
+    weights = "model.safetensors"
+    assert (out / weights).read_bytes() == (trained / weights).read_bytes()
+    assert (out / "log.jsonl").read_text().count("\n") == 3
+    assert "nothing to resume; train without --resume" in run(*words, "--resume").error
+    assert not out.with_name("model.training").exists()
+
+
+def test_evaluate_prints_one_json_object_and_nothing_else(
+    run: Run, trained: Path, events_file: Path
+) -> None:
+    found = run("evaluate", trained, events_file, "--json")
+    assert found.status == 0
+    assert list(found.json) == ["k", "split", "users", "coverage", "full", "sampled", "groups"]
+    assert (found.json["k"], found.json["split"]) == (3, "temporal")
+    assert {"mrr", "hr@10", "ndcg@10", "mrr_ci95"} < set(found.json["full"])
+    assert set(found.json["groups"]) == {"minor", "major"}
+    assert found.json == json.loads((trained / "metrics.json").read_text())["test"]
+
+
+def test_evaluate_takes_k_and_the_part(run: Run, trained: Path, events_file: Path) -> None:
+    one = run("evaluate", trained, events_file, "--json", "--k", 1).json
+    three = run("evaluate", trained, events_file, "--json").json
+    assert one["k"] == 1
+    assert one["users"] > three["users"]
+    other = run("evaluate", trained, events_file, "--json", "--part", "validation").json
+    assert other["users"] != three["users"]
+    assert "none of" in run("evaluate", trained, events_file, "--k", 99).error
+    assert "give test or validation" in run("evaluate", trained, events_file, "--part", "x").error
+
+
+def test_evaluate_refuses_other_people_unless_told(
+    run: Run, trained: Path, events_frame: pl.DataFrame, tmp_path: Path
+) -> None:
+    others = tmp_path / "others.csv"
+    events_frame.with_columns(user="v" + pl.col("user")).write_csv(others)
+    refused = run("evaluate", trained, others, "--json")
+    assert refused.status == 2
+    assert "--all-new if everyone in this one is new" in refused.error
+    found = run("evaluate", trained, others, "--json", "--all-new").json
+    assert found["split"] == "all-new"
+    assert found["users"] == (events_frame.group_by("user").len()["len"] > 3).sum()
+    table = run("evaluate", trained, others, "--all-new")
+    assert "popularity" in table.out
+    assert "kNN" not in table.out
+
+
+def test_evaluate_writes_json_and_csv(
+    run: Run, trained: Path, events_file: Path, tmp_path: Path
+) -> None:
+    json_file, csv_file = tmp_path / "figures.json", tmp_path / "figures.csv"
+    shown = run("evaluate", trained, events_file, "--output", json_file, "--csv", csv_file)
+    figures = json.loads(json_file.read_text())
+    assert figures == run("evaluate", trained, events_file, "--json").json
+    rows = pl.read_csv(csv_file)
+    assert rows.columns == ["model", "ranking", "group", "users", "metric", "value", "low", "high"]
+    own = rows.filter(model="ClusterSeq", ranking="full", group="all", metric="mrr")
+    assert own["value"].item() == pytest.approx(figures["full"]["mrr"])
+    assert f"{figures['full']['mrr']:.4f}" in shown.out
+    assert "ClusterSeq against session kNN: full-catalogue MRR" in shown.out
+    assert "kNN" not in run("evaluate", trained, events_file, "--no-baselines").out
+
+
+def test_recommend_to_one_person(run: Run, model_directory: Path) -> None:
+    found = run("recommend", model_directory, "--items", "i03, i07,?", "--k", 4, "--json").json
+    assert list(found) == ["items", "cluster", "ignored_items"]
+    assert [list(one) for one in found["items"]] == [["item", "score", "title"]] * 4
+    assert found["ignored_items"] == ["?"]
+    table = run("recommend", model_directory, "--items", "i03,i07,?", "--k", 4)
+    best = found["items"][0]
+    assert best["title"].startswith("[item]")
+    assert best["title"] in table.out
+    assert "The model doesn't know ?." in table.err
+    assert "on the whole" in run("recommend", model_directory, "--items", "?").err
+
+
+def test_recommend_filters(run: Run, model_directory: Path) -> None:
+    words = ["recommend", model_directory, "--items", "i03", "--json"]
+    few = run(*words, "--only", "i03,i10,i11", "--exclude", "i11").json["items"]
+    assert [one["item"] for one in few] == ["i10"]
+    kept = run(*words, "--only", "i03,i10", "--keep-seen").json["items"]
+    assert {one["item"] for one in kept} == {"i03", "i10"}
+    prior = run("recommend", model_directory, "--items", "", "--json", "--k", 1000).json
+    assert len(prior["items"]) == 60
+
+
+def test_recommend_to_a_file(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "recs.parquet"
+    words = ["recommend", model_directory, "--input", events_file, "--output", output, "--k", 2]
+    found = run(*words)
+    assert (found.status, found.out) == (0, "")
+    assert "600 recommendations for 300 people" in found.err
+    assert pl.read_parquet(output).columns == ["user", "rank", "item", "score"]
+    assert BatchSummary(300, 600, 1.0).rows == len(pl.read_parquet(output))
+
+
+def test_inspect_tells_of_models_and_events(
+    run: Run, model_directory: Path, events_file: Path
+) -> None:
+    card = run("inspect", model_directory, "--json").json
+    assert (card["kind"], card["items"], card["titled"]) == ("checkpoint", 60, True)
+    assert sum(card["metrics"]["cluster_sizes"]) == card["provenance"]["known_users"]
+    text = run("inspect", model_directory).out
+    assert "model.dim = 16" in text
+    assert "session kNN" in text
+    report = run("inspect", events_file, "--json").json
+    assert (report["kind"], report["users"]) == ("events", 300)
+    assert "events of 300 users and 60 items" in run("inspect", events_file).out
+
+
+def test_config_prints_a_file_that_train_reads(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "options.toml").write_text(run("config").out)
+    assert read_toml(tmp_path / "options.toml") == Config()
+    assert "dim = 256" in run("config", "--preset", "paper").out
+
+
+def test_demo_shows_newcomers(
+    run: Run,
+    events_file: Path,
+    small: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from clusterseq import demo
+    from clusterseq.events import read_events
+
+    bundled = demo.experiment(tmp_path / "demo", small)
+    assert (bundled.events.report.events, bundled.events.report.users) == (141_695, 21_081)
+    assert bundled.titles is not None
+    assert bundled.titles.filter(item=2)["title"].to_list() == ["The Godfather (1972)"]
+
+    def smaller(out: Path, **_: object) -> Experiment:
+        return Experiment(read_events(events_file), out, small)
+
+    monkeypatch.setattr(demo, "experiment", smaller)
+    found = run("demo", "--out", tmp_path / "demo")
+    assert found.status == 0
+    for group in ("minor", "in between", "major"):
+        assert f"A newcomer ({group})" in found.out
+    assert f"saved in {tmp_path / 'demo'}" in found.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "nowhere.csv", "--out", "m"], "nowhere.csv: no such file; check the path"),
+        (["train", "nowhere.csv"], "Missing option '--out'"),
+        (["train", "--out", "m"], "Missing argument"),
+        (["train", "x.csv", "--out", "m", "--preset", "papr"], 'did you mean "paper"?'),
+        (["train", "x.csv", "--out", "m", "--set", "model.dmi=3"], 'did you mean "dim"?'),
+        (["train", "x.csv", "--out", "m", "--set", "model.dim"], "write it as model.dim=64"),
+        (["train", "x.csv", "--out", "m", "--config", "no.toml"], "no.toml: No such file"),
+        (["train", "x.csv", "--out", "m", "--titles", "no.csv"], "no.csv: no such file"),
+        (["train", "x.csv", "--out", "m", "--split", "half"], "one of temporal, random, none"),
+        (["train", "x.csv", "--out", "m", "--seed", "-1"], "seed"),
+        (["evaluate", "nowhere", "x.csv"], "nowhere: no such directory"),
+        (["recommend", "nowhere", "--items", "a"], "nowhere: no such directory"),
+        (["recommend", "nowhere"], "give either --items A,B,C or --input EVENTS"),
+        (["recommend", "nowhere", "--items", "a", "--input", "b"], "give either"),
+        (["recommend", "nowhere", "--input", "b"], "--input and --output go together"),
+        (["recommend", "nowhere", "--items", "a", "--k", "0"], "'--k'"),
+        (["inspect", "nowhere"], "nowhere: no such file"),
+        (["recomend"], "No such command 'recomend'"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_an_error_is_one_line_and_status_two(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = run(*words)
+    assert found.status == 2
+    assert told in found.error
+    assert len(found.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_untimed_events_ask_for_another_split(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("user,item\na,x\na,y\nb,x\n")
+    found = run("train", tmp_path / "events.csv", "--out", tmp_path / "model")
+    assert "use --split random" in found.error
+
+
+def test_what_would_spoil_the_training_is_told_before_it(
+    run: Run, events_file: Path, small_options: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("dear")
+    words = ["train", events_file, *small_options, "--out"]
+    for taken in (tmp_path / "letters", tmp_path / "letters" / "dear.txt"):
+        found = run(*words, taken)
+        assert "isn't replaced" in found.error
+        assert "epoch" not in found.err
+    found = run(*words, tmp_path / "model", "--k", 99)
+    assert "none of 42 test users has more than k = 99" in found.error
+    assert "epoch" not in found.err
+    assert "name another place" in run(*words, "/proc/nowhere/model").error
+
+
+def test_debug_shows_where_an_error_comes_from(run: Run) -> None:
+    for words in (["--debug", "inspect", "nowhere"], ["inspect", "nowhere", "--debug"]):
+        found = run(*words)
+        assert found.status == 2
+        assert "Traceback" in found.err
+        assert found.err.splitlines()[-1].startswith("clusterseq: error: nowhere")
+
+
+def test_what_nobody_foresaw_is_one_line_and_status_one(
+    run: Run, model_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(directory: object) -> None:
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr("clusterseq.checkpoint.load_checkpoint", fail)
+    found = run("inspect", model_directory)
+    assert found.status == 1
+    expected = "ZeroDivisionError: two lines; --debug shows where it comes from"
+    assert found.error == expected
+
+
+def test_ctrl_c_is_status_130(
+    run: Run, model_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(directory: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clusterseq.checkpoint.load_checkpoint", stop)
+    found = run("inspect", model_directory)
+    assert (found.status, found.out, found.err) == (130, "", "clusterseq: stopped\n")
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    words = [sys.executable, "-m", "clusterseq", "config"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            words, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_damaged_model_is_one_line(run: Run, model_directory: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(model_directory, tmp_path / "model")
+    (copy / "manifest.json").unlink()
+    for words in (["inspect", copy], ["recommend", copy, "--items", "i03"]):
+        found = run(*words)
+        assert found.status == 2
+        assert "no manifest.json in it" in found.error

@@ -1,0 +1,129 @@
+"""Options: typed, closed, documented, and the same in Python, in TOML and on the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterseq.config import (
+    PRESETS,
+    Config,
+    DataConfig,
+    ModelConfig,
+    Runtime,
+    TrainConfig,
+    describe,
+    from_dict,
+    preset,
+    read_toml,
+)
+from clusterseq.errors import ConfigError
+from clusterseq.overrides import to_toml, with_assignments
+
+KINDS = (DataConfig, ModelConfig, TrainConfig, Config, Runtime)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_option_is_explained(kind: type[Any]) -> None:
+    sentences = describe(kind)
+    assert list(sentences) == [option.name for option in dataclasses.fields(kind)]
+    assert all(sentence.endswith(".") and "\n" not in sentence for sentence in sentences.values())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_configuration_survives_json_and_toml(name: str, tmp_path: Path) -> None:
+    config = preset(name)
+    assert from_dict(Config, json.loads(json.dumps(config.to_dict()))) == config
+    (tmp_path / "options.toml").write_text(to_toml(config))
+    assert read_toml(tmp_path / "options.toml", base=preset("paper")) == config
+
+
+def test_the_paper_preset_keeps_the_papers_choices() -> None:
+    paper = preset("paper")
+    assert (paper.model.dim, paper.train.tasks_per_batch) == (256, 1024)
+    with pytest.raises(ConfigError, match='did you mean "paper"'):
+        preset("papr")
+
+
+def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
+    (tmp_path / "options.toml").write_text('[model]\ndim = 8\nmeta = "none"\n[train]\nclip = 1\n')
+    config = read_toml(tmp_path / "options.toml", base=preset("paper"))
+    assert (config.model.dim, config.model.meta, config.train.clip) == (8, "none", 1.0)
+    assert isinstance(config.train.clip, float)
+    assert config.model.cosine is preset("paper").model.cosine
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[model]\ndimm = 3", 'ModelConfig has no option "dimm"; did you mean "dim"?'),
+        ("[modle]\ndim = 3", 'Config has no option "modle"; did you mean "model"?'),
+        ("[train]\nzzz = 3", "known are pretrain_epochs"),
+        ("model = 3", '"model" is a table of options, not 3'),
+        ('[model]\ndim = "3"', "dim = '3' can't be used; give a whole number"),
+        ("[model]\ndim = 3.0", "dim = 3.0 can't be used; give a whole number"),
+        ("[model]\ndim = true", "dim = True can't be used; give a whole number"),
+        ("[model]\nmemory = 1", "memory = 1 can't be used; give true or false"),
+        ("[model]\nscale = false", "scale = False can't be used; give a number"),
+        ('[data]\nsplit = "half"', "give one of temporal, random, none"),
+        ("[data]\nsplit = 1", "give one of temporal, random, none"),
+        ("[data]\nnew_share = 1.0", "new_share = 1.0 can't be used; give between 0 and 1"),
+        ("[model]\ndim = 0", "dim = 0 can't be used; give 1 or more"),
+        ("[train]\nfolds = 1", "folds = 1 can't be used; give 2 or more"),
+        ("[model\ndim = 3", "not TOML"),
+    ],
+)
+def test_what_cannot_be_used_is_told_with_the_remedy(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "options.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_toml(path)
+    assert str(path) in str(caught.value)
+    assert told in str(caught.value)
+
+
+def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="name a TOML file that exists"):
+        read_toml(tmp_path / "nowhere.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not TOML"):
+        read_toml(tmp_path / "binary.toml")
+
+
+def test_assignments_are_written_as_one_speaks() -> None:
+    config = with_assignments(
+        Config(), ["model.dim=64", " model.meta = first", 'data.split="random"', "train.clip=1"]
+    )
+    assert (config.model.dim, config.model.meta) == (64, "first")
+    assert (config.data.split, config.train.clip) == ("random", 1.0)
+    assert with_assignments(config, ["model.memory=false"]).model.dim == 64
+
+
+@pytest.mark.parametrize("text", ["model.dim", "dim=3", "=3", "model.=3", ""])
+def test_what_assigns_nothing_is_told(text: str) -> None:
+    with pytest.raises(ConfigError, match="write it as model"):
+        with_assignments(Config(), [text])
+
+
+def test_configurations_cannot_be_changed() -> None:
+    for kind in KINDS:
+        name = dataclasses.fields(kind)[0].name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(kind(), name, None)
+
+
+def test_parts_that_need_others_are_off_without_them() -> None:
+    assert not ModelConfig(clustering=False).conditioned
+    assert ModelConfig().conditioned
+    assert not ModelConfig(meta="none").adapts
+    assert not ModelConfig(inner_steps=0).adapts
+
+
+def test_machine_settings_are_no_options_of_the_model() -> None:
+    options = {name for kind in (DataConfig, ModelConfig, TrainConfig) for name in describe(kind)}
+    assert not options & set(typing.get_type_hints(Runtime))

@@ -1,0 +1,69 @@
+"""Cross-entropy over the catalogue, whole and sampled."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from clusterseq.losses import cross_entropy, sampled_cross_entropy
+
+USERS, ITEMS = 4, 9
+
+
+@pytest.fixture
+def logits() -> Tensor:
+    return torch.randn(USERS, ITEMS, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def targets() -> Tensor:
+    return torch.tensor([0, 3, 8, 3])
+
+
+def test_it_is_the_mean_negative_log_softmax(logits: Tensor, targets: Tensor) -> None:
+    shares = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    losses = [-shares[user, target].log() for user, target in enumerate(targets)]
+    torch.testing.assert_close(cross_entropy(logits, targets), torch.stack(losses).mean())
+
+
+def test_excluded_items_do_not_compete_unless_they_are_the_target(
+    logits: Tensor, targets: Tensor
+) -> None:
+    excluded = torch.zeros(USERS, ITEMS, dtype=torch.bool)
+    excluded[:, [1, 3]] = True
+    losses = []
+    for row, target in zip(logits, targets.tolist(), strict=True):
+        rivals = [i for i in range(ITEMS) if i == target or i not in (1, 3)]
+        losses.append(torch.logsumexp(row[rivals], dim=0) - row[target])
+    found = cross_entropy(logits, targets, excluded)
+    torch.testing.assert_close(found, torch.stack(losses).mean())
+    assert not logits.isinf().any(), "the argument is left alone"
+
+
+def test_all_others_as_negatives_give_the_whole(logits: Tensor, targets: Tensor) -> None:
+    everything = torch.arange(ITEMS).expand(USERS, -1)
+    sampled = sampled_cross_entropy(
+        logits.gather(1, targets[:, None])[:, 0], logits, 0.0, everything == targets[:, None]
+    )
+    torch.testing.assert_close(sampled, cross_entropy(logits, targets))
+
+
+def test_sampled_partition_sums_are_unbiased() -> None:
+    logits = torch.randn(1, 60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sums = []
+    for drawn in range(60):  # every possible draw of one negative
+        loss = sampled_cross_entropy(
+            logits[:, 0], logits[:, [drawn]], math.log(60), torch.tensor([[drawn == 0]])
+        )
+        sums.append((loss + logits[0, 0]).exp())
+    torch.testing.assert_close(torch.stack(sums).mean(), logits.exp().sum())
+
+
+def test_without_a_rival_nothing_is_lost() -> None:
+    loss = sampled_cross_entropy(
+        torch.tensor([2.0]), torch.tensor([[5.0]]), 0.0, torch.tensor([[True]])
+    )
+    assert loss.item() == 0

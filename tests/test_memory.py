@@ -1,0 +1,132 @@
+"""The neighbour memory, against neighbours counted one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from clusterseq import memory as memory_module
+from clusterseq.histories import Histories
+from clusterseq.memory import KINDS, Memory
+from clusterseq.metatrain import make_folds
+from clusterseq.sequences import Sequences
+from tests.synthetic import from_rows
+
+N_ITEMS = 9
+ROWS = [[0, 1, 2, 3], [2, 1, 4], [5, 0, 5, 1], [6, 7], [3], [1, 0, 7, 2, 6, 4]]
+HISTORIES = [[0, 1], [2], [1, 5, 1], [], [7, 6, 0, 3], [8]]
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory.build(from_rows(ROWS), N_ITEMS)
+
+
+def recency(history: list[int]) -> dict[int, float]:
+    """Linear recency of each item; one that comes twice counts twice."""
+    weights: dict[int, float] = {}
+    for step, item in enumerate(history):
+        weights[item] = weights.get(item, 0) + (step + 1) / len(history)
+    return weights
+
+
+def rules_by_hand(history: list[int]) -> np.ndarray:
+    votes = np.zeros(N_ITEMS)
+    for item, weight in recency(history).items():
+        count = sum(row.count(item) for row in ROWS)
+        for row in ROWS:
+            for place, first in enumerate(row):
+                for later in range(place + 1, min(place + 6, len(row))):
+                    if first == item:
+                        votes[row[later]] += weight / (later - place) / (count + 1)
+    return np.asarray(votes / max(votes.sum(), 1e-9))
+
+
+def neighbours_by_hand(history: list[int]) -> np.ndarray:
+    """V-SkNN with everybody as a neighbour: Σ_s sim(history, s) · [j ∈ s] · idf(j)."""
+    sets = [set(row) for row in ROWS]
+    touched = np.array([sum(item in s for s in sets) for item in range(N_ITEMS)])
+    idf = np.log(len(ROWS) / np.maximum(touched, 1))
+    votes = np.zeros(N_ITEMS)
+    for item, weight in recency(history).items():
+        for session in sets:
+            if item in session:
+                similarity = weight * idf[item] / np.sqrt(len(session))
+                for other in session - {item}:
+                    votes[other] += similarity * idf[other]
+    return np.asarray(votes / max(votes.sum(), 1e-9))
+
+
+def test_catalogue_is_what_the_loops_count(memory: Memory) -> None:
+    found = memory.catalogue(Histories.from_lists(HISTORIES)).numpy()
+    assert_allclose(found[:, :, 0], [rules_by_hand(h) for h in HISTORIES], rtol=1e-4, atol=1e-7)
+    expected = [neighbours_by_hand(h) for h in HISTORIES]
+    assert_allclose(found[:, :, 1], expected, rtol=1e-4, atol=1e-7)
+
+
+def test_each_kind_is_a_distribution_or_silent(memory: Memory) -> None:
+    sums = memory.catalogue(Histories.from_lists(HISTORIES)).sum(dim=1)
+    assert_allclose(sums[:3], 1, rtol=1e-5)
+    assert not sums[3].any(), "somebody without history"
+    assert not sums[5].any(), "an item nobody touched"
+
+
+def test_columns_and_single_agree_with_the_catalogue(memory: Memory) -> None:
+    histories = Histories.from_lists(HISTORIES)
+    every = memory.catalogue(histories)
+    items = torch.tensor([8, 0, 4, 4, 1])
+    torch.testing.assert_close(memory.columns(histories, items), every[:, items])
+    for item in range(N_ITEMS):
+        own = torch.full((len(histories),), item)
+        torch.testing.assert_close(memory.single(histories, own), every[:, item])
+    assert every.dtype == torch.float32
+
+
+def test_tensors_come_back(memory: Memory) -> None:
+    tensors = memory.tensors()
+    assert set(tensors) == {f"{k}.{p}" for k in KINDS for p in ("data", "indices", "indptr")}
+    again = Memory.from_tensors(tensors, N_ITEMS)
+    histories = Histories.from_lists(HISTORIES)
+    assert torch.equal(again.catalogue(histories), memory.catalogue(histories))
+
+
+def test_only_the_strongest_of_a_row_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = from_rows(ROWS)
+    whole = Memory.build(known, N_ITEMS)
+    monkeypatch.setattr(memory_module, "ROW_LIMIT", 2)
+    for bounded, full in zip(Memory.build(known, N_ITEMS).matrices, whole.matrices, strict=True):
+        for short, row in zip(bounded.toarray(), full.toarray(), strict=True):
+            assert np.count_nonzero(short) <= 2
+            assert_allclose(np.sort(short)[-2:], np.sort(row)[-2:])
+
+
+def test_nobody_remembers_nothing() -> None:
+    memory = Memory.build(from_rows([]), N_ITEMS)
+    assert not memory.catalogue(Histories.from_lists(HISTORIES)).any()
+
+
+def test_a_fold_remembers_the_learners_of_the_other_folds_alone() -> None:
+    # Items 2 u and 2 u + 1 are person u's alone, so the memory tells whose sequences it holds.
+    users = 23
+    known = from_rows([[2 * user, 2 * user + 1] for user in range(users)])
+    learners = np.arange(3, users)
+    folds = make_folds(
+        known, learners, 2 * users, folds=5, memory=True, generator=np.random.default_rng(0)
+    )
+    assert sorted(np.concatenate([fold.users for fold in folds])) == learners.tolist()
+    for fold in folds:
+        assert fold.memory is not None
+        for matrix in fold.memory.matrices:
+            remembered = set(np.flatnonzero(matrix.sum(axis=1)) // 2)
+            assert remembered == set(learners.tolist()) - set(fold.users.tolist())
+
+
+def test_folds_hold_those_who_can_learn() -> None:
+    known: Sequences = from_rows([[1, 2], [3], [], [4, 5]])
+    folds = make_folds(
+        known, np.arange(4), 6, folds=2, memory=False, generator=np.random.default_rng(0)
+    )
+    assert sorted(np.concatenate([fold.users for fold in folds])) == [0, 3]
+    assert all(fold.memory is None for fold in folds)

@@ -1,0 +1,200 @@
+"""The inner loop: vmap against a loop, and the meta-gradient against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from clusterseq.meta import Support, adapt, adapt_all, support_loss
+from clusterseq.model.head import Candidates, logits, start_of_theta
+
+USERS, PREFIXES, DIM, ANCHORS, KINDS, STEPS = 5, 3, 4, 6, 2, 3
+COUNTS = torch.tensor([0, 1, 2, 3, 3])
+
+
+class Case:
+    """A few people's supports, all drawn, in one precision."""
+
+    def __init__(self, dtype: torch.dtype, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+        sizes = start_of_theta(DIM, KINDS)
+        self.theta = {n: v.to(dtype) + 0.3 * draw(*v.shape) for n, v in sizes.items()}
+        self.rates = {n: 0.05 + 0.02 * draw(STEPS, len(v)) for n, v in sizes.items()}
+        self.anchors = Candidates(
+            torch.nn.functional.normalize(draw(ANCHORS, DIM), dim=1), draw(ANCHORS), 5.0
+        )
+        rivals = torch.full((USERS, PREFIXES, ANCHORS), 0.4, dtype=dtype)
+        rivals[1, 0, 2] = rivals[3, 1, 5] = -torch.inf
+        self.support = Support(
+            queries=draw(USERS, PREFIXES, DIM),
+            targets=torch.nn.functional.normalize(draw(USERS, PREFIXES, DIM), dim=2),
+            target_biases=draw(USERS, PREFIXES),
+            evidence=draw(USERS, PREFIXES, ANCHORS + 1, KINDS).abs(),
+            counted=(torch.arange(PREFIXES) < COUNTS[:, None]).to(dtype),
+            rivals=rivals,
+        )
+        self.final = draw(USERS, DIM)
+
+    def starts(self) -> dict[str, Tensor]:
+        """Everybody starts from the same θ."""
+        return {n: v.expand(USERS, -1) for n, v in self.theta.items()}
+
+    def person(self, user: int) -> Support:
+        return Support(*(part[user] for part in self.support.parts()))
+
+    def adapted(self, *, second_order: bool = True) -> dict[str, Tensor]:
+        return adapt_all(
+            self.starts(), self.rates, self.support, self.anchors, second_order=second_order
+        )
+
+    def query_loss(self, *, second_order: bool = True) -> Tensor:
+        """Mean loss of everybody's next item (the first anchor) after adaptation."""
+        adapted = self.adapted(second_order=second_order)
+        none = self.final.new_zeros(1, ANCHORS, KINDS)
+        losses = []
+        for user in range(USERS):
+            theta = {n: v[user] for n, v in adapted.items()}
+            scores = logits(theta, self.final[user : user + 1], self.anchors, none + 0.1)[0]
+            losses.append(torch.logsumexp(scores, dim=0) - scores[0])
+        return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize("second_order", [True, False])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
+def test_vmap_equals_a_loop_over_people(
+    dtype: torch.dtype, tolerance: float, second_order: bool
+) -> None:
+    case = Case(dtype)
+    together = case.adapted(second_order=second_order)
+    for user in range(USERS):
+        alone = adapt(
+            case.theta, case.rates, case.person(user), case.anchors, second_order=second_order
+        )
+        for name, value in alone.items():
+            torch.testing.assert_close(together[name][user], value, rtol=0, atol=tolerance)
+
+
+def test_a_step_is_gradient_descent_with_its_own_rates() -> None:
+    case = Case(torch.float64)
+    person, theta = case.person(3), case.theta
+    for step in range(STEPS):
+        leaves = {n: v.detach().requires_grad_() for n, v in theta.items()}
+        support_loss(leaves, person, case.anchors).backward()  # type: ignore[no-untyped-call]
+        slopes = {n: v.grad for n, v in leaves.items()}
+        assert all(slope is not None for slope in slopes.values())
+        theta = {n: v - case.rates[n][step] * slopes[n] for n, v in theta.items()}  # type: ignore[operator]
+    for name, value in case.adapted().items():
+        torch.testing.assert_close(value[3], theta[name])
+
+
+def test_support_loss_is_the_cross_entropy_against_the_anchors() -> None:
+    case = Case(torch.float64)
+    person = case.person(3)
+    losses = []
+    for prefix in range(PREFIXES):
+        own = Candidates(
+            torch.cat([person.targets[prefix : prefix + 1], case.anchors.vectors]),
+            torch.cat([person.target_biases[prefix : prefix + 1], case.anchors.biases]),
+            5.0,
+        )
+        query, heard = person.queries[prefix : prefix + 1], person.evidence[prefix : prefix + 1]
+        scores = logits(case.theta, query, own, heard)[0]
+        scores[1:] += person.rivals[prefix]
+        losses.append(-scores.log_softmax(dim=0)[0])
+    found = support_loss(case.theta, person, case.anchors)
+    torch.testing.assert_close(found, torch.stack(losses).mean())
+
+
+def test_adaptation_lowers_the_support_loss() -> None:
+    case = Case(torch.float64)
+    adapted = case.adapted()
+    for user in range(1, USERS):
+        before = support_loss(case.theta, case.person(user), case.anchors)
+        theta = {n: v[user] for n, v in adapted.items()}
+        assert support_loss(theta, case.person(user), case.anchors) < before
+
+
+def test_nobody_without_support_takes_a_step() -> None:
+    case = Case(torch.float32)
+    assert COUNTS[0] == 0
+    for name, value in case.adapted().items():
+        assert torch.equal(value[0], case.theta[name])
+        assert not torch.equal(value[3], case.theta[name])
+
+
+def test_padding_of_the_support_does_not_matter() -> None:
+    case = Case(torch.float64)
+    before = case.adapted()
+    padding = case.support.counted == 0
+    assert padding.any()
+    for part in (case.support.queries, case.support.targets, case.support.evidence):
+        part[padding] = 7.0
+    case.support.target_biases[padding] = -3.0
+    case.support.rivals[padding] = -torch.inf
+    for name, value in case.adapted().items():
+        torch.testing.assert_close(value, before[name])
+
+
+def central_difference(
+    loss: Callable[[], Tensor], tensor: Tensor, direction: Tensor, width: float = 1e-5
+) -> Tensor:
+    """How the loss changes as a tensor moves along a direction; the tensor comes back."""
+    start = tensor.clone()
+    above = loss_at(loss, tensor, start + width * direction)
+    below = loss_at(loss, tensor, start - width * direction)
+    tensor.copy_(start)
+    return (above - below) / (2 * width)
+
+
+def loss_at(loss: Callable[[], Tensor], tensor: Tensor, value: Tensor) -> Tensor:
+    tensor.copy_(value)
+    return loss()
+
+
+def outer_tensors(case: Case) -> dict[str, Tensor]:
+    """What the outer loss learns: θ, the step sizes, and what the encoder gives."""
+    learnt = {f"theta.{n}": v for n, v in case.theta.items()}
+    learnt |= {f"rates.{n}": v for n, v in case.rates.items()}
+    return learnt | {"queries": case.support.queries, "anchors": case.anchors.vectors}
+
+
+def meta_gradient(case: Case, *, second_order: bool) -> dict[str, Tensor]:
+    tensors = outer_tensors(case)
+    for tensor in tensors.values():
+        tensor.requires_grad_()
+    loss = case.query_loss(second_order=second_order)
+    slopes = torch.autograd.grad(loss, list(tensors.values()), materialize_grads=True)
+    for tensor in tensors.values():
+        tensor.requires_grad_(False)
+    return dict(zip(tensors, slopes, strict=True))
+
+
+def test_the_meta_gradient_is_that_of_finite_differences() -> None:
+    case = Case(torch.float64)
+    slopes = meta_gradient(case, second_order=True)
+    assert set(slopes) > {"theta.gain", "theta.trust", "rates.shift", "queries"}
+    generator = torch.Generator().manual_seed(7)
+    for name, tensor in outer_tensors(case).items():
+        for _ in range(2):
+            direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+            expected = central_difference(case.query_loss, tensor, direction)
+            assert expected.abs() > 1e-6, name
+            found = (slopes[name] * direction).sum()
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_first_order_ignores_how_the_steps_depend_on_what_is_learnt() -> None:
+    case = Case(torch.float64)
+    second, first = (meta_gradient(case, second_order=order) for order in (True, False))
+    assert not torch.isclose(first["theta.gain"], second["theta.gain"]).any()
+    assert not first["queries"].any(), "the support reaches the loss through gradients alone"
+    assert second["queries"].any()
+    for order in (True, False):
+        torch.testing.assert_close(case.query_loss(second_order=order), case.query_loss())

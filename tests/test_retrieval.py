@@ -1,0 +1,67 @@
+"""The k best: exact against a full sort, ties and exclusions included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterseq.errors import ConfigError
+from clusterseq.retrieval import NOTHING, top_k
+
+
+def sorted_out(scores: list[float], k: int, excluded: list[bool]) -> list[int]:
+    """The definition: by score, then by index."""
+    left = [item for item in range(len(scores)) if not excluded[item]]
+    best = sorted(left, key=lambda item: (-scores[item], item))[:k]
+    return best + [NOTHING] * (min(k, len(scores)) - len(best))
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> tuple[list[list[float]], list[list[bool]], int]:
+    """Few different scores, so that ties are the rule."""
+    n_users, n_items = draw(st.integers(1, 4)), draw(st.integers(1, 12))
+    row = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), min_size=n_items, max_size=n_items)
+    flags = st.lists(st.booleans(), min_size=n_items, max_size=n_items)
+    rows = st.lists(row, min_size=n_users, max_size=n_users)
+    masks = st.lists(flags, min_size=n_users, max_size=n_users)
+    return draw(rows), draw(masks), draw(st.integers(1, 15))
+
+
+@given(tasks())
+def test_it_is_what_a_full_sort_gives(
+    task: tuple[list[list[float]], list[list[bool]], int],
+) -> None:
+    scores, excluded, k = task
+    found = top_k(torch.tensor(scores), k, excluded=torch.tensor(excluded))
+    pairs = zip(scores, excluded, strict=True)
+    assert found.items.tolist() == [sorted_out(row, k, mask) for row, mask in pairs]
+
+
+def test_the_scores_stand_beside_their_items() -> None:
+    scores = torch.tensor([[0.1, 0.9, 0.4]])
+    found = top_k(scores, 5, excluded=torch.tensor([[True, False, False]]))
+    assert found.items.tolist() == [[1, 2, NOTHING]]
+    np.testing.assert_allclose(found.scores, [[0.9, 0.4, -np.inf]], rtol=1e-6)
+
+
+def test_a_constant_row_gives_the_lowest_indices() -> None:
+    assert top_k(torch.zeros(2, 5000), 3).items.tolist() == [[0, 1, 2]] * 2
+
+
+def test_the_scores_given_are_left_alone() -> None:
+    scores = torch.rand(3, 7)
+    before = scores.clone()
+    top_k(scores, 2, excluded=torch.rand(3, 7) < 0.5)
+    assert torch.equal(scores, before)
+
+
+def test_nobody_is_an_empty_result() -> None:
+    assert top_k(torch.empty(0, 5), 3).items.shape == (0, 3)
+
+
+def test_k_below_one_is_refused() -> None:
+    with pytest.raises(ConfigError, match="k = 0 recommends nothing"):
+        top_k(torch.zeros(1, 3), 0)

@@ -1,0 +1,232 @@
+"""Training end to end on a tiny world: seeds, interruption, resumption, failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from clusterseq.config import Config, Runtime
+from clusterseq.errors import CheckpointError, DataError, TrainingError
+from clusterseq.metatrain import MetaLoss
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.pretrain import PrefixLoss
+from clusterseq.train import fit
+from tests.synthetic import from_rows
+from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, people, tiny, trained
+
+
+class Interrupter:
+    """A watcher that keeps the log, and presses Ctrl-C after the given step of a stage."""
+
+    def __init__(self, stage: str = "", step: int = 0) -> None:
+        self.stage, self.at = stage, step
+        self.records: list[Mapping[str, Any]] = []
+        self.stages: list[str] = []
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        assert done <= total
+        if stage not in self.stages:
+            self.stages.append(stage)
+        if (stage, done) == (self.stage, self.at):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        self.records.append(record)
+
+
+def equal(one: ClusterSeq, two: ClusterSeq) -> bool:
+    first, second = one.tensors(), two.tensors()
+    return first.keys() == second.keys() and all(
+        torch.equal(tensor, second[name]) for name, tensor in first.items()
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> ClusterSeq:
+    model = trained()
+    assert model.tensors()["rates.gain"].std() > 1e-3, "the best epoch is one of meta-training"
+    return model
+
+
+def test_the_same_seed_gives_the_same_weights(uninterrupted: ClusterSeq) -> None:
+    assert equal(trained(), uninterrupted)
+    assert not equal(trained(seed=1), uninterrupted)
+
+
+def test_nobody_elses_randomness_matters(uninterrupted: ClusterSeq) -> None:
+    torch.manual_seed(123)
+    np.random.seed(123)
+    state = torch.random.get_rng_state()
+    assert equal(trained(), uninterrupted)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_all_stages_are_told() -> None:
+    watcher = Interrupter()
+    trained(watcher=watcher)
+    assert watcher.stages == ["prepare", "pretrain", "meta"]
+    told = [record["stage"] for record in watcher.records]
+    assert told == sorted(told, key=["pretrain", "calibrate", "meta"].index)
+    assert set(told) == {"pretrain", "calibrate", "meta"}
+    for record in watcher.records:
+        assert np.isfinite(record["loss"])
+        assert record["stage"] == "calibrate" or 0 < record["validation_mrr"] <= 1
+
+
+# An epoch of pre-training has 4 steps and one of meta-training 6: amid the first epoch, amid a
+# later one, and at the end of one.
+@pytest.mark.parametrize(
+    ("stage", "step"),
+    [
+        *(("pretrain", step) for step in (1, 6, 8, 12)),
+        *(("meta", step) for step in (1, 6, 9, 17)),
+    ],
+)
+def test_resumed_equals_uninterrupted_bit_for_bit(
+    uninterrupted: ClusterSeq, tmp_path: Path, stage: str, step: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained(watcher=Interrupter(stage, step), resume_at=tmp_path)
+    watcher = Interrupter()
+    resumed = trained(watcher=watcher, resume_at=tmp_path, resume=True)
+    assert equal(resumed, uninterrupted)
+    assert ("pretrain" in watcher.stages) == (stage == "pretrain" and step < 12)
+
+
+def test_a_training_stopped_again_and_again_ends_all_the_same(
+    uninterrupted: ClusterSeq, tmp_path: Path
+) -> None:
+    for place, stop in enumerate([("pretrain", 2), ("pretrain", 7), ("meta", 3), ("meta", 11)]):
+        with pytest.raises(KeyboardInterrupt):
+            trained(watcher=Interrupter(*stop), resume_at=tmp_path, resume=place > 0)
+    assert equal(trained(resume_at=tmp_path, resume=True), uninterrupted)
+
+
+def test_keeping_the_state_changes_nothing(uninterrupted: ClusterSeq, tmp_path: Path) -> None:
+    assert equal(trained(resume_at=tmp_path), uninterrupted)
+    assert equal(trained(resume_at=tmp_path, resume=True), uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("config", "seed"),
+    [(tiny(clip=1.0), 0), (tiny({"dim": 4}), 0), (tiny({"smoothing": 0.0}), 0), (CONFIG, 1)],
+)
+def test_the_state_of_other_options_is_refused(tmp_path: Path, config: Config, seed: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained(watcher=Interrupter("pretrain", 1), resume_at=tmp_path)
+    with pytest.raises(CheckpointError, match="other events, options or another seed"):
+        trained(config, seed=seed, resume_at=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("changed", ["known", "validation"])
+def test_the_state_of_other_people_is_refused(tmp_path: Path, changed: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        trained(watcher=Interrupter("pretrain", 1), resume_at=tmp_path)
+    known = people(60, seed=5) if changed == "known" else KNOWN
+    validation = people(15, seed=5) if changed == "validation" else VALIDATION
+    with pytest.raises(CheckpointError, match="other events, options or another seed"):
+        fit(known, validation, CONFIG, n_items=N_ITEMS, resume_at=tmp_path, resume=True)
+
+
+def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no state to resume"):
+        trained(resume_at=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("stage", "loss", "step"), [("pretrain", PrefixLoss, 7), ("meta", MetaLoss, 8)]
+)
+def test_a_loss_that_is_not_finite_keeps_the_last_good_epoch(
+    uninterrupted: ClusterSeq,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    loss: type[PrefixLoss | MetaLoss],
+    step: int,
+) -> None:
+    original, taken = loss.__call__, 0
+
+    def failing(self: Any, batch: Any, generator: torch.Generator) -> Tensor:
+        nonlocal taken
+        taken += 1
+        found: Tensor = original(self, batch, generator)
+        return found * torch.inf if taken == step else found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loss, "__call__", failing)
+        steps = 4 if stage == "pretrain" else 6
+        told = f"{stage}, epoch 2, step {step - steps}: the loss is inf"
+        with pytest.raises(TrainingError, match=told):
+            trained(resume_at=tmp_path)
+    state = load_file(tmp_path / "state" / "state.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in state.values())
+    # With the fault gone, training goes on from the end of epoch 1.
+    watcher = Interrupter()
+    assert equal(trained(watcher=watcher, resume_at=tmp_path, resume=True), uninterrupted)
+    assert (watcher.records[0]["stage"], watcher.records[0]["epoch"]) == (stage, 2)
+
+
+def test_early_stopping_leaves_the_best_model_by_validation() -> None:
+    watcher = Interrupter()
+    config = tiny(pretrain_epochs=0, meta_epochs=8, patience=2, meta_learning_rate=0.3)
+    trained(config, watcher=watcher)
+    scores = [record["validation_mrr"] for record in watcher.records]
+    best = int(np.argmax(scores))
+    assert len(scores) in (best + 3, 8), "two epochs without a better one end the stage"
+
+
+def test_validation_people_leave_no_trace_but_in_what_is_selected() -> None:
+    # Without calibration and with one epoch only, they could decide nothing but early stopping.
+    config = tiny(pretrain_epochs=0, meta_epochs=0)
+    other = fit(KNOWN, people(9, seed=8), config, n_items=N_ITEMS)
+    assert equal(trained(config), other)
+
+
+def test_without_new_people_a_tenth_of_the_known_judges() -> None:
+    watcher = Interrupter()
+    model = fit(KNOWN, from_rows([]), CONFIG, n_items=N_ITEMS, watcher=watcher)
+    assert all("validation_mrr" in r for r in watcher.records if r["stage"] != "calibrate")
+    whole = trained(tiny(pretrain_epochs=0, meta_epochs=0)).tensors()
+    for name, tensor in model.tensors().items():
+        if name.startswith(("memory.", "items.graph_")):
+            assert torch.equal(tensor, whole[name]), "in the end everybody is remembered"
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[0], [1], [2]]])
+def test_nobody_with_two_events_is_no_training(rows: list[list[int]]) -> None:
+    with pytest.raises(DataError, match="two"):
+        fit(from_rows(rows), from_rows([]), CONFIG, n_items=3)
+
+
+@pytest.mark.parametrize("rows", [[[0, 1]], [[0, 1], [1, 2, 0]], [[0, 0, 0], [1], []]])
+def test_hardly_anybody_is_enough(rows: list[list[int]]) -> None:
+    model = fit(from_rows(rows), from_rows([]), CONFIG, n_items=3)
+    assert all(torch.isfinite(t).all() for t in model.tensors().values())
+
+
+@pytest.mark.parametrize("negatives", [5, 15])
+def test_sampled_negatives_train(negatives: int) -> None:
+    watcher = Interrupter()
+    trained(tiny(negatives=negatives, pretrain_epochs=6), watcher=watcher)
+    losses = [r["loss"] for r in watcher.records if r["stage"] == "pretrain"]
+    assert losses[-1] < losses[0]
+
+
+def test_threads_are_set() -> None:
+    former = torch.get_num_threads()
+    try:
+        runtime = Runtime(threads=1)
+        config = tiny(pretrain_epochs=0, meta_epochs=0)
+        fit(KNOWN, VALIDATION, config, n_items=N_ITEMS, runtime=runtime)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(former)
