@@ -20,7 +20,7 @@ HEADER = "user,item,time\n"
 GOOD = "".join(f"u{n},i{n},{n}\n" for n in range(5))
 NOISE = random.Random(0).randbytes(20_000)
 MANY = "".join(f"u{n},i{n},{n}\n" for n in range(9999))
-GZIP = gzip.compress((HEADER + MANY).encode())
+GZIP = gzip.compress((HEADER + MANY).encode(), mtime=0)
 
 
 def zstd(text: str) -> bytes:
@@ -74,7 +74,7 @@ def message_of(source: Any, **options: Any) -> str:
         ("e.csv.gz", GZIP[: len(GZIP) // 2], ["damaged or cut short"]),
         ("e.csv.gz", GZIP[:9], ["damaged or cut short"]),
         ("e.csv.gz", GZIP[:5000] + b"xx" + GZIP[5002:], ["damaged or cut short"]),
-        ("e.csv.gz", gzip.compress((HEADER + GOOD + "u,i,n/a\n").encode()), [" line 7: time"]),
+        ("e.csv.gz", gzip.compress((HEADER + GOOD + "u,i,n/a\n").encode(), mtime=0), [" line 7: time"]),
         ("e.csv.zst", ZSTD[: len(ZSTD) // 2], ["damaged or cut short"]),
         ("e.csv.zst", zstd(HEADER + GOOD + "u,i,n/a\n"), [" line 7: time"]),
         ("e.csv.zst", zstd(HEADER + GOOD + "u,i,1,2\n"), [" line 7: 4 fields"]),

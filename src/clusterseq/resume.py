@@ -49,6 +49,8 @@ class Keeper:
     ) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
+        if self._stopped and kind is None:  # asked after the last step: the state is of its end
+            raise KeyboardInterrupt
 
     def checkpoint(self) -> None:
         """Keep the state at the end of an epoch, or if the training was asked to stop.

@@ -15,8 +15,8 @@ TABLES = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig}
 HEAD = """# Options
 
 Every option of the Python API, of a TOML file (`--config FILE.toml`) and of the command line's
-`--set TABLE.NAME=VALUE`. A key that is not here is refused with the nearest one that is. The columns
-`default` and `paper` are the presets; `n_items` is set by training.
+`--set TABLE.NAME=VALUE`. A key that is not here is refused with the nearest one that is. The
+columns `default` and `paper` are the presets; `n_items` is set by training.
 """
 
 

@@ -57,7 +57,7 @@ class ClusterSeq(nn.Module):
         kinds = len(KINDS) if config.memory else 0
         theta = start_of_theta(config.dim, kinds)
         self.theta = nn.ParameterDict(theta)
-        self.acuity = nn.Parameter(torch.full((kinds,), 6.0))
+        self.acuity = nn.Parameter(torch.full((kinds,), 6.0)) if kinds else None
         clusters = config.clusters if config.clustering else 1
         if config.clustering:
             self.clusters: KAutoencoders | None = KAutoencoders(

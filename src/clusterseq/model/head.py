@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Theta: TypeAlias = Mapping[str, Tensor] | nn.ParameterDict
-"""gain (dim), shift (dim), sharpness (1), popularity (1), trust (kinds)."""
+"""gain (dim), shift (dim), sharpness (1), popularity (1), and with a memory trust (kinds)."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Candidates:
 
 def start_of_theta(dim: int, kinds: int) -> dict[str, Tensor]:
     """θ before anything is learnt: the query as it is, and some trust in each memory."""
-    return {
+    theta = {
         "gain": torch.ones(dim),
         "shift": torch.zeros(dim),
         "sharpness": torch.zeros(1),
         "popularity": torch.ones(1),
-        "trust": torch.full((kinds,), 0.3),
     }
+    return theta | {"trust": torch.full((kinds,), 0.3)} if kinds else theta
 
 
 def logits(
@@ -52,11 +52,8 @@ def logits(
 ) -> Float[Tensor, "prefixes items"]:
     """One person's scores after each prefix: e^sharpness ⟨q, t_j⟩ + popularity b_j + trust·m_j."""
     matched = point(theta, queries, candidates.scale) @ candidates.vectors.T
-    return (
-        torch.exp(theta["sharpness"]) * matched
-        + theta["popularity"] * candidates.biases
-        + evidence @ theta["trust"]
-    )
+    scores = torch.exp(theta["sharpness"]) * matched + theta["popularity"] * candidates.biases
+    return scores + evidence @ theta["trust"] if "trust" in theta else scores
 
 
 def point(
