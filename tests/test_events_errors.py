@@ -74,7 +74,11 @@ def message_of(source: Any, **options: Any) -> str:
         ("e.csv.gz", GZIP[: len(GZIP) // 2], ["damaged or cut short"]),
         ("e.csv.gz", GZIP[:9], ["damaged or cut short"]),
         ("e.csv.gz", GZIP[:5000] + b"xx" + GZIP[5002:], ["damaged or cut short"]),
-        ("e.csv.gz", gzip.compress((HEADER + GOOD + "u,i,n/a\n").encode(), mtime=0), [" line 7: time"]),
+        (
+            "e.csv.gz",
+            gzip.compress((HEADER + GOOD + "u,i,n/a\n").encode(), mtime=0),
+            [" line 7: time"],
+        ),
         ("e.csv.zst", ZSTD[: len(ZSTD) // 2], ["damaged or cut short"]),
         ("e.csv.zst", zstd(HEADER + GOOD + "u,i,n/a\n"), [" line 7: time"]),
         ("e.csv.zst", zstd(HEADER + GOOD + "u,i,1,2\n"), [" line 7: 4 fields"]),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from clusterseq.losses import cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
@@ -40,7 +40,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
         touched = torch.zeros(len(tasks), model.n_items, dtype=torch.bool).scatter(1, shown, True)
         candidates = model.candidates(table, torch.arange(model.n_items))
         matched = point(model.theta, last, candidates.scale) @ candidates.vectors.T
-    fitted = [model.theta[name] for name in SCALARS] + [model.acuity]
+    fitted = scalars(model)
     optimiser = torch.optim.Adam(fitted, lr=RATE)
     loss = torch.zeros(())
     for _ in range(STEPS):
@@ -52,6 +52,12 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     return float(loss.detach())
 
 
+def scalars(model: ClusterSeq) -> list[nn.Parameter]:
+    """The parameters that newcomers fit."""
+    found = [model.theta[name] for name in SCALARS if name in model.theta]
+    return found if model.acuity is None else [*found, model.acuity]
+
+
 def _logits(
     model: ClusterSeq,
     matched: Float[Tensor, "users items"],
@@ -61,7 +67,7 @@ def _logits(
     """``head.logits`` with what does not change taken out of the loop."""
     theta = model.theta
     scores: Tensor = torch.exp(theta["sharpness"]) * matched + theta["popularity"] * biases
-    if heard is None:
+    if heard is None or model.acuity is None:
         return scores
     evidence = torch.log1p(torch.exp(model.acuity) * heard)
     return scores + torch.matmul(evidence, theta["trust"])

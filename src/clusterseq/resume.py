@@ -49,8 +49,8 @@ class Keeper:
     ) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
-        if self._stopped and kind is None:  # asked after the last step: the state is of its end
-            raise KeyboardInterrupt
+        if kind is None:  # asked to stop after the last step: the state kept is of its end
+            self._end_if_stopped()
 
     def checkpoint(self) -> None:
         """Keep the state at the end of an epoch, or if the training was asked to stop.
@@ -60,8 +60,7 @@ class Keeper:
         """
         if self._stopped or self._place.step == 0:
             self._save()
-        if self._stopped:
-            raise KeyboardInterrupt
+        self._end_if_stopped()
 
     def restore(self) -> None:
         """Take the model and the place from the state on disk.
@@ -75,18 +74,19 @@ class Keeper:
         try:
             told = json.loads((path / MARKER).read_text())
             tensors = load_file(path / "state.safetensors")
-        except (OSError, ValueError, SafetensorError) as error:
+            run, names = told.pop("run"), ("stage", "epoch", "step", "best", "waited", "total")
+            numbers = {name: told[name] for name in names}
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise CheckpointError(
                 f"{path}: the state is damaged ({error}); train without --resume"
             ) from error
-        if told["run"] != self._run:
+        if run != self._run:
             raise CheckpointError(
                 f"{path}: the state is of other events, options or another seed; "
                 "give the same ones, or train without --resume"
             )
         place = self._place
-        place.stage, place.epoch, place.step = told["stage"], told["epoch"], told["step"]
-        place.best, place.waited, place.total = told["best"], told["waited"], told["total"]
+        vars(place).update(numbers)
         self._model.load_state_dict(_under("model.", tensors))
         place.best_tensors = _under("best.", tensors)
         place.moments = _under("moments.", tensors)
@@ -113,9 +113,13 @@ class Keeper:
             (draft / MARKER).write_text(json.dumps(told) + "\n")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self._stopped:
-            raise KeyboardInterrupt
+        self._end_if_stopped()
         self._stopped = True
+
+    def _end_if_stopped(self) -> None:
+        if self._stopped:
+            self._stopped = False
+            raise KeyboardInterrupt
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

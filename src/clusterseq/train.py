@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.calibrate import SCALARS, calibrate
+from clusterseq.calibrate import calibrate, scalars
 from clusterseq.config import Config, Runtime
 from clusterseq.errors import DataError
 from clusterseq.graph import smoothing
@@ -209,8 +209,7 @@ class Trainer:
         backbone = {id(p) for p in self.model.items.parameters()}
         backbone |= {id(p) for p in self.model.transition.parameters()}
         if self._calibrates():
-            backbone |= {id(self.model.theta[name]) for name in SCALARS}
-            backbone.add(id(self.model.acuity))
+            backbone |= {id(p) for p in scalars(self.model)}
         return (p for p in self.model.parameters() if id(p) not in backbone)
 
     def _refresh_clusters(self) -> None:

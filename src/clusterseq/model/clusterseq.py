@@ -54,10 +54,10 @@ class ClusterSeq(nn.Module):
             config.dim, attention=config.attention, dropout=config.dropout, generator=generator
         )
         self.memory: Memory | None = None
-        kinds = len(KINDS) if config.memory else 0
-        theta = start_of_theta(config.dim, kinds)
+        self.kinds = len(KINDS) if config.memory else 0
+        theta = start_of_theta(config.dim, self.kinds)
         self.theta = nn.ParameterDict(theta)
-        self.acuity = nn.Parameter(torch.full((kinds,), 6.0)) if kinds else None
+        self.acuity = nn.Parameter(torch.full((self.kinds,), 6.0)) if config.memory else None
         clusters = config.clusters if config.clustering else 1
         if config.clustering:
             self.clusters: KAutoencoders | None = KAutoencoders(
@@ -208,16 +208,16 @@ class ClusterSeq(nn.Module):
     ) -> Float[Tensor, "users items kinds"]:
         """What the memory says of the whole catalogue, on the scale of logits."""
         if memory is None:
-            return self.acuity.new_zeros(len(histories), self.n_items, len(self.acuity))
+            return self.items.bias.new_zeros(len(histories), self.n_items, self.kinds)
         return self._heard(memory.catalogue(histories))
 
     def _support_evidence(
         self, memory: Memory | None, histories: Histories
     ) -> Float[Tensor, "users prefixes candidates kinds"]:
         prefixes = histories.items.shape[1] - 1
-        shape = (len(histories), prefixes, len(self.anchors) + 1, len(self.acuity))
+        shape = (len(histories), prefixes, len(self.anchors) + 1, self.kinds)
         if memory is None:
-            return self.acuity.new_zeros(shape)
+            return self.items.bias.new_zeros(shape)
         every = histories.prefixes()
         heard = torch.cat(
             [
@@ -230,6 +230,7 @@ class ClusterSeq(nn.Module):
 
     def _heard(self, shares: Tensor) -> Tensor:
         """log(1 + e^acuity · share): zero where the memory is silent."""
+        assert self.acuity is not None, "a memory is heard by a model that has one"
         return torch.log1p(torch.exp(self.acuity) * shares.to(self.acuity.dtype))
 
     def tensors(self) -> dict[str, Tensor]:
