@@ -19,7 +19,7 @@ EVENTS = [
 DATASET = ["sequences", "dataset", "split", "histories", "tasks", "graph", "memory"]
 MODEL = [
     *["model", "model.gru", "model.transition", "model.items", "model.clustering"],
-    *["model.conditioning", "model.head", "meta", "model.restore", "model.clusterseq"],
+    *["model.conditioning", "model.head", "meta", "model.clusterseq", "model.restore"],
 ]
 LEARNING = [
     *["losses", "metrics", "stage", "resume", "pretrain", "metatrain", "calibrate", "train"],

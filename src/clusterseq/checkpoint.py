@@ -38,6 +38,7 @@ from clusterseq.manifest import (
     write_manifest,
 )
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.restore import restored
 from clusterseq.vocab import Vocabulary
 
 CONFIG, ITEMS, WEIGHTS, METRICS = (
@@ -190,7 +191,7 @@ def _read_model(path: Path, config: ModelConfig) -> ClusterSeq:
     with _reading(path):
         tensors = load_file(path)
     try:
-        return ClusterSeq.from_tensors(config, tensors)
+        return restored(config, tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 

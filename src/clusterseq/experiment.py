@@ -50,7 +50,7 @@ class Experiment:
 
     events: Events
     """What ``read_events`` gave."""
-    out: Path
+    out: str | Path
     """The checkpoint's directory."""
     config: Config = field(default_factory=Config)
     """Options of data, model and training."""
@@ -64,7 +64,8 @@ class Experiment:
     @property
     def unfinished(self) -> Path:
         """Where the state and the log of the training lie until it is finished."""
-        return self.out.with_name(self.out.name + ".training")
+        out = Path(self.out)
+        return out.with_name(out.name + ".training")
 
     @property
     def can_resume(self) -> bool:
@@ -108,8 +109,9 @@ class Experiment:
 
     def _prepared(self) -> Split:
         """The split, once nothing is left that would spoil the minutes of training to come."""
-        free = not self.out.exists() or is_checkpoint(self.out)
-        if not free and not (self.out.is_dir() and not any(self.out.iterdir())):
+        out = Path(self.out)
+        free = not out.exists() or is_checkpoint(out) or (out.is_dir() and not any(out.iterdir()))
+        if not free:
             raise DataError(f"{self.out}: holds no model, so it isn't replaced; name another place")
         split = split_events(self.events, self.config.data, self.runtime.seed)
         if split.kind != "none":

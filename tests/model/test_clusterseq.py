@@ -14,6 +14,7 @@ from clusterseq.errors import CheckpointError
 from clusterseq.histories import Histories
 from clusterseq.model import clusterseq as module
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.restore import restored
 from clusterseq.scorer import Scorer
 from tests.tiny import ABLATIONS, HISTORIES, N_ITEMS, WORLD, tiny, trained
 
@@ -135,14 +136,14 @@ def test_first_and_second_order_score_alike_but_learn_apart() -> None:
     first, second = model_without("first order"), model_without("whole")
     assert held(first) == held(second)
     assert not torch.equal(first.tensors()["rates.gain"], second.tensors()["rates.gain"])
-    same = ClusterSeq.from_tensors(first.config, second.tensors())
+    same = restored(first.config, second.tensors())
     torch.testing.assert_close(score(same, *HISTORIES), score(second, *HISTORIES))
 
 
 def test_adaptation_changes_the_scores_of_those_with_two_items_or_more() -> None:
     model = model_without("whole")
     tensors = model.tensors()
-    still = ClusterSeq.from_tensors(
+    still = restored(
         model.config,
         {n: torch.zeros_like(t) if n.startswith("rates.") else t for n, t in tensors.items()},
     )
@@ -153,7 +154,7 @@ def test_adaptation_changes_the_scores_of_those_with_two_items_or_more() -> None
 @pytest.mark.parametrize("part", ["whole", "everything", "cosine"])
 def test_tensors_come_back(part: str) -> None:
     model = model_without(part)
-    again = ClusterSeq.from_tensors(model.config, model.tensors())
+    again = restored(model.config, model.tensors())
     assert torch.equal(score(again, *HISTORIES), score(model, *HISTORIES))
     histories = Histories.from_lists(HISTORIES)
     assert torch.equal(again.assign(histories), model.assign(histories))
@@ -182,7 +183,7 @@ def permuted(model: ClusterSeq, places: Tensor) -> ClusterSeq:
         found = (moved.data, moved.indices, moved.indptr)
         for name, part, array in zip(names, parts, found, strict=True):
             tensors[name] = torch.from_numpy(array).to(part.dtype)
-    return ClusterSeq.from_tensors(model.config, tensors)
+    return restored(model.config, tensors)
 
 
 def test_permuting_item_ids_permutes_the_scores() -> None:
@@ -246,17 +247,17 @@ def test_damaged_tensors_are_refused(name: str, damage: object) -> None:
         assert callable(damage)
         tensors[name] = damage(tensors[name])
     with pytest.raises(CheckpointError):
-        ClusterSeq.from_tensors(model.config, tensors)
+        restored(model.config, tensors)
 
 
 def test_unknown_tensors_are_refused() -> None:
     model = model_without("whole")
     with pytest.raises(CheckpointError, match="unknown tensor surplus"):
-        ClusterSeq.from_tensors(model.config, model.tensors() | {"surplus": torch.ones(1)})
+        restored(model.config, model.tensors() | {"surplus": torch.ones(1)})
 
 
 def test_the_memory_of_another_configuration_is_refused() -> None:
     whole, without = model_without("whole"), model_without("memory")
     memory = {n: t for n, t in whole.tensors().items() if n.startswith("memory.")}
     with pytest.raises(CheckpointError, match="memory"):
-        ClusterSeq.from_tensors(without.config, without.tensors() | memory)
+        restored(without.config, without.tensors() | memory)

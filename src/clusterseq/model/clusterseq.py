@@ -11,8 +11,6 @@ Knows nothing about: raw ids, optimisers, files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -238,14 +236,3 @@ class ClusterSeq(nn.Module):
         memory = {} if self.memory is None else self.memory.tensors()
         own = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
         return own | {f"memory.{name}": value for name, value in memory.items()}
-
-    @classmethod
-    def from_tensors(cls, config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
-        """The model that ``tensors`` gave.
-
-        Raises:
-            CheckpointError: a tensor is missing, unknown, of another shape or type, or not finite.
-        """
-        from clusterseq.model.restore import restored  # the checks fill a file of their own
-
-        return restored(cls(config), tensors)

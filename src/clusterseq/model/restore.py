@@ -6,29 +6,28 @@ Knows nothing about: files.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
+from clusterseq.config import ModelConfig
 from clusterseq.errors import CheckpointError
 from clusterseq.memory import KINDS, PARTS, Memory
-
-if TYPE_CHECKING:
-    from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.clusterseq import ClusterSeq
 
 GRAPH = ("items.graph_weights", "items.graph_items", "items.graph_starts")
 _INTEGERS = (torch.int32, torch.int64)
 
 
-def restored(model: ClusterSeq, tensors: Mapping[str, Tensor]) -> ClusterSeq:
-    """Fill a fresh model.
+def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
+    """The model whose ``tensors()`` these are.
 
     Raises:
         CheckpointError: a tensor is missing, unknown, of another shape or type, or not finite.
     """
+    model = ClusterSeq(config)
     memory = {n.removeprefix("memory."): t for n, t in tensors.items() if n.startswith("memory.")}
     own = {n: t for n, t in tensors.items() if not n.startswith("memory.")}
     expected = model.state_dict()
