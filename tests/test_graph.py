@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from clusterseq.graph import HOPS, REACH, incidence, profiles, smoothing, transitions
+from clusterseq.graph import HOPS, REACH, freshness, incidence, profiles, smoothing, transitions
 from clusterseq.sequences import Sequences
 from tests.synthetic import from_rows
 
@@ -74,3 +74,21 @@ def test_hardly_any_events_give_finite_graphs(rows: list[list[int]]) -> None:
     known = from_rows(rows)
     assert transitions(known, 3).nnz == smoothing(known, 3).nnz == 0
     assert np.isfinite(profiles(known, np.ones((3, 2), dtype=np.float32))).all()
+
+
+def test_freshness_is_a_log_ratio_with_pseudo_events() -> None:
+    known = Sequences(
+        np.array([0, 1, 0], dtype=np.int32), np.array([0, 70, 100]), np.array([0, 2, 3])
+    )
+    span = 100 - np.quantile([0, 70, 100], 0.01)
+    old, late, latest = 0.5 ** (np.array([100, 30, 0]) / (0.3 * span))
+    mean = (old + late + latest) / 3
+    expected = np.log([(old + latest + 0.1) / (2 * mean + 0.1), (late + 0.1) / (mean + 0.1), 1.0])
+    np.testing.assert_allclose(freshness(known, 3), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_without_times_nothing_is_fresh() -> None:
+    known = Sequences(
+        np.array([0, 1, 1], dtype=np.int32), np.zeros(3, dtype=np.int64), np.array([0, 3])
+    )
+    np.testing.assert_allclose(freshness(known, 3), 0, atol=1e-6)

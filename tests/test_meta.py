@@ -11,7 +11,7 @@ from torch import Tensor
 from clusterseq.meta import Support, adapt, adapt_all, support_loss
 from clusterseq.model.head import Candidates, logits, start_of_theta
 
-USERS, PREFIXES, DIM, ANCHORS, KINDS, STEPS = 5, 3, 4, 6, 2, 3
+USERS, PREFIXES, DIM, ANCHORS, TRAITS, KINDS, STEPS = 5, 3, 4, 6, 2, 2, 3
 COUNTS = torch.tensor([0, 1, 2, 3, 3])
 
 
@@ -24,18 +24,18 @@ class Case:
         def draw(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
-        sizes = start_of_theta(DIM, KINDS)
+        sizes = start_of_theta(DIM, TRAITS, KINDS)
         self.theta = {n: v.to(dtype) + 0.3 * draw(*v.shape) for n, v in sizes.items()}
         self.rates = {n: 0.05 + 0.02 * draw(STEPS, len(v)) for n, v in sizes.items()}
         self.anchors = Candidates(
-            torch.nn.functional.normalize(draw(ANCHORS, DIM), dim=1), draw(ANCHORS), 5.0
+            torch.nn.functional.normalize(draw(ANCHORS, DIM), dim=1), draw(ANCHORS, TRAITS), 5.0
         )
         rivals = torch.full((USERS, PREFIXES, ANCHORS), 0.4, dtype=dtype)
         rivals[1, 0, 2] = rivals[3, 1, 5] = -torch.inf
         self.support = Support(
             queries=draw(USERS, PREFIXES, DIM),
             targets=torch.nn.functional.normalize(draw(USERS, PREFIXES, DIM), dim=2),
-            target_biases=draw(USERS, PREFIXES),
+            target_traits=draw(USERS, PREFIXES, TRAITS),
             evidence=draw(USERS, PREFIXES, ANCHORS + 1, KINDS).abs(),
             counted=(torch.arange(PREFIXES) < COUNTS[:, None]).to(dtype),
             rivals=rivals,
@@ -101,7 +101,7 @@ def test_support_loss_is_the_cross_entropy_against_the_anchors() -> None:
     for prefix in range(PREFIXES):
         own = Candidates(
             torch.cat([person.targets[prefix : prefix + 1], case.anchors.vectors]),
-            torch.cat([person.target_biases[prefix : prefix + 1], case.anchors.biases]),
+            torch.cat([person.target_traits[prefix : prefix + 1], case.anchors.traits]),
             5.0,
         )
         query, heard = person.queries[prefix : prefix + 1], person.evidence[prefix : prefix + 1]
@@ -136,7 +136,7 @@ def test_padding_of_the_support_does_not_matter() -> None:
     assert padding.any()
     for part in (case.support.queries, case.support.targets, case.support.evidence):
         part[padding] = 7.0
-    case.support.target_biases[padding] = -3.0
+    case.support.target_traits[padding] = -3.0
     case.support.rivals[padding] = -torch.inf
     for name, value in case.adapted().items():
         torch.testing.assert_close(value, before[name])

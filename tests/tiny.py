@@ -51,6 +51,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "cosine": {"cosine": False},
     "clustering": {"clustering": False},
     "conditioning": {"conditioning": False},
+    "freshness": {"freshness": False},
     "memory": {"memory": False},
     "smoothing": {"smoothing": 0.0},
     "meta": {"meta": "none"},
@@ -59,6 +60,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "everything": {
         "attention": False,
         "clustering": False,
+        "freshness": False,
         "memory": False,
         "smoothing": 0.0,
         "meta": "none",

@@ -44,7 +44,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     optimiser = torch.optim.Adam(fitted, lr=RATE)
     loss = torch.zeros(())
     for _ in range(STEPS):
-        scores = _logits(model, matched, candidates.biases.detach(), heard)
+        scores = _logits(model, matched, candidates.traits.detach(), heard)
         loss = cross_entropy(scores, tasks.targets, touched)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -61,12 +61,12 @@ def scalars(model: ClusterSeq) -> list[nn.Parameter]:
 def _logits(
     model: ClusterSeq,
     matched: Float[Tensor, "users items"],
-    biases: Float[Tensor, " items"],
+    traits: Float[Tensor, "items traits"],
     heard: Float[Tensor, "users items kinds"] | None,
 ) -> Float[Tensor, "users items"]:
     """``head.logits`` with what does not change taken out of the loop."""
     theta = model.theta
-    scores: Tensor = torch.exp(theta["sharpness"]) * matched + theta["popularity"] * biases
+    scores: Tensor = torch.exp(theta["sharpness"]) * matched + torch.mv(traits, theta["popularity"])
     if heard is None or model.acuity is None:
         return scores
     evidence = torch.log1p(torch.exp(model.acuity) * heard)

@@ -74,6 +74,8 @@ class ModelConfig:
     """Share of the inputs and states dropped in training."""
     smoothing: float = 0.7
     """Share of an item's vector taken from its neighbours in the transition graph (0: off)."""
+    freshness: bool = True
+    """Let it count how much of an item's attention is recent."""
     memory: bool = True
     """Blend in what people with the same items did next (the neighbour memory)."""
     clustering: bool = True
@@ -194,14 +196,11 @@ class Runtime:
 
 
 PAPER = Config(
-    model=ModelConfig(dim=256, cosine=False, dropout=0.1, smoothing=0.0, memory=False),
+    model=ModelConfig(
+        dim=256, cosine=False, dropout=0.1, smoothing=0.0, freshness=False, memory=False
+    ),
     train=TrainConfig(
-        tasks_per_batch=1024,
-        pretrain_epochs=0,
-        meta_epochs=60,
-        meta_learning_rate=1e-3,
-        backbone_rate=1e-3,
-        patience=6,
+        tasks_per_batch=1024, pretrain_epochs=0, meta_epochs=60, backbone_rate=1e-3, patience=6
     ),
 )
 PRESETS: Mapping[str, Config] = types.MappingProxyType({"default": Config(), "paper": PAPER})

@@ -27,8 +27,8 @@ class Support:
     """The query after each prefix."""
     targets: Float[Tensor, "*users prefixes dim"]
     """The vector of the item that came next."""
-    target_biases: Float[Tensor, "*users prefixes"]
-    """The bias of the item that came next."""
+    target_traits: Float[Tensor, "*users prefixes traits"]
+    """The traits of the item that came next."""
     evidence: Float[Tensor, "*users prefixes candidates kinds"]
     """What the memory says of the item that came next (first) and of the anchors."""
     counted: Float[Tensor, "*users prefixes"]
@@ -41,7 +41,7 @@ class Support:
         return (
             self.queries,
             self.targets,
-            self.target_biases,
+            self.target_traits,
             self.evidence,
             self.counted,
             self.rivals,
@@ -89,11 +89,11 @@ def adapt_all(
 def _target_logits(theta: Theta, support: Support, scale: float) -> Float[Tensor, " prefixes"]:
     """The logit of each prefix's own next item, as ``logits`` would give it."""
     own = vmap(
-        lambda query, vector, bias, evidence: logits(
-            theta, query[None], Candidates(vector[None], bias[None], scale), evidence[None, None]
+        lambda query, vector, traits, evidence: logits(
+            theta, query[None], Candidates(vector[None], traits[None], scale), evidence[None, None]
         )[0, 0]
     )
     found: Tensor = own(
-        support.queries, support.targets, support.target_biases, support.evidence[:, 0]
+        support.queries, support.targets, support.target_traits, support.evidence[:, 0]
     )
     return found

@@ -44,7 +44,7 @@ class PrefixLoss:
         own = self.model.candidates(table, targets)
         pointed = point(self.model.theta, queries, own.scale)
         return sampled_cross_entropy(
-            (pointed * own.vectors).sum(dim=1) + own.biases,
+            (pointed * own.vectors).sum(dim=1) + own.traits[:, 0],
             self._logits(queries, table, drawn),
             math.log(self.model.n_items / self.negatives),
             drawn == targets[:, None],
@@ -58,7 +58,7 @@ class PrefixLoss:
     ) -> Float[Tensor, "prefixes chosen"]:
         candidates = self.model.candidates(table, chosen)
         pointed = point(self.model.theta, queries, candidates.scale)
-        return torch.addmm(candidates.biases, pointed, candidates.vectors.T)
+        return torch.addmm(candidates.traits[:, 0], pointed, candidates.vectors.T)
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def plain_scores(model: ClusterSeq, histories: Histories) -> Float[Tensor, "user
     last = queries[torch.arange(len(histories)), (histories.lengths - 1).clamp_min(0)]
     candidates = model.candidates(table, torch.arange(model.n_items))
     pointed = point(model.theta, last, candidates.scale)
-    return torch.addmm(candidates.biases, pointed, candidates.vectors.T)
+    return torch.addmm(candidates.traits[:, 0], pointed, candidates.vectors.T)
 
 
 def negatives_for(config: TrainConfig, n_items: int) -> int:

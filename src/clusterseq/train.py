@@ -21,7 +21,7 @@ from torch import Tensor
 from clusterseq.calibrate import calibrate, scalars
 from clusterseq.config import Config, Runtime
 from clusterseq.errors import DataError
-from clusterseq.graph import smoothing
+from clusterseq.graph import freshness, smoothing
 from clusterseq.histories import Histories
 from clusterseq.memory import Memory
 from clusterseq.metatrain import (
@@ -194,9 +194,13 @@ class Trainer:
         return self.model
 
     def _remember(self, people: Sequences) -> None:
-        """Take the graph and the memory from some people."""
+        """Take graph, freshness and memory from some people."""
         if self.model.config.smoothing > 0:
             self.model.items.set_graph(smoothing(people, self.model.n_items))
+        if self.model.items.freshness is not None:
+            self.model.items.freshness.copy_(
+                torch.from_numpy(freshness(people, self.model.n_items))
+            )
         if self.model.config.memory:
             self.model.memory = Memory.build(people, self.model.n_items)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clusterseq.model.head import Candidates, logits, point, start_of_theta
 
-DIM, ITEMS, PREFIXES, KINDS = 4, 7, 3, 2
+DIM, ITEMS, PREFIXES, TRAITS, KINDS = 4, 7, 3, 2, 2
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -19,12 +19,12 @@ def candidates(scale: float) -> Candidates:
     vectors = draw(ITEMS, DIM, seed=1)
     if scale:
         vectors = torch.nn.functional.normalize(vectors, dim=1)
-    return Candidates(vectors, draw(ITEMS, seed=2), scale)
+    return Candidates(vectors, draw(ITEMS, TRAITS, seed=2), scale)
 
 
 @pytest.mark.parametrize("scale", [0.0, 10.0])
 def test_logits_add_match_popularity_and_memory(scale: float) -> None:
-    theta = {n: draw(len(v), seed=3) for n, v in start_of_theta(DIM, KINDS).items()}
+    theta = {n: draw(len(v), seed=3) for n, v in start_of_theta(DIM, TRAITS, KINDS).items()}
     queries, evidence = draw(PREFIXES, DIM), draw(PREFIXES, ITEMS, KINDS, seed=4)
     some = candidates(scale)
     found = logits(theta, queries, some, evidence)
@@ -36,29 +36,29 @@ def test_logits_add_match_popularity_and_memory(scale: float) -> None:
         for item in range(ITEMS):
             expected = (
                 theta["sharpness"].exp() * (query @ some.vectors[item])
-                + theta["popularity"] * some.biases[item]
+                + theta["popularity"] @ some.traits[item]
                 + theta["trust"] @ evidence[prefix, item]
             )
             torch.testing.assert_close(found[prefix, item], expected[0], rtol=1e-4, atol=1e-4)
 
 
 def test_the_start_leaves_the_query_alone() -> None:
-    theta, queries = start_of_theta(DIM, 0), draw(PREFIXES, DIM)
+    theta, queries = start_of_theta(DIM, TRAITS, 0), draw(PREFIXES, DIM)
     assert torch.equal(point(theta, queries, 0.0), queries)
     found = logits(theta, queries, candidates(0.0), torch.zeros(PREFIXES, ITEMS, 0))
     some = candidates(0.0)
-    torch.testing.assert_close(found, queries @ some.vectors.T + some.biases)
+    torch.testing.assert_close(found, queries @ some.vectors.T + some.traits[:, 0])
 
 
 def test_a_cosine_does_not_depend_on_the_length_of_the_query() -> None:
-    theta, queries = start_of_theta(DIM, 0), draw(PREFIXES, DIM)
+    theta, queries = start_of_theta(DIM, TRAITS, 0), draw(PREFIXES, DIM)
     torch.testing.assert_close(point(theta, 5 * queries, 10.0), point(theta, queries, 10.0))
     lengths = point(theta, queries, 10.0).norm(dim=1)
     torch.testing.assert_close(lengths, torch.full((PREFIXES,), 10.0))
 
 
 def test_a_query_of_zeros_can_be_differentiated_twice() -> None:
-    theta = {n: v.double() for n, v in start_of_theta(DIM, 0).items()}
+    theta = {n: v.double() for n, v in start_of_theta(DIM, TRAITS, 0).items()}
     target = draw(DIM, seed=5).double()
 
     def loss(shift: Tensor) -> Tensor:

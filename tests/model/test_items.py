@@ -20,7 +20,9 @@ def graph() -> sparse.csr_array:
 
 
 def build(share: float, graph: sparse.csr_array | None = None) -> ItemTable:
-    table = ItemTable(N_ITEMS, DIM, share, torch.Generator().manual_seed(0))
+    table = ItemTable(
+        N_ITEMS, DIM, smoothing=share, freshness=False, generator=torch.Generator().manual_seed(0)
+    )
     if graph is not None:
         table.set_graph(graph)
     return table

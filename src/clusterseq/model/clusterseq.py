@@ -11,6 +11,8 @@ Knows nothing about: raw ids, optimisers, files.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -47,41 +49,54 @@ class ClusterSeq(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.config, self.n_items = config, config.n_items
-        self.items = ItemTable(config.n_items, config.dim, config.smoothing, generator)
+        self.items = ItemTable(
+            config.n_items,
+            config.dim,
+            smoothing=config.smoothing,
+            freshness=config.freshness,
+            generator=generator,
+        )
         self.transition = TransitionModel(
             config.dim, attention=config.attention, dropout=config.dropout, generator=generator
         )
         self.memory: Memory | None = None
         self.kinds = len(KINDS) if config.memory else 0
-        theta = start_of_theta(config.dim, self.kinds)
+        theta = start_of_theta(config.dim, 2 if config.freshness else 1, self.kinds)
         self.theta = nn.ParameterDict(theta)
         self.acuity = nn.Parameter(torch.full((self.kinds,), 6.0)) if config.memory else None
+        self._add_clusters(theta, generator)
+        self._add_adaptation(theta, generator)
+
+    def _add_clusters(self, theta: Mapping[str, Tensor], generator: torch.Generator) -> None:
+        config = self.config
         clusters = config.clusters if config.clustering else 1
+        self.clusters: KAutoencoders | None = None
         if config.clustering:
-            self.clusters: KAutoencoders | None = KAutoencoders(
-                config.clusters,
+            self.clusters = KAutoencoders(
+                clusters,
                 config.dim,
                 config.bottleneck,
                 temperature=config.cluster_temperature,
                 generator=generator,
             )
             self.register_buffer("profiles", torch.zeros(config.n_items, config.dim))
-        else:
-            self.clusters = None
         self.conditioner: Conditioner | None = None
         if config.conditioned:
             sizes = {name: len(value) for name, value in theta.items()}
             self.conditioner = Conditioner(clusters, config.cluster_dim, sizes, generator)
-        self.rates: nn.ParameterDict | None = None
-        if config.adapts:
-            steps = config.inner_steps
-            self.rates = nn.ParameterDict(
-                {n: torch.full((steps, len(v)), config.inner_rate) for n, v in theta.items()}
-            )
-            drawn = torch.randperm(config.n_items, generator=generator)[: config.anchors]
-            self.register_buffer("anchors", drawn.sort().values)
         self.register_buffer("cluster_popularity", torch.ones(clusters, config.n_items))
         self.register_buffer("cluster_sizes", torch.full((clusters,), 1 / clusters))
+
+    def _add_adaptation(self, theta: Mapping[str, Tensor], generator: torch.Generator) -> None:
+        self.rates: nn.ParameterDict | None = None
+        if not self.config.adapts:
+            return
+        steps, rate = self.config.inner_steps, self.config.inner_rate
+        self.rates = nn.ParameterDict(
+            {name: torch.full((steps, len(value)), rate) for name, value in theta.items()}
+        )
+        drawn = torch.randperm(self.n_items, generator=generator)[: self.config.anchors]
+        self.register_buffer("anchors", drawn.sort().values)
 
     @torch.no_grad()
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
@@ -183,7 +198,7 @@ class ClusterSeq(nn.Module):
         return Support(
             queries=queries[:, :-1],
             targets=own.vectors.reshape(*targets.shape, -1),
-            target_biases=own.biases.reshape(targets.shape),
+            target_traits=own.traits.reshape(*targets.shape, -1),
             evidence=self._support_evidence(memory, histories),
             counted=histories.mask[:, 1:].to(table.dtype),
             # An anchor stands for the items that were not drawn, too.
@@ -198,7 +213,7 @@ class ClusterSeq(nn.Module):
         if self.config.cosine:
             vectors = nn.functional.normalize(vectors, dim=-1)
         return Candidates(
-            vectors, self.items.bias[items], self.config.scale if self.config.cosine else 0.0
+            vectors, self.items.traits()[items], self.config.scale if self.config.cosine else 0.0
         )
 
     def evidence(

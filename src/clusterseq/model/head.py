@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Theta: TypeAlias = Mapping[str, Tensor] | nn.ParameterDict
-"""gain (dim), shift (dim), sharpness (1), popularity (1), and with a memory trust (kinds)."""
+"""gain (dim), shift (dim), sharpness (1), popularity (traits), and with a memory trust (kinds)."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,19 @@ class Candidates:
 
     vectors: Float[Tensor, "items dim"]
     """Their vectors, of length 1 if the score is a cosine."""
-    biases: Float[Tensor, " items"]
-    """Their biases, near the logarithm of how often they are touched."""
+    traits: Float[Tensor, "items traits"]
+    """Their biases, near the logarithm of how often they are touched, and how fresh they are."""
     scale: float
     """Scale of the cosine; 0 scores by the inner product."""
 
 
-def start_of_theta(dim: int, kinds: int) -> dict[str, Tensor]:
+def start_of_theta(dim: int, traits: int, kinds: int) -> dict[str, Tensor]:
     """θ before anything is learnt: the query as it is, and some trust in each memory."""
     theta = {
         "gain": torch.ones(dim),
         "shift": torch.zeros(dim),
         "sharpness": torch.zeros(1),
-        "popularity": torch.ones(1),
+        "popularity": torch.eye(traits)[0],  # the bias counts once, the rest is to be learnt
     }
     return theta | {"trust": torch.full((kinds,), 0.3)} if kinds else theta
 
@@ -50,9 +50,9 @@ def logits(
     candidates: Candidates,
     evidence: Float[Tensor, "prefixes items kinds"],
 ) -> Float[Tensor, "prefixes items"]:
-    """One person's scores after each prefix: e^sharpness ⟨q, t_j⟩ + popularity b_j + trust·m_j."""
+    """One person's scores after each prefix: e^sharpness ⟨q, t_j⟩ + popularity·b_j + trust·m_j."""
     matched = point(theta, queries, candidates.scale) @ candidates.vectors.T
-    scores = torch.exp(theta["sharpness"]) * matched + theta["popularity"] * candidates.biases
+    scores = torch.exp(theta["sharpness"]) * matched + candidates.traits @ theta["popularity"]
     return scores + evidence @ theta["trust"] if "trust" in theta else scores
 
 

@@ -18,19 +18,27 @@ from torch import Tensor, nn
 
 
 class ItemTable(nn.Module):
-    """Vectors and biases of the catalogue."""
+    """Vectors and traits of the catalogue."""
 
+    freshness: Float[Tensor, " items"] | None
     graph_starts: Int64[Tensor, " rows"]
     graph_items: Int64[Tensor, " edges"]
     graph_weights: Float[Tensor, " edges"]
 
     def __init__(
-        self, n_items: int, dim: int, smoothing: float, generator: torch.Generator
+        self,
+        n_items: int,
+        dim: int,
+        *,
+        smoothing: float,
+        freshness: bool,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.smoothing = smoothing
         self.embedding = nn.Parameter(torch.randn(n_items, dim, generator=generator) * 0.1)
         self.bias = nn.Parameter(torch.zeros(n_items))
+        self.register_buffer("freshness", torch.zeros(n_items) if freshness else None)
         if smoothing > 0:
             self.set_graph(sparse.csr_array((n_items, n_items)))
 
@@ -39,6 +47,12 @@ class ItemTable(nn.Module):
         self.register_buffer("graph_starts", torch.from_numpy(graph.indptr).long())
         self.register_buffer("graph_items", torch.from_numpy(graph.indices).long())
         self.register_buffer("graph_weights", torch.from_numpy(graph.data).to(torch.float32))
+
+    def traits(self) -> Float[Tensor, "items traits"]:
+        """What speaks for each item whoever asks: the bias, and how fresh it is."""
+        if self.freshness is None:
+            return self.bias[:, None]
+        return torch.stack([self.bias, self.freshness], dim=1)
 
     def vectors(self) -> Float[Tensor, "items dim"]:
         """The smoothed table, computed anew since the embedding may have changed."""
