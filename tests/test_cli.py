@@ -220,7 +220,10 @@ def test_evaluate_prints_one_json_object_and_nothing_else(
     assert list(found.json) == ["k", "split", "users", "coverage", "full", "sampled", "groups"]
     assert (found.json["k"], found.json["split"]) == (3, "temporal")
     assert {"mrr", "hr@10", "ndcg@10", "mrr_ci95"} < set(found.json["full"])
-    assert set(found.json["groups"]) == {"minor", "major"}
+    groups = found.json["groups"]
+    assert list(groups)[:2] == ["minor", "major"]
+    assert all(name.startswith("cluster ") for name in list(groups)[2:])
+    assert sum(groups[name]["users"] for name in list(groups)[2:]) == found.json["users"]
     assert found.json == json.loads((trained / "metrics.json").read_text())["test"]
 
 

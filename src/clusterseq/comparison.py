@@ -5,6 +5,7 @@ Knows nothing about: training, files, terminals.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,13 +15,16 @@ import numpy as np
 from jaxtyping import Integer
 
 from clusterseq.baselines import Popularity, SessionKNN
-from clusterseq.evaluate import Evaluation, Progress, evaluate
+from clusterseq.evaluate import Evaluation, Members, Progress, evaluate
+from clusterseq.histories import Histories
 from clusterseq.metrics import METRICS, PairedTest, paired_test
+from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.scorer import Scorer
 from clusterseq.sequences import Sequences
 
 CLUSTERSEQ = "ClusterSeq"
 RANKINGS = ("full", "sampled")
+PEOPLE_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +87,7 @@ def compare(
     k: int = 3,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Evaluate every model on the same people.
+    """Evaluate every model on the same people, also by the clusters that ClusterSeq has learnt.
 
     Raises:
         DataError: nobody has more than ``k`` events.
@@ -92,7 +96,25 @@ def compare(
         name: evaluate(model, sequences, item_counts=item_counts, k=k, progress=progress)
         for name, model in models.items()
     }
+    own = models.get(CLUSTERSEQ)
+    if isinstance(own, ClusterSeq) and own.clusters is not None:
+        learnt = cluster_groups(own, sequences.select(evaluations[CLUSTERSEQ].users), k)
+        evaluations = {
+            name: dataclasses.replace(one, groups={**one.groups, **learnt})
+            for name, one in evaluations.items()
+        }
     return Comparison(split, coverage, evaluations)
+
+
+def cluster_groups(model: ClusterSeq, people: Sequences, k: int) -> dict[str, Members]:
+    """Which people the model, shown their first ``k`` items, puts in each of its clusters."""
+    nearest = np.empty(len(people), dtype=np.int64)
+    for start in range(0, len(people), PEOPLE_AT_ONCE):
+        rows = range(start, min(start + PEOPLE_AT_ONCE, len(people)))
+        shares = model.assign(Histories.from_lists(people[row][:k] for row in rows))
+        nearest[rows.start : rows.stop] = shares.argmax(dim=1).numpy()
+    clusters = range(model.config.clusters)
+    return {f"cluster {cluster}": np.flatnonzero(nearest == cluster) for cluster in clusters}
 
 
 def simple_models(known: Sequences, n_items: int) -> dict[str, Scorer]:

@@ -53,7 +53,7 @@ def newcomers(
     recommender = Recommender(checkpoint)
     people = split_events(trial.events, trial.config.data, trial.runtime.seed).test
     own = comparison.own
-    places = {name: members.tolist() for name, members in own.groups.items()}
+    places = {name: own.groups[name].tolist() for name in ("minor", "major")}
     grouped = {place for members in places.values() for place in members}
     between = [place for place in range(len(own.users)) if place not in grouped]
     for group, members in (
