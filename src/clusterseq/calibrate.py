@@ -36,8 +36,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
         queries = model.encode(history, table)
         last = queries[torch.arange(len(tasks)), history.lengths - 1]
         heard = None if model.memory is None else model.memory.catalogue(history)
-        shown = torch.where(history.mask, history.items, history.items[:, :1])
-        touched = torch.zeros(len(tasks), model.n_items, dtype=torch.bool).scatter(1, shown, True)
+        touched = history.touched(model.n_items)
         candidates = model.candidates(table, torch.arange(model.n_items))
         matched = point(model.theta, last, candidates.scale) @ candidates.vectors.T
     fitted = scalars(model)

@@ -53,6 +53,17 @@ class Histories:
         steps = torch.arange(self.items.shape[1], device=self.items.device)
         return steps < self.lengths[:, None]
 
+    def touched(self, n_items: int) -> Bool[Tensor, "users items"]:
+        """Which items of a catalogue each person has touched.
+
+        >>> Histories.from_lists([[2, 0, 2], []]).touched(3).tolist()
+        [[True, False, True], [False, False, False]]
+        """
+        found = torch.zeros(len(self), n_items, dtype=torch.bool, device=self.items.device)
+        rows, steps = self.mask.nonzero(as_tuple=True)
+        found[rows, self.items[rows, steps]] = True
+        return found
+
     def __getitem__(self, rows: slice | Tensor) -> Histories:
         """The histories of some of the people, at the same width."""
         return Histories(self.items[rows], self.lengths[rows])

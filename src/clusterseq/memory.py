@@ -75,18 +75,13 @@ class Memory:
 
     def catalogue(self, histories: Histories) -> Float[Tensor, "users items kinds"]:
         """What each history says of every item, as one distribution per kind."""
-        weights = self._weights(histories)
-        dense = [(weights @ matrix).toarray() for matrix in self.matrices]
-        return torch.from_numpy(np.stack(dense, axis=-1)) / self._sums(weights)[:, None, :]
+        return self._said(histories, slice(None))
 
     def columns(
         self, histories: Histories, items: Int64[Tensor, " columns"]
     ) -> Float[Tensor, "users columns kinds"]:
         """What each history says of some items, the same ones for everybody."""
-        weights = self._weights(histories)
-        chosen = [matrix[:, items.numpy()] for matrix in self.matrices]
-        dense = [(weights @ matrix).toarray() for matrix in chosen]
-        return torch.from_numpy(np.stack(dense, axis=-1)) / self._sums(weights)[:, None, :]
+        return self._said(histories, items.numpy())
 
     def single(
         self, histories: Histories, items: Int64[Tensor, " users"]
@@ -99,6 +94,14 @@ class Memory:
         for kind, matrix in enumerate(self.matrices):
             np.add.at(sums[:, kind], rows, weights.data * np.asarray(matrix[firsts, seconds]))
         return torch.from_numpy(sums) / self._sums(weights)
+
+    def _said(
+        self, histories: Histories, items: slice | np.ndarray
+    ) -> Float[Tensor, "users columns kinds"]:
+        weights = self._weights(histories)
+        # A few people's rows are far smaller than the matrices, so columns are chosen last.
+        dense = [(weights @ matrix)[:, items].toarray() for matrix in self.matrices]
+        return torch.from_numpy(np.stack(dense, axis=-1)) / self._sums(weights)[:, None, :]
 
     def _weights(self, histories: Histories) -> sparse.csr_array:
         """Users × items: linear recency, 1 for the newest item."""

@@ -104,7 +104,7 @@ class MetaLoss:
         loss = self._query_loss(scores, tasks, generator)
         if model.clusters is not None:
             errors = model.clusters.errors(model.represent(tasks.support))
-            shares = (-errors / model.clusters.temperature).softmax(dim=-1)
+            shares = model.clusters.assigned(errors)
             shaped = clustering_loss(errors, shares, self.config.balance_weight)
             loss = loss + self.config.cluster_weight * shaped
         return loss
@@ -112,8 +112,7 @@ class MetaLoss:
     def _query_loss(
         self, scores: Float[Tensor, "users items"], tasks: Tasks, generator: torch.Generator
     ) -> Float[Tensor, ""]:
-        history = torch.where(tasks.support.mask, tasks.support.items, tasks.support.items[:, :1])
-        touched = torch.zeros_like(scores, dtype=torch.bool).scatter(1, history, True)
+        touched = tasks.support.touched(self.model.n_items)
         if not self.negatives:
             return cross_entropy(scores, tasks.targets, touched)
         drawn = torch.randint(self.model.n_items, (self.negatives,), generator=generator)

@@ -114,7 +114,9 @@ class Trainer:
         self, known: Sequences, validation: Sequences, config: Config, n_items: int, seed: int
     ) -> None:
         if not (known.lengths > 1).any():
-            raise DataError("no known user has two events, so nothing comes after anything")
+            raise DataError(
+                "no known user has two events, so nothing comes after anything; give longer histories"
+            )
         self.config, self.seed, self.known = config.train, seed, known
         self.model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
         counts = np.bincount(known.items, minlength=n_items)
@@ -156,7 +158,6 @@ class Trainer:
     def between(self) -> float:
         """Start the clusters and calibrate; returns the validation users' cross-entropy, or NaN."""
         start_clusters(self.model, self.known, self._torch_draws("clusters"))
-        measure_clusters(self.model, self.known)
         return calibrate(self.model, self.validation) if self._calibrates() else math.nan
 
     def meta_training(self) -> Stage[FoldTasks]:
@@ -251,8 +252,7 @@ def mean_reciprocal_rank(
     total = 0.0
     for start in range(0, len(tasks), SCORED_AT_ONCE):
         part = tasks[slice(start, start + SCORED_AT_ONCE)]
-        scores, support = score(part.support), part.support
-        shown = torch.where(support.mask, support.items, support.items[:, :1])
-        touched = torch.zeros_like(scores, dtype=torch.bool).scatter(1, shown, True)
+        scores = score(part.support)
+        touched = part.support.touched(scores.shape[1])
         total += float((1 / rank_of_target(scores, part.targets, touched)).sum())
     return total / len(tasks)

@@ -46,8 +46,12 @@ class KAutoencoders(nn.Module):
         return residues.square().sum(dim=-1)
 
     def forward(self, people: Float[Tensor, "users dim"]) -> Float[Tensor, "users clusters"]:
-        """Soft assignment p_k = softmax(−r_k / τ)."""
-        return (-self.errors(people) / self.temperature).softmax(dim=-1)
+        """Soft assignment of every person."""
+        return self.assigned(self.errors(people))
+
+    def assigned(self, errors: Float[Tensor, "users clusters"]) -> Float[Tensor, "users clusters"]:
+        """Soft assignment from reconstruction errors, p_k = softmax(−r_k / τ)."""
+        return (-errors / self.temperature).softmax(dim=-1)
 
     @torch.no_grad()
     def start(self, people: Float[Tensor, "users dim"], generator: torch.Generator) -> None:
