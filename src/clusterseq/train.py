@@ -115,7 +115,7 @@ class Trainer:
     ) -> None:
         if not (known.lengths > 1).any():
             raise DataError(
-                "no known user has two events, so nothing comes after anything; give longer histories"
+                "no known user has two events, so nothing follows anything; give longer histories"
             )
         self.config, self.seed, self.known = config.train, seed, known
         self.model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
