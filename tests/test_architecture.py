@@ -22,12 +22,12 @@ MODEL = [
     *["model.conditioning", "model.head", "meta", "model.clusterseq", "model.restore"],
 ]
 LEARNING = [
-    *["losses", "metrics", "stage", "resume", "pretrain", "metatrain", "calibrate", "train"],
-    *["training_log", "manifest", "checkpoint"],
+    *["losses", "metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],
+    *["train", "training_log", "manifest", "checkpoint"],
 ]
 JUDGING = [
-    *["scorer", "evaluate", "baselines.popularity", "baselines.session_knn", "baselines"],
-    *["comparison", "experiment"],
+    *["scorer", "evaluate", "baselines.peer", "baselines.popularity", "baselines.session_knn"],
+    *["baselines", "comparison", "experiment"],
 ]
 USING = ["retrieval", "recommender", "batch"]
 SHOWING = [

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from clusterseq.calibrate import calibrate, scalars
 from clusterseq.config import Config, Runtime
 from clusterseq.errors import DataError
 from clusterseq.graph import freshness, smoothing
 from clusterseq.histories import Histories
+from clusterseq.judge import Score, judged_tasks, mean_reciprocal_rank
 from clusterseq.memory import Memory
 from clusterseq.metatrain import (
     FoldTasks,
@@ -34,21 +33,17 @@ from clusterseq.metatrain import (
     start_clusters,
     task_batches,
 )
-from clusterseq.metrics import rank_of_target
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.pretrain import PrefixLoss, negatives_for, plain_scores
 from clusterseq.progress import Silent, Watcher
 from clusterseq.resume import Keeper
 from clusterseq.sequences import Sequences
 from clusterseq.stage import Place, Stage, run_stage
-from clusterseq.tasks import Tasks, Windows, prefixes
+from clusterseq.tasks import Windows
 
 PRETRAIN, META = "pretrain", "meta"
-VALIDATION_PREFIXES = 2_000
-LONGEST_PREFIX = 5
 HELD_OUT_SHARE = 0.1
 """Known users who judge the training where nobody is new."""
-SCORED_AT_ONCE = 256
 
 
 def fit(
@@ -124,9 +119,7 @@ class Trainer:
         self.model.items.bias.data.copy_(logs - logs.mean())
         self.users, judges = self._learners_and_judges(validation)
         self._remember(known.select(self.users))
-        self.validation = prefixes(
-            judges, self._draws("validation"), longest=LONGEST_PREFIX, at_most=VALIDATION_PREFIXES
-        )
+        self.validation = judged_tasks(judges, self._draws("validation"))
         self._identity = json.dumps([config.to_dict(), n_items, seed])
 
     def identity(self) -> str:
@@ -230,9 +223,7 @@ class Trainer:
         held_out = int(HELD_OUT_SHARE * len(drawn))
         return np.sort(drawn[held_out:]), self.known.select(np.sort(drawn[:held_out]))
 
-    def _judge(
-        self, score: Callable[[Histories], Float[Tensor, "users items"]]
-    ) -> Callable[[], float] | None:
+    def _judge(self, score: Score) -> Callable[[], float] | None:
         """Full-catalogue MRR over the validation users' prefixes."""
         if not len(self.validation):
             return None
@@ -243,16 +234,3 @@ class Trainer:
 
     def _torch_draws(self, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(int(self._draws(purpose).integers(2**62)))
-
-
-def mean_reciprocal_rank(
-    score: Callable[[Histories], Float[Tensor, "users items"]], tasks: Tasks
-) -> float:
-    """MRR of the tasks' targets in the full catalogue less their support."""
-    total = 0.0
-    for start in range(0, len(tasks), SCORED_AT_ONCE):
-        part = tasks[slice(start, start + SCORED_AT_ONCE)]
-        scores = score(part.support)
-        touched = part.support.touched(scores.shape[1])
-        total += float((1 / rank_of_target(scores, part.targets, touched)).sum())
-    return total / len(tasks)

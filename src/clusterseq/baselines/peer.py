@@ -1,0 +1,112 @@
+"""What a peer is: a way to fit a scorer, and the few settings it is tuned over.
+
+A peer is tuned as its own authors would: every setting of a small stated grid is fitted, the
+validation users judge (``judge``: the same measure that our own training follows), the best one is
+kept. Equal scores keep the setting that stands first.
+
+Knows nothing about: which peers there are, test users, files.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from clusterseq.judge import judged_tasks, mean_reciprocal_rank
+from clusterseq.scorer import Scorer
+from clusterseq.sequences import Sequences
+from clusterseq.tasks import Tasks
+
+Settings: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What every peer is given: people to learn from, people to be judged by, and a seed."""
+
+    known: Sequences
+    """What to train on."""
+    validation: Sequences
+    """New users, for early stopping and tuning only."""
+    n_items: int
+    """Size of the catalogue."""
+    seed: int = 0
+    """Seed of everything drawn at random."""
+
+    def judges(self) -> Tasks:
+        """The prefixes of the validation users, the same for every peer."""
+        return judged_tasks(self.validation, np.random.default_rng([self.seed, *b"judges"]))
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Random numbers for one purpose, which depend on it and on the seed alone."""
+        draws = np.random.default_rng([self.seed, *purpose.encode()])
+        return torch.Generator().manual_seed(int(draws.integers(2**62)))
+
+    def mrr(self, scorer: Scorer) -> float:
+        """How well a scorer foresees what the validation users do next."""
+        return mean_reciprocal_rank(scorer.score, self.judges())
+
+
+@dataclass(frozen=True, eq=False)
+class Peer:
+    """A rival and how it is tuned."""
+
+    name: str
+    """As the tables call it."""
+    about: str
+    """One sentence: what it does and where it is published."""
+    fit: Callable[..., Scorer]
+    """Called with a ``Setting`` and one value of each name in ``grid``."""
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """The values tried of each option; its product is tried as a whole."""
+
+    def settings(self) -> list[Settings]:
+        """Every point of the grid, the first value of each option first.
+
+        >>> Peer("x", "An example.", print, {"a": (1, 2), "b": (3,)}).settings()
+        [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}]
+        """
+        return [
+            dict(zip(self.grid, values, strict=True))
+            for values in itertools.product(*self.grid.values())
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """The best of a grid."""
+
+    scorer: Scorer
+    """Fitted with the best options."""
+    options: Settings
+    """The point of the grid that the validation users liked best."""
+    trials: Sequence[tuple[Settings, float]]
+    """Every point with the validation MRR it reached."""
+
+
+def tune(
+    peer: Peer, setting: Setting, *, progress: Callable[[int, int], None] | None = None
+) -> Tuned:
+    """Fit a peer with every point of its grid and keep the best.
+
+    Raises:
+        ClusterSeqError: the peer can't be fitted to this data, or needs an extra to be installed.
+    """
+    best: tuple[float, Scorer, Settings] | None = None
+    trials = []
+    points = peer.settings()
+    for done, options in enumerate(points, 1):
+        scorer = peer.fit(setting, **options)
+        reached = setting.mrr(scorer)
+        trials.append((options, reached))
+        if best is None or reached > best[0]:
+            best = reached, scorer, options
+        if progress:
+            progress(done, len(points))
+    assert best is not None  # the product of no options is one empty point
+    return Tuned(best[1], best[2], trials)

@@ -1,0 +1,43 @@
+"""The judge of a training: MRR over what validation users did next after their first few items.
+
+One number that early stopping and tuning follow, of our model and of its peers alike. It takes
+every short prefix of a validation user, not one target each: a few hundred people are few.
+
+Knows nothing about: test users, how scores come about, epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from clusterseq.histories import Histories
+from clusterseq.metrics import rank_of_target
+from clusterseq.sequences import Sequences
+from clusterseq.tasks import Tasks, prefixes
+
+AT_MOST = 2_000
+LONGEST = 5
+SCORED_AT_ONCE = 256
+
+Score: TypeAlias = Callable[[Histories], Float[Tensor, "users items"]]
+
+
+def judged_tasks(people: Sequences, generator: np.random.Generator) -> Tasks:
+    """At most 2,000 prefixes of 1 to 5 items of people whom the model does not train on."""
+    return prefixes(people, generator, longest=LONGEST, at_most=AT_MOST)
+
+
+def mean_reciprocal_rank(score: Score, tasks: Tasks) -> float:
+    """MRR of the tasks' targets in the full catalogue less their support."""
+    total = 0.0
+    for start in range(0, len(tasks), SCORED_AT_ONCE):
+        part = tasks[slice(start, start + SCORED_AT_ONCE)]
+        scores = score(part.support)
+        touched = part.support.touched(scores.shape[1])
+        total += float((1 / rank_of_target(scores, part.targets, touched)).sum())
+    return total / len(tasks)
