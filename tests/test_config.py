@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from clusterseq.config import (
-    PRESETS,
     Config,
     DataConfig,
     ModelConfig,
@@ -19,11 +18,11 @@ from clusterseq.config import (
     TrainConfig,
     describe,
     from_dict,
-    preset,
     read_toml,
 )
 from clusterseq.errors import ConfigError
 from clusterseq.overrides import to_toml, with_assignments
+from clusterseq.presets import PRESETS, preset
 
 KINDS = (DataConfig, ModelConfig, TrainConfig, Config, Runtime)
 

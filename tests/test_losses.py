@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.losses import cross_entropy, sampled_cross_entropy
+from clusterseq.losses import cross_entropy, linear_cross_entropy, sampled_cross_entropy
 
 USERS, ITEMS = 4, 9
 
@@ -66,4 +66,48 @@ def test_without_a_rival_nothing_is_lost() -> None:
     loss = sampled_cross_entropy(
         torch.tensor([2.0]), torch.tensor([[5.0]]), 0.0, torch.tensor([[True]])
     )
+    assert loss.item() == 0
+
+
+def linear(rows: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Queries, vectors and bias that want gradients, and targets."""
+    draws = torch.Generator().manual_seed(1)
+    shapes = ((rows, 5), (ITEMS, 5), (ITEMS,))
+    made = [torch.randn(s, generator=draws, dtype=dtype).requires_grad_() for s in shapes]
+    return made[0], made[1], made[2], torch.randint(ITEMS, (rows,), generator=draws)
+
+
+@pytest.mark.parametrize("rows", [1, 256, 600])
+def test_the_linear_one_is_the_same_with_the_same_gradients(rows: int) -> None:
+    queries, vectors, bias, targets = linear(rows)
+    inputs = (queries, vectors, bias)
+    expected = cross_entropy(queries @ vectors.T + bias, targets)
+    found = linear_cross_entropy(queries, vectors, bias, targets)
+    torch.testing.assert_close(found, expected)
+    slopes = torch.autograd.grad(3 * found, inputs)
+    torch.testing.assert_close(slopes, torch.autograd.grad(3 * expected, inputs))
+
+
+def test_the_linear_one_agrees_with_finite_differences() -> None:
+    queries, vectors, bias, targets = linear(4)
+
+    def loss(queries: Tensor, vectors: Tensor, bias: Tensor) -> Tensor:
+        return linear_cross_entropy(queries, vectors, bias, targets)
+
+    assert torch.autograd.gradcheck(loss, (queries, vectors, bias))
+
+
+def test_the_fast_one_is_near_and_leaves_the_precision_of_others_alone() -> None:
+    queries, vectors, bias, targets = linear(300, torch.float32)
+    exact = linear_cross_entropy(queries, vectors, bias, targets)
+    fast = linear_cross_entropy(queries, vectors, bias, targets, fast=True)
+    torch.testing.assert_close(fast, exact, rtol=1e-2, atol=1e-2)
+    slopes = [torch.autograd.grad(loss, queries)[0] for loss in (exact, fast)]
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=5e-2, atol=1e-4)
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_sums_survive_logits_that_would_overflow() -> None:
+    huge = torch.tensor([[1e4]])
+    loss = linear_cross_entropy(huge, huge.neg(), torch.zeros(1), torch.tensor([0]))
     assert loss.item() == 0

@@ -216,7 +216,7 @@ def test_hardly_anybody_is_enough(rows: list[list[int]]) -> None:
 @pytest.mark.parametrize("negatives", [5, 15])
 def test_sampled_negatives_train(negatives: int) -> None:
     watcher = Interrupter()
-    trained(tiny(negatives=negatives, pretrain_epochs=6), watcher=watcher)
+    trained(tiny(negatives=negatives, pretrain_epochs=6, learning_rate=0.01), watcher=watcher)
     losses = [r["loss"] for r in watcher.records if r["stage"] == "pretrain"]
     assert losses[-1] < losses[0]
 

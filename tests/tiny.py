@@ -22,6 +22,7 @@ N_ITEMS = WORLD.n_items
 # and no test would see it: hence the rates.
 CONFIG = Config(
     model=ModelConfig(
+        members=2,
         dim=6,
         max_steps=6,
         dropout=0.1,
@@ -34,7 +35,7 @@ CONFIG = Config(
         pretrain_epochs=3,
         meta_epochs=3,
         learning_rate=1e-3,
-        meta_learning_rate=0.01,
+        meta_learning_rate=0.02,
         backbone_rate=0.003,
         sequences_per_batch=16,
         tasks_per_batch=10,
@@ -47,6 +48,7 @@ HISTORIES = [[3, 9, 1], [], [4], [0, 0, 5], [16, 17], [8, 12, 9, 15, 19, 2, 7, 1
 
 ABLATIONS: dict[str, dict[str, Any]] = {
     "whole": {},
+    "members": {"members": 1},
     "attention": {"attention": False},
     "cosine": {"cosine": False},
     "clustering": {"clustering": False},

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from clusterseq.config import ModelConfig as ModelConfig
     from clusterseq.config import Runtime as Runtime
     from clusterseq.config import TrainConfig as TrainConfig
-    from clusterseq.config import preset as preset
     from clusterseq.config import read_toml as read_toml
     from clusterseq.dataset import Dataset as Dataset
     from clusterseq.errors import CheckpointError as CheckpointError
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from clusterseq.experiment import Experiment as Experiment
     from clusterseq.experiment import evaluate_checkpoint as evaluate_checkpoint
     from clusterseq.model.clusterseq import ClusterSeq as ClusterSeq
+    from clusterseq.presets import preset as preset
     from clusterseq.recommender import Recommendation as Recommendation
     from clusterseq.recommender import Recommendations as Recommendations
     from clusterseq.recommender import Recommender as Recommender
@@ -53,10 +53,7 @@ _HOMES = {
     "batch": ("BatchSummary", "recommend_file"),
     "checkpoint": ("Checkpoint", "Provenance", "load_checkpoint", "save_checkpoint"),
     "comparison": ("Comparison",),
-    "config": (
-        *("Config", "DataConfig", "ModelConfig", "Runtime", "TrainConfig"),
-        *("preset", "read_toml"),
-    ),
+    "config": ("Config", "DataConfig", "ModelConfig", "Runtime", "TrainConfig", "read_toml"),
     "dataset": ("Dataset",),
     "errors": (
         *("CheckpointError", "ClusterSeqError", "ConfigError", "DataError", "TrainingError"),
@@ -65,6 +62,7 @@ _HOMES = {
     "events": ("Events", "read_events"),
     "experiment": ("Experiment", "evaluate_checkpoint"),
     "model.clusterseq": ("ClusterSeq",),
+    "presets": ("preset",),
     "recommender": ("Recommendation", "Recommendations", "Recommender"),
     "split": ("Split", "split_users"),
     "train": ("fit",),

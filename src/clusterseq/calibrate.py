@@ -38,7 +38,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
         heard = None if model.memory is None else model.memory.catalogue(history)
         touched = history.touched(model.n_items)
         candidates = model.candidates(table, torch.arange(model.n_items))
-        matched = point(model.theta, last, candidates.scale) @ candidates.vectors.T
+        matched = point(model.theta, last, candidates) @ candidates.vectors.T
     fitted = scalars(model)
     optimiser = torch.optim.Adam(fitted, lr=RATE)
     loss = torch.zeros(())

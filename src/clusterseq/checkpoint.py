@@ -198,13 +198,13 @@ def _read_model(path: Path, config: ModelConfig) -> ClusterSeq:
 
 def _least_numbers(config: ModelConfig) -> int:
     """A floor under the model's size, so that no configuration can ask for absurd memory."""
-    numbers = config.dim * (config.n_items + config.dim)
+    numbers = config.width * (config.n_items + config.dim)
     if config.clustering:
-        numbers += config.clusters * (config.n_items + config.dim * config.bottleneck)
+        numbers += config.clusters * (config.n_items + config.width * config.bottleneck)
     if config.conditioned:
         numbers += config.clusters * config.cluster_dim
     if config.adapts:
-        numbers += config.inner_steps * config.dim
+        numbers += config.inner_steps * config.width
     return numbers
 
 

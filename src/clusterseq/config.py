@@ -13,7 +13,6 @@ import dataclasses
 import difflib
 import itertools
 import tomllib
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -60,8 +59,10 @@ class ModelConfig:
 
     n_items: int = 1
     """Size of the catalogue; training sets it."""
+    members: int = 3
+    """Transition models side by side, each with its own embeddings; their scores are averaged."""
     dim: int = 128
-    """Width of embeddings and hidden states."""
+    """Width of a member's embeddings and hidden states."""
     max_steps: int = 20
     """How many of a person's newest items are read."""
     attention: bool = True
@@ -100,7 +101,10 @@ class ModelConfig:
     """Items that the inner loop contrasts with those touched; at most the catalogue."""
 
     def __post_init__(self) -> None:
-        sizes = "n_items", "dim", "max_steps", "clusters", "cluster_dim", "bottleneck", "anchors"
+        sizes = (
+            *("n_items", "members", "dim", "max_steps"),
+            *("clusters", "cluster_dim", "bottleneck", "anchors"),
+        )
         for name in sizes:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         _require(0 <= self.dropout < 1, "dropout", self.dropout, "0 or more and below 1")
@@ -110,6 +114,11 @@ class ModelConfig:
             self.cluster_temperature > 0, "cluster_temperature", self.cluster_temperature, "above 0"
         )
         _require(self.inner_steps >= 0, "inner_steps", self.inner_steps, "0 or more")
+
+    @property
+    def width(self) -> int:
+        """Width of the embeddings of all members together."""
+        return self.members * self.dim
 
     @property
     def conditioned(self) -> bool:
@@ -138,6 +147,8 @@ class TrainConfig:
     """Longest window of a sequence that pre-training reads at once."""
     negatives: int = 0
     """Sampled softmax over this many shared items, log-Q corrected (0: the full catalogue)."""
+    fast_softmax: bool = True
+    """Multiply the full softmax of pre-training in bfloat16, where the processor can."""
     full_softmax_up_to: int = 20_000
     """Catalogues beyond this many items use at least 4,096 negatives."""
     meta_epochs: int = 3
@@ -195,28 +206,6 @@ class Runtime:
     """Threads of the tensor library (0: its own choice)."""
 
 
-PAPER = Config(
-    model=ModelConfig(
-        dim=256, cosine=False, dropout=0.1, smoothing=0.0, freshness=False, memory=False
-    ),
-    train=TrainConfig(
-        tasks_per_batch=1024, pretrain_epochs=0, meta_epochs=60, backbone_rate=1e-3, patience=6
-    ),
-)
-PRESETS: Mapping[str, Config] = types.MappingProxyType({"default": Config(), "paper": PAPER})
-
-
-def preset(name: str) -> Config:
-    """A named configuration: ``default`` measured best, ``paper`` keeps the publication's choices.
-
-    Raises:
-        ConfigError: no preset has that name.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f'preset "{name}" is unknown; {_nearest(name, PRESETS)}')
-    return PRESETS[name]
-
-
 def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None) -> T:
     """Build a config from plain values; fields that are absent keep those of ``base``.
 
@@ -234,7 +223,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None
     changes = {}
     for name, value in values.items():
         if name not in known:
-            raise ConfigError(f'{kind.__name__} has no option "{name}"; {_nearest(name, known)}')
+            raise ConfigError(f'{kind.__name__} has no option "{name}"; {nearest(name, known)}')
         changes[name] = _converted(known[name], value, name, getattr(base, name))
     return dataclasses.replace(base, **changes)  # type: ignore[type-var]
 
@@ -293,6 +282,7 @@ def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
     return kind(value)
 
 
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
+def nearest(name: str, known: Mapping[str, Any]) -> str:
+    """What to write instead of a name that is not known."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f'did you mean "{close[0]}"?' if close else "known are " + ", ".join(known)

@@ -5,9 +5,16 @@ Knows nothing about: models, how candidates are drawn.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+
+ROWS_AT_ONCE = 256
+"""Rows of logits that ``linear_cross_entropy`` holds: enough for fast products, few for caches."""
 
 
 def cross_entropy(
@@ -19,6 +26,77 @@ def cross_entropy(
     if excluded is not None:
         logits = logits.masked_fill(excluded.scatter(1, targets[:, None], False), -torch.inf)
     return torch.nn.functional.cross_entropy(logits, targets)
+
+
+def linear_cross_entropy(
+    queries: Float[Tensor, "prefixes dim"],
+    vectors: Float[Tensor, "items dim"],
+    bias: Float[Tensor, " items"],
+    targets: Int64[Tensor, " prefixes"],
+    *,
+    fast: bool = False,
+) -> Float[Tensor, ""]:
+    """``cross_entropy`` of the logits ⟨query, vector⟩ + bias without ever holding all of them.
+
+    A few rows of logits at a time stay in the cache, and become their own gradient there; the
+    backward pass has nothing left to do. ``fast`` multiplies in bfloat16 where the processor can,
+    and changes nothing where it can't.
+
+    >>> queries, vectors, bias = torch.randn(2, 4), torch.randn(9, 4), torch.randn(9)
+    >>> slow = cross_entropy(queries @ vectors.T + bias, torch.tensor([3, 8]))
+    >>> found = linear_cross_entropy(queries, vectors, bias, torch.tensor([3, 8]))
+    >>> bool(torch.isclose(slow, found))
+    True
+    """
+    found: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        queries, vectors, bias, targets, fast
+    )
+    return found
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, vectors: Tensor, bias: Tensor, targets: Tensor, fast: bool
+    ) -> Tensor:
+        of_queries, share = torch.empty_like(queries), 1 / len(queries)
+        of_vectors, of_bias = torch.zeros_like(vectors), torch.zeros_like(bias)
+        total = queries.new_zeros(())
+        with _products_in_bfloat16(fast):
+            for start in range(0, len(queries), ROWS_AT_ONCE):
+                rows = slice(start, start + ROWS_AT_ONCE)
+                logits = torch.addmm(bias, queries[rows], vectors.T)
+                wanted = targets[rows, None]
+                own = logits.gather(1, wanted)
+                highest = logits.amax(dim=1, keepdim=True)
+                sums = logits.sub_(highest).exp_().sum(dim=1, keepdim=True)
+                total += (torch.log(sums) + highest - own).sum()
+                # The softmax less one at the target is the gradient of the row's loss.
+                slopes = logits.mul_(share / sums).scatter_add_(
+                    1, wanted, torch.full_like(own, -share)
+                )
+                of_queries[rows] = slopes @ vectors
+                of_vectors.addmm_(slopes.T, queries[rows])
+                of_bias += slopes.sum(dim=0)
+        ctx.save_for_backward(of_queries, of_vectors, of_bias)
+        return total * share
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        of_queries, of_vectors, of_bias = ctx.saved_tensors
+        (slope,) = gradients
+        return of_queries * slope, of_vectors * slope, of_bias * slope, None, None
+
+
+@contextmanager
+def _products_in_bfloat16(wanted: bool) -> Iterator[None]:
+    """Let matrix products round their factors to bfloat16; sums stay in single precision."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if wanted else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def sampled_cross_entropy(

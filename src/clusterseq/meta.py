@@ -9,7 +9,7 @@ Knows nothing about: models, clusters, how a support is made, the outer optimise
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -51,7 +51,7 @@ class Support:
 def support_loss(theta: Theta, support: Support, anchors: Candidates) -> Float[Tensor, ""]:
     """One person's mean cross-entropy over the support prefixes; 0 where there is none."""
     against = logits(theta, support.queries, anchors, support.evidence[:, 1:]) + support.rivals
-    target = _target_logits(theta, support, anchors.scale)
+    target = _target_logits(theta, support, anchors)
     everything = torch.cat([target[:, None], against], dim=1)
     losses = torch.logsumexp(everything, dim=1) - target
     return (losses * support.counted).sum() / support.counted.sum().clamp_min(1.0)
@@ -86,14 +86,16 @@ def adapt_all(
     return adapted
 
 
-def _target_logits(theta: Theta, support: Support, scale: float) -> Float[Tensor, " prefixes"]:
+def _target_logits(
+    theta: Theta, support: Support, anchors: Candidates
+) -> Float[Tensor, " prefixes"]:
     """The logit of each prefix's own next item, as ``logits`` would give it."""
-    own = vmap(
-        lambda query, vector, traits, evidence: logits(
-            theta, query[None], Candidates(vector[None], traits[None], scale), evidence[None, None]
-        )[0, 0]
-    )
-    found: Tensor = own(
+
+    def one(query: Tensor, vector: Tensor, traits: Tensor, evidence: Tensor) -> Tensor:
+        own = replace(anchors, vectors=vector[None], traits=traits[None])
+        return logits(theta, query[None], own, evidence[None, None])[0, 0]
+
+    found: Tensor = vmap(one)(
         support.queries, support.targets, support.target_traits, support.evidence[:, 0]
     )
     return found

@@ -141,7 +141,7 @@ class Trainer:
             config.pretrain_epochs,
             [(backbone, config.learning_rate)],
             lambda generator: list(windows.batches(config.sequences_per_batch, generator)),
-            PrefixLoss(model, negatives_for(config, model.n_items)),
+            PrefixLoss(model, negatives_for(config, model.n_items), config.fast_softmax),
             self._judge(lambda histories: plain_scores(model, histories)),
             patience=config.patience,
             clip=config.clip,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -44,7 +46,7 @@ def test_logits_add_match_popularity_and_memory(scale: float) -> None:
 
 def test_the_start_leaves_the_query_alone() -> None:
     theta, queries = start_of_theta(DIM, TRAITS, 0), draw(PREFIXES, DIM)
-    assert torch.equal(point(theta, queries, 0.0), queries)
+    assert torch.equal(point(theta, queries, candidates(0.0)), queries)
     found = logits(theta, queries, candidates(0.0), torch.zeros(PREFIXES, ITEMS, 0))
     some = candidates(0.0)
     torch.testing.assert_close(found, queries @ some.vectors.T + some.traits[:, 0])
@@ -52,8 +54,9 @@ def test_the_start_leaves_the_query_alone() -> None:
 
 def test_a_cosine_does_not_depend_on_the_length_of_the_query() -> None:
     theta, queries = start_of_theta(DIM, TRAITS, 0), draw(PREFIXES, DIM)
-    torch.testing.assert_close(point(theta, 5 * queries, 10.0), point(theta, queries, 10.0))
-    lengths = point(theta, queries, 10.0).norm(dim=1)
+    some = candidates(10.0)
+    torch.testing.assert_close(point(theta, 5 * queries, some), point(theta, queries, some))
+    lengths = point(theta, queries, some).norm(dim=1)
     torch.testing.assert_close(lengths, torch.full((PREFIXES,), 10.0))
 
 
@@ -62,8 +65,24 @@ def test_a_query_of_zeros_can_be_differentiated_twice() -> None:
     target = draw(DIM, seed=5).double()
 
     def loss(shift: Tensor) -> Tensor:
-        return point(theta | {"shift": shift}, torch.zeros(1, DIM).double(), 10.0)[0] @ target
+        queries = torch.zeros(1, DIM).double()
+        return point(theta | {"shift": shift}, queries, candidates(10.0))[0] @ target
 
     start = torch.zeros(DIM, dtype=torch.float64)
     assert torch.isfinite(torch.func.grad(loss)(start)).all()
     assert torch.isfinite(torch.func.jacrev(torch.func.grad(loss))(start)).all()
+
+
+@pytest.mark.parametrize("scale", [0.0, 10.0])
+def test_the_score_is_the_mean_of_the_members_scores(scale: float) -> None:
+    theta, queries = start_of_theta(2 * DIM, TRAITS, 0), draw(PREFIXES, 2 * DIM)
+    first, second = candidates(scale), candidates(scale)
+    second = replace(second, vectors=second.vectors.flip(0))
+    both = replace(first, vectors=torch.cat([first.vectors, second.vectors], dim=1), members=2)
+    alone = start_of_theta(DIM, TRAITS, 0)
+    none = torch.zeros(PREFIXES, ITEMS, 0)
+    scores = [
+        logits(alone, piece, one, none)
+        for piece, one in zip(queries.chunk(2, dim=1), (first, second), strict=True)
+    ]
+    torch.testing.assert_close(logits(theta, queries, both, none), (scores[0] + scores[1]) / 2)

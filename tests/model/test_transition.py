@@ -10,17 +10,20 @@ from torch import Tensor
 
 from clusterseq.model.transition import TransitionModel, dropped
 
-DIM, STEPS = 5, 8
+MEMBERS, DIM, STEPS = 2, 5, 8
+WIDTH = MEMBERS * DIM
 
 
 def build(attention: bool, dropout: float = 0.0) -> TransitionModel:
     generator = torch.Generator().manual_seed(0)
-    return TransitionModel(DIM, attention=attention, dropout=dropout, generator=generator).double()
+    return TransitionModel(
+        MEMBERS, DIM, attention=attention, dropout=dropout, generator=generator
+    ).double()
 
 
 def inputs(users: int = 3) -> Tensor:
     generator = torch.Generator().manual_seed(1)
-    return torch.randn(users, STEPS, DIM, generator=generator, dtype=torch.float64)
+    return torch.randn(users, STEPS, WIDTH, generator=generator, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("attention", [True, False])
@@ -45,21 +48,31 @@ def test_a_query_depends_on_all_of_its_prefix(attention: bool) -> None:
 
 def test_attention_is_the_softmax_over_all_states_so_far() -> None:
     model, events = build(attention=True), inputs(1)
-    states = model.encoder(events)[0]
+    states = model.encoder(events.reshape(1, STEPS, MEMBERS, DIM).movedim(2, 0))[:, 0]
     assert model.key is not None
-    for step in range(STEPS):
-        seen = states[: step + 1]
-        weights = (states[step] @ model.key @ seen.T / math.sqrt(DIM)).softmax(dim=0)
-        read = torch.cat([states[step], weights @ seen])
-        expected = model.output_weight @ read + model.output_bias
-        torch.testing.assert_close(model(events)[0, step], expected)
+    for member, own in enumerate(states):
+        for step in range(STEPS):
+            seen = own[: step + 1]
+            weights = (own[step] @ model.key[member] @ seen.T / math.sqrt(DIM)).softmax(dim=0)
+            read = torch.cat([own[step], weights @ seen])
+            expected = model.output_weight[member] @ read + model.output_bias[member]
+            found = model(events)[0, step, member * DIM : (member + 1) * DIM]
+            torch.testing.assert_close(found, expected)
+
+
+def test_members_know_nothing_of_each_other() -> None:
+    model, events = build(attention=True), inputs()
+    changed = events.clone()
+    changed[..., :DIM] += 1
+    assert torch.equal(model(changed)[..., DIM:], model(events)[..., DIM:])
+    assert not torch.isclose(model(changed)[..., :DIM], model(events)[..., :DIM]).any()
 
 
 def test_without_attention_its_parameters_are_gone() -> None:
     assert "key" in build(attention=True).state_dict()
     without = build(attention=False)
     assert "key" not in without.state_dict()
-    assert without.output_weight.shape == (DIM, DIM)
+    assert without.output_weight.shape == (MEMBERS, DIM, DIM)
 
 
 def test_dropout_happens_by_its_generator_alone() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.config import preset as named
+from clusterseq.presets import preset as named
 
 
 def config(

@@ -13,7 +13,7 @@ import typer
 
 from clusterseq import options
 from clusterseq.config import Config, Runtime, from_dict, read_toml
-from clusterseq.config import preset as named
+from clusterseq.presets import preset as named
 
 if TYPE_CHECKING:
     from clusterseq.checkpoint import Checkpoint

@@ -51,17 +51,21 @@ class ClusterSeq(nn.Module):
         self.config, self.n_items = config, config.n_items
         self.items = ItemTable(
             config.n_items,
-            config.dim,
+            config.width,
             smoothing=config.smoothing,
             freshness=config.freshness,
             generator=generator,
         )
         self.transition = TransitionModel(
-            config.dim, attention=config.attention, dropout=config.dropout, generator=generator
+            config.members,
+            config.dim,
+            attention=config.attention,
+            dropout=config.dropout,
+            generator=generator,
         )
         self.memory: Memory | None = None
         self.kinds = len(KINDS) if config.memory else 0
-        theta = start_of_theta(config.dim, 2 if config.freshness else 1, self.kinds)
+        theta = start_of_theta(config.width, 2 if config.freshness else 1, self.kinds)
         self.theta = nn.ParameterDict(theta)
         self.acuity = nn.Parameter(torch.full((self.kinds,), 6.0)) if config.memory else None
         self._add_clusters(theta, generator)
@@ -74,12 +78,12 @@ class ClusterSeq(nn.Module):
         if config.clustering:
             self.clusters = KAutoencoders(
                 clusters,
-                config.dim,
+                config.width,
                 config.bottleneck,
                 temperature=config.cluster_temperature,
                 generator=generator,
             )
-            self.register_buffer("profiles", torch.zeros(config.n_items, config.dim))
+            self.register_buffer("profiles", torch.zeros(config.n_items, config.width))
         self.conditioner: Conditioner | None = None
         if config.conditioned:
             sizes = {name: len(value) for name, value in theta.items()}
@@ -209,12 +213,12 @@ class ClusterSeq(nn.Module):
         self, table: Float[Tensor, "items dim"], items: Int64[Tensor, " chosen"]
     ) -> Candidates:
         """Some items, ready to be scored."""
-        vectors = table[items]
+        vectors, members = table[items], self.config.members
         if self.config.cosine:
-            vectors = nn.functional.normalize(vectors, dim=-1)
-        return Candidates(
-            vectors, self.items.traits()[items], self.config.scale if self.config.cosine else 0.0
-        )
+            pieces = vectors.reshape(len(vectors), members, -1)
+            vectors = nn.functional.normalize(pieces, dim=-1).flatten(-2)
+        scale = self.config.scale if self.config.cosine else 0.0
+        return Candidates(vectors, self.items.traits()[items], scale, members)
 
     def evidence(
         self, memory: Memory | None, histories: Histories

@@ -18,26 +18,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Theta: TypeAlias = Mapping[str, Tensor] | nn.ParameterDict
-"""gain (dim), shift (dim), sharpness (1), popularity (traits), and with a memory trust (kinds)."""
+"""gain and shift (width), sharpness (1), popularity (traits), and with a memory trust (kinds)."""
 
 
 @dataclass(frozen=True)
 class Candidates:
     """Some items that queries are scored against."""
 
-    vectors: Float[Tensor, "items dim"]
-    """Their vectors, of length 1 if the score is a cosine."""
+    vectors: Float[Tensor, "items width"]
+    """Their vectors, each member's piece of length 1 if the score is a cosine."""
     traits: Float[Tensor, "items traits"]
     """Their biases, near the logarithm of how often they are touched, and how fresh they are."""
     scale: float
     """Scale of the cosine; 0 scores by the inner product."""
+    members: int = 1
+    """Equal pieces of a vector, each with a score of its own; the mean counts."""
 
 
-def start_of_theta(dim: int, traits: int, kinds: int) -> dict[str, Tensor]:
+def start_of_theta(width: int, traits: int, kinds: int) -> dict[str, Tensor]:
     """θ before anything is learnt: the query as it is, and some trust in each memory."""
     theta = {
-        "gain": torch.ones(dim),
-        "shift": torch.zeros(dim),
+        "gain": torch.ones(width),
+        "shift": torch.zeros(width),
         "sharpness": torch.zeros(1),
         "popularity": torch.eye(traits)[0],  # the bias counts once, the rest is to be learnt
     }
@@ -46,22 +48,24 @@ def start_of_theta(dim: int, traits: int, kinds: int) -> dict[str, Tensor]:
 
 def logits(
     theta: Theta,
-    queries: Float[Tensor, "prefixes dim"],
+    queries: Float[Tensor, "prefixes width"],
     candidates: Candidates,
     evidence: Float[Tensor, "prefixes items kinds"],
 ) -> Float[Tensor, "prefixes items"]:
     """One person's scores after each prefix: e^sharpness ⟨q, t_j⟩ + popularity·b_j + trust·m_j."""
-    matched = point(theta, queries, candidates.scale) @ candidates.vectors.T
+    matched = point(theta, queries, candidates) @ candidates.vectors.T
     scores = torch.exp(theta["sharpness"]) * matched + candidates.traits @ theta["popularity"]
     return scores + evidence @ theta["trust"] if "trust" in theta else scores
 
 
 def point(
-    theta: Theta, queries: Float[Tensor, "prefixes dim"], scale: float
-) -> Float[Tensor, "prefixes dim"]:
-    """The query after gain and shift, of length ``scale`` if the score is a cosine."""
+    theta: Theta, queries: Float[Tensor, "prefixes width"], candidates: Candidates
+) -> Float[Tensor, "prefixes width"]:
+    """The query after gain and shift; its product with a vector is the mean of all members'."""
     queries = queries * theta["gain"] + theta["shift"]
-    if not scale:
-        return queries
+    if not candidates.scale:
+        return queries / candidates.members
+    pieces = queries.reshape(*queries.shape[:-1], candidates.members, -1)
     # Unlike a norm, this has second derivatives where dropout has left nothing of a query.
-    return scale * queries * torch.rsqrt(queries.square().sum(dim=-1, keepdim=True) + 1e-6)
+    lengths = torch.rsqrt(pieces.square().sum(dim=-1, keepdim=True) + 1e-6)
+    return (candidates.scale / candidates.members * pieces * lengths).flatten(-2)

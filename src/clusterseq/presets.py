@@ -1,0 +1,39 @@
+"""The named configurations: what measured best, and what the publication chose.
+
+Knows nothing about: what the options do.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+
+from clusterseq.config import Config, ModelConfig, TrainConfig, nearest
+from clusterseq.errors import ConfigError
+
+PAPER = Config(
+    model=ModelConfig(
+        members=1,
+        dim=256,
+        cosine=False,
+        dropout=0.1,
+        smoothing=0.0,
+        freshness=False,
+        memory=False,
+    ),
+    train=TrainConfig(
+        tasks_per_batch=1024, pretrain_epochs=0, meta_epochs=60, backbone_rate=1e-3, patience=6
+    ),
+)
+PRESETS: Mapping[str, Config] = types.MappingProxyType({"default": Config(), "paper": PAPER})
+
+
+def preset(name: str) -> Config:
+    """A named configuration: ``default`` measured best, ``paper`` keeps the publication's choices.
+
+    Raises:
+        ConfigError: no preset has that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f'preset "{name}" is unknown; {nearest(name, PRESETS)}')
+    return PRESETS[name]
