@@ -135,14 +135,20 @@ def slopes_after_each_epoch(epochs: int) -> list[float]:
 def test_early_stopping_leaves_the_model_of_the_best_epoch() -> None:
     slopes = slopes_after_each_epoch(6)
     model = Line()
-    stage = stage_of(model, epochs=6, validate=judged(0.1, 0.3, 0.5, 0.4, 0.5, 0.2), patience=3)
+    stage = stage_of(model, epochs=6, validate=judged(0.1, 0.3, 0.5, 0.4, 0.48, 0.2), patience=3)
     diary = run(model, stage)
-    assert [record["validation_mrr"] for record in diary.records] == [0.3, 0.5, 0.4, 0.5, 0.2]
+    assert [record["validation_mrr"] for record in diary.records] == [0.3, 0.5, 0.4, 0.48, 0.2]
     assert model.slope.item() == slopes[1]
 
 
 def test_a_stage_that_never_helps_leaves_the_model_as_it_was() -> None:
-    assert slope_after(validate=judged(0.5, 0.4, 0.5, 0.3), patience=3) == 0
+    assert slope_after(validate=judged(0.5, 0.4, 0.45, 0.3), patience=3) == 0
+
+
+def test_of_epochs_that_noise_alone_tells_apart_the_last_one_counts() -> None:
+    slopes = slopes_after_each_epoch(4)
+    judges = judged(0.1, 0.500, 0.495, 0.491, 0.489)
+    assert slope_after(validate=judges, patience=1) == slopes[2]
 
 
 def test_without_validation_the_last_epoch_counts() -> None:

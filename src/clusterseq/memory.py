@@ -4,7 +4,10 @@ Two sparse item × item matrices hold it, without a table of users. *Rules* are 
 often an item came at most five places after another, by 1 / distance, over the count of the first.
 *Sessions* are V-SkNN (Ludewig & Jannach 2018, arXiv 1803.09587) with all known people as
 neighbours: as its similarity is a sum over the history's items, the sum over neighbours can be
-taken beforehand, idf(i) · Σ_s [i ∈ s][j ∈ s] / √|s| · idf(j).
+taken beforehand, Σ_s [i ∈ s][j ∈ s] / √|s|, less for items that everyone touches.
+
+Counts are shrunk and a history's votes are not brought to one: a single coincidence is little
+evidence, and has to remain little.
 
 Knows nothing about: how much to trust it (the model learns that), users, training.
 """
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Int64
 from scipy import sparse
 from torch import Tensor
 
@@ -28,6 +31,12 @@ KINDS = ("rules", "sessions")
 PARTS = ("data", "indices", "indptr")
 ROW_LIMIT = 1_000
 """Items remembered for each item; the weakest beyond are forgotten, so that memory is bounded."""
+SHRINKAGE = 20
+"""Events added to the count of each first item in the rules."""
+SESSION_SHRINKAGE = 10
+"""People added to those who touched an item, in the sessions."""
+DISCOUNT = (0.5, 0.7)
+"""Powers of those numbers that divide for the item in hand and for the one it speaks for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,32 +45,17 @@ class Memory:
 
     matrices: tuple[sparse.csr_array, ...]
     """One items × items matrix for each of ``KINDS``, single precision."""
-    totals: Float32[np.ndarray, "kinds items"]
-    """Sum of every row, by which a history's distribution is normalised."""
-
-    @classmethod
-    def of(cls, *matrices: sparse.csr_array) -> Memory:
-        """A memory of ready matrices."""
-        totals = np.stack([np.asarray(m.sum(axis=1), dtype=np.float32) for m in matrices])
-        return cls(tuple(matrices), totals)
 
     @classmethod
     def build(cls, known: Sequences, n_items: int) -> Memory:
         """Collect the memory of some people's sequences."""
-        return cls.of(_rules(known, n_items), _sessions(known, n_items))
+        return cls((_rules(known, n_items), _sessions(known, n_items)))
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], n_items: int) -> Memory:
         """The memory that ``tensors`` gave."""
-        return cls.of(
-            *(
-                sparse.csr_array(
-                    tuple(tensors[f"{kind}.{part}"].numpy() for part in PARTS),
-                    shape=(n_items, n_items),
-                )
-                for kind in KINDS
-            )
-        )
+        parts = ([tensors[f"{kind}.{part}"].numpy() for part in PARTS] for kind in KINDS)
+        return cls(tuple(sparse.csr_array(tuple(p), shape=(n_items, n_items)) for p in parts))
 
     def tensors(self) -> dict[str, Tensor]:
         """Plain tensors that hold all of it; indices in 32 bits, whichever scipy has chosen."""
@@ -74,7 +68,7 @@ class Memory:
         }
 
     def catalogue(self, histories: Histories) -> Float[Tensor, "users items kinds"]:
-        """What each history says of every item, as one distribution per kind."""
+        """What each history says of every item."""
         return self._said(histories, slice(None))
 
     def columns(
@@ -93,7 +87,7 @@ class Memory:
         sums = np.zeros((len(histories), len(KINDS)), dtype=np.float32)
         for kind, matrix in enumerate(self.matrices):
             np.add.at(sums[:, kind], rows, weights.data * np.asarray(matrix[firsts, seconds]))
-        return torch.from_numpy(sums) / self._sums(weights)
+        return torch.from_numpy(sums)
 
     def _said(
         self, histories: Histories, items: slice | np.ndarray
@@ -101,7 +95,7 @@ class Memory:
         weights = self._weights(histories)
         # A few people's rows are far smaller than the matrices, so columns are chosen last.
         dense = [(weights @ matrix)[:, items].toarray() for matrix in self.matrices]
-        return torch.from_numpy(np.stack(dense, axis=-1)) / self._sums(weights)[:, None, :]
+        return torch.from_numpy(np.stack(dense, axis=-1))
 
     def _weights(self, histories: Histories) -> sparse.csr_array:
         """Users × items: linear recency, 1 for the newest item."""
@@ -111,23 +105,20 @@ class Memory:
         shape = (len(histories), self.matrices[0].shape[0])
         return sparse.csr_array((recency.astype(np.float32), cells), shape=shape)
 
-    def _sums(self, weights: sparse.csr_array) -> Float[Tensor, "users kinds"]:
-        return torch.from_numpy(weights @ self.totals.T).clamp_min(1e-9)
-
 
 def _rules(known: Sequences, n_items: int) -> sparse.csr_array:
     counts = np.bincount(known.items, minlength=n_items).astype(np.float32)
-    return _bounded(sparse.diags_array(1 / (counts + 1)) @ transitions(known, n_items))
+    return _bounded(sparse.diags_array(1 / (counts + SHRINKAGE)) @ transitions(known, n_items))
 
 
 def _sessions(known: Sequences, n_items: int) -> sparse.csr_array:
     touched = incidence(known, n_items)
-    counts = np.asarray(touched.sum(axis=0))
-    idf = sparse.diags_array(np.log(max(len(known), 1) / np.maximum(counts, 1)).astype(np.float32))
+    people = np.asarray(touched.sum(axis=0)) + SESSION_SHRINKAGE
     sizes = np.maximum(touched.sum(axis=1), 1)
     shared = touched.T @ (sparse.diags_array(1 / np.sqrt(sizes)) @ touched)
     shared = (shared - sparse.diags_array(shared.diagonal())).tocsr()
-    return _bounded(idf @ shared @ idf)
+    first, second = (sparse.diags_array(people**-power) for power in DISCOUNT)
+    return _bounded(first @ shared @ second)
 
 
 def _bounded(matrix: sparse.csr_array) -> sparse.csr_array:

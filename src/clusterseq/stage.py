@@ -23,6 +23,9 @@ from clusterseq.errors import TrainingError
 from clusterseq.progress import Watcher
 
 Batch = TypeVar("Batch")
+NOISE = 0.02
+"""A later epoch is kept unless it is worse by more than this share: validation users are few, and
+the learning rate of a later epoch is lower."""
 FINAL_RATE = 0.05
 """Share of the peak learning rate that is left at the end of the cosine."""
 
@@ -129,8 +132,9 @@ def _judge(stage: Stage[Batch], model: nn.Module, place: Place, record: dict[str
         return
     record["validation_mrr"] = score = stage.validate()
     place.waited += 1
-    if score > place.best:
-        place.best, place.waited, place.best_tensors = score, 0, _copy(model)
+    if score > (1 - NOISE) * place.best:
+        place.best, place.waited = max(score, place.best), 0
+        place.best_tensors = _copy(model)
 
 
 def _descend(

@@ -67,7 +67,7 @@ class ClusterSeq(nn.Module):
         self.kinds = len(KINDS) if config.memory else 0
         theta = start_of_theta(config.width, 2 if config.freshness else 1, self.kinds)
         self.theta = nn.ParameterDict(theta)
-        self.acuity = nn.Parameter(torch.full((self.kinds,), 6.0)) if config.memory else None
+        self.acuity = nn.Parameter(torch.full((self.kinds,), 5.5)) if config.memory else None
         self._add_clusters(theta, generator)
         self._add_adaptation(theta, generator)
 
