@@ -149,8 +149,8 @@ class TrainConfig:
     """Sampled softmax over this many shared items, log-Q corrected (0: the full catalogue)."""
     fast_softmax: bool = True
     """Multiply the full softmax of pre-training in bfloat16, where the processor can."""
-    full_softmax_up_to: int = 20_000
-    """Catalogues beyond this many items use at least 4,096 negatives."""
+    full_softmax_up_to: int = 12_500
+    """Catalogues beyond this many items use at least 8,192 negatives."""
     meta_epochs: int = 3
     """Passes of meta-training, each with one task of every known user."""
     tasks_per_batch: int = 256

@@ -59,7 +59,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, queries: Tensor, vectors: Tensor, bias: Tensor, targets: Tensor, fast: bool
     ) -> Tensor:
-        of_queries, share = torch.empty_like(queries), 1 / len(queries)
+        of_queries = torch.empty_like(queries)
         of_vectors, of_bias = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
         with _products_in_bfloat16(fast):
@@ -68,23 +68,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 logits = torch.addmm(bias, queries[rows], vectors.T)
                 wanted = targets[rows, None]
                 own = logits.gather(1, wanted)
-                highest = logits.amax(dim=1, keepdim=True)
-                sums = logits.sub_(highest).exp_().sum(dim=1, keepdim=True)
-                total += (torch.log(sums) + highest - own).sum()
+                highest, shares = logits.amax(dim=1), logits.softmax(dim=1)
+                # The highest share can't underflow, so the normaliser is taken from it.
+                total += (highest - torch.log(shares.amax(dim=1)) - own[:, 0]).sum()
                 # The softmax less one at the target is the gradient of the row's loss.
-                slopes = logits.mul_(share / sums).scatter_add_(
-                    1, wanted, torch.full_like(own, -share)
-                )
+                slopes = shares.scatter_add_(1, wanted, torch.full_like(own, -1.0))
                 of_queries[rows] = slopes @ vectors
                 of_vectors.addmm_(slopes.T, queries[rows])
                 of_bias += slopes.sum(dim=0)
         ctx.save_for_backward(of_queries, of_vectors, of_bias)
-        return total * share
+        return total / len(queries)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         of_queries, of_vectors, of_bias = ctx.saved_tensors
-        (slope,) = gradients
+        slope = gradients[0] / len(of_queries)
         return of_queries * slope, of_vectors * slope, of_bias * slope, None, None
 
 

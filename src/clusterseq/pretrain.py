@@ -18,7 +18,7 @@ from torch import Tensor
 
 from clusterseq.config import TrainConfig
 from clusterseq.histories import Histories
-from clusterseq.losses import linear_cross_entropy, sampled_cross_entropy
+from clusterseq.losses import linear_cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates, point
 
@@ -40,36 +40,34 @@ class PrefixLoss:
         inputs = Histories(windows.items[:, :-1], windows.lengths - 1)
         queries = self.model.encode(inputs, table, generator)[inputs.mask]  # (prefixes, width)
         targets = windows.items[:, 1:][inputs.mask]
-        if self.negatives:
-            return self._sampled(queries, table, targets, generator)
-        everything = self.model.candidates(table, torch.arange(self.model.n_items))
+        chosen, extra = self._rivals(targets, generator)
+        candidates = self.model.candidates(table, chosen)
+        places = torch.searchsorted(chosen, targets)
         losses = [
-            linear_cross_entropy(query, vectors, bias, targets, fast=self.fast)
-            for query, vectors, bias in self._apart(queries, everything)
+            linear_cross_entropy(query, vectors, bias + extra, places, fast=self.fast)
+            for query, vectors, bias in self._apart(queries, candidates)
         ]
         return torch.stack(losses).mean()
 
-    def _sampled(
-        self,
-        queries: Float[Tensor, "prefixes width"],
-        table: Float[Tensor, "items width"],
-        targets: Int64[Tensor, " prefixes"],
-        generator: torch.Generator,
-    ) -> Float[Tensor, ""]:
-        drawn = torch.randint(self.model.n_items, (self.negatives,), generator=generator)
-        rivals = self._apart(queries, self.model.candidates(table, drawn))
-        wanted = self._apart(queries, self.model.candidates(table, targets))
-        weight = math.log(self.model.n_items / self.negatives)
-        losses = [
-            sampled_cross_entropy(
-                (query * own).sum(dim=1) + own_bias,
-                torch.addmm(bias, query, vectors.T),
-                weight,
-                drawn == targets[:, None],
-            )
-            for (query, vectors, bias), (_, own, own_bias) in zip(rivals, wanted, strict=True)
-        ]
-        return torch.stack(losses).mean()
+    def _rivals(
+        self, targets: Int64[Tensor, " prefixes"], generator: torch.Generator
+    ) -> tuple[Int64[Tensor, " chosen"], Float[Tensor, " chosen"]]:
+        """Who competes, ascending: all, or the batch's targets and some of the other items.
+
+        A drawn item stands for several (log-Q): beside it is the logarithm of how many.
+        """
+        everything = torch.arange(self.model.n_items)
+        if not self.negatives:
+            return everything, torch.zeros(self.model.n_items)
+        wanted = torch.zeros(self.model.n_items, dtype=torch.bool)
+        wanted[targets] = True
+        others = everything[~wanted]
+        drawn = others[torch.randperm(len(others), generator=generator)[: self.negatives]]
+        extra = torch.zeros(self.model.n_items)
+        extra[drawn] = math.log(max(1, len(others)) / max(1, len(drawn)))
+        wanted[drawn] = True
+        chosen = everything[wanted]
+        return chosen, extra[chosen]
 
     def _apart(
         self, queries: Float[Tensor, "prefixes width"], candidates: Candidates
@@ -100,5 +98,5 @@ def plain_scores(model: ClusterSeq, histories: Histories) -> Float[Tensor, "user
 def negatives_for(config: TrainConfig, n_items: int) -> int:
     """How many shared negatives a catalogue of this size is trained with (0: all of it)."""
     if n_items > config.full_softmax_up_to:
-        return max(config.negatives, 4096)
+        return max(config.negatives, 8192)
     return min(config.negatives, n_items)
