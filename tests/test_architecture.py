@@ -11,7 +11,16 @@ import pytest
 import clusterseq
 
 SOURCE = Path(clusterseq.__file__).parent
-UNDERNEATH = ["errors", "config", "overrides", "progress", "identifiers", "times", "directory"]
+UNDERNEATH = [
+    "errors",
+    "config",
+    "presets",
+    "overrides",
+    "progress",
+    "identifiers",
+    "times",
+    "directory",
+]
 EVENTS = [
     *["columns", "table", "lines", "delimited", "jsonlines", "sources", "event_report", "events"],
     *["vocab", "titles"],
@@ -26,16 +35,40 @@ LEARNING = [
     *["train", "training_log", "manifest", "checkpoint"],
 ]
 JUDGING = [
-    *["scorer", "evaluate", "baselines.peer", "baselines.popularity", "baselines.session_knn"],
+    *["scorer", "evaluate", "baselines.peer", "baselines.clock", "baselines.popularity"],
+    *["baselines.session_knn", "baselines.extra", "baselines.evidence", "baselines.neighbours"],
+    *["baselines.sequence_rules", "baselines.item_knn", "baselines.vmis_knn", "baselines.stan"],
+    *["baselines.ease", "baselines.als", "baselines.blend"],
+    *["baselines.dropout"],
+    *["baselines.episodes", "baselines.mecos", "baselines.melu", "baselines.metatl"],
+    *["baselines.item_table", "baselines.next_item_losses"],
+    *["baselines.neural", "baselines.transformer", "baselines.gru4rec", "baselines.narm"],
+    *["baselines.sasrec", "baselines.bert4rec", "baselines.transrec"],
+    *["baselines.peers"],
     *["baselines", "comparison", "experiment"],
 ]
 USING = ["retrieval", "recommender", "batch"]
 SHOWING = [
-    *["demo", "display", "terminal", "options", "commands", "commands.reading"],
+    *["demo", "display", "terminal", "bench.screen", "options", "commands", "commands.reading"],
     *["commands.showing", "commands.config", "commands.train", "commands.evaluate"],
-    *["commands.recommend", "commands.inspect", "commands.demo", "cli", "__main__"],
+    *[
+        "commands.recommend",
+        "commands.inspect",
+        "commands.bench",
+        "commands.demo",
+        "cli",
+        "__main__",
+    ],
 ]
-ARROW = [*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *SHOWING]
+BENCH = [
+    *["bench", "bench.files", "bench.datasets", "bench.prepared", "bench.own", "bench.models"],
+    *["bench.cost", "bench.results", "bench.cell", "bench.plan", "bench.__main__", "bench.night"],
+    *["bench.summary", "bench.report", "bench.plot"],
+]
+ARROW = [
+    *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *BENCH],
+    *SHOWING,
+]
 
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -11,17 +12,82 @@ import torch
 from torch import Tensor
 
 from clusterseq.baselines import Popularity, SessionKNN
+from clusterseq.baselines.als import ALS
+from clusterseq.baselines.bert4rec import fit_bert4rec
+from clusterseq.baselines.blend import Blend
+from clusterseq.baselines.ease import EASE
+from clusterseq.baselines.episodes import Schedule
+from clusterseq.baselines.gru4rec import fit_gru4rec
+from clusterseq.baselines.item_knn import ItemKNN
+from clusterseq.baselines.mecos import fit_mecos
+from clusterseq.baselines.melu import fit_melu
+from clusterseq.baselines.metatl import fit_metatl
+from clusterseq.baselines.narm import fit_narm
+from clusterseq.baselines.next_item_losses import GBCE, FullSoftmax, ItemLoss, SampledSoftmax
+from clusterseq.baselines.peer import Setting
+from clusterseq.baselines.sasrec import fit_sasrec
+from clusterseq.baselines.sequence_rules import SequenceRules
+from clusterseq.baselines.stan import STAN
+from clusterseq.baselines.transrec import fit_transrec
+from clusterseq.baselines.vmis_knn import VMISKNN
 from clusterseq.histories import Histories
 from clusterseq.scorer import Scorer
 from clusterseq.sequences import Sequences
 
 Fit: TypeAlias = Callable[[Sequences, int], Scorer]
 
+
+def episodic(fit: Callable[..., Scorer], **options: object) -> Fit:
+    """A meta-learner after a few steps."""
+    brief = Schedule(support=3, batch=16, most_steps=4, check_every=2)
+
+    def fitted(known: Sequences, n_items: int) -> Scorer:
+        return fit(Setting(known, known, n_items), schedule=brief, **options)
+
+    return fitted
+
+
+def neural(fit: Callable[..., Scorer], loss: ItemLoss, **options: object) -> Fit:
+    """A small network after an epoch; its judges are the people it learns from."""
+
+    def fitted(known: Sequences, n_items: int) -> Scorer:
+        setting = Setting(known, known, n_items)
+        return fit(setting, loss=loss, dim=8, epochs=1, **options)
+
+    return fitted
+
+
+def blended(known: Sequences, n_items: int) -> Scorer:
+    """Two scorers blended by people who are known, which no blend of the project is."""
+    scorers = [model.fit(known, n_items) for model in (SequenceRules, SessionKNN)]
+    return Blend.fit(Setting(known, known, n_items), scorers)
+
+
 SCORERS: dict[str, Fit] = {
     "popularity": Popularity.fit,
+    "recent-popularity": partial(Popularity.fit, half_life=0.1),
+    "item-knn": ItemKNN.fit,
+    "sequence-rules": SequenceRules.fit,
     "session-knn": SessionKNN.fit,
+    "vmis-knn": VMISKNN.fit,
+    "stan": STAN.fit,
+    "ease": EASE.fit,
+    "als": ALS.fit,
+    "blend": blended,
+    "metatl": episodic(fit_metatl, mended=False),
+    "metatl-mended": episodic(fit_metatl, mended=True),
+    "melu": episodic(fit_melu),
+    "mecos": episodic(fit_mecos),
+    "gru4rec-full": neural(fit_gru4rec, FullSoftmax()),
+    "gru4rec-sampled": neural(fit_gru4rec, SampledSoftmax(20)),
+    "narm": neural(fit_narm, SampledSoftmax(20)),
+    "sasrec": neural(fit_sasrec, SampledSoftmax(20)),
+    "gsasrec": neural(fit_sasrec, GBCE(20), geometry="dot"),
+    "bert4rec": neural(fit_bert4rec, SampledSoftmax(20)),
+    "transrec": neural(fit_transrec, SampledSoftmax(20)),
 }
-DRAWN_BY_ITEM: set[str] = set()
+NEURAL = {"gru4rec-full", "gru4rec-sampled", "narm", "sasrec", "gsasrec", "bert4rec", "transrec"}
+DRAWN_BY_ITEM: set[str] = {"als", "mecos", "melu", "metatl", "metatl-mended"} | NEURAL
 """Scorers whose random start is drawn item by item: they show that ids mean nothing elsewhere."""
 
 N_ITEMS = 30

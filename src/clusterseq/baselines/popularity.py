@@ -1,4 +1,8 @@
-"""The same ranking for everyone: how often each item was touched in training, over all time.
+"""The same ranking for everyone: how often each item was touched in training, lately or ever.
+
+Lately: an event's weight halves with every ``half_life`` of the time that the events span. Data
+that know only the order of events have no lately: there every event counts 1, as without a
+half-life (``clock`` says how that is told).
 
 Knows nothing about: the person it scores for.
 """
@@ -10,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from clusterseq.baselines.clock import ages
 from clusterseq.histories import Histories
 from clusterseq.sequences import Sequences
 
@@ -24,15 +29,16 @@ class Popularity:
         self.n_items = len(counts)
 
     @classmethod
-    def fit(cls, known: Sequences, n_items: int) -> Popularity:
-        """Count the events of each item.
+    def fit(cls, known: Sequences, n_items: int, *, half_life: float | None = None) -> Popularity:
+        """Count the events of each item; a half-life is a share of the time that they span.
 
         >>> known = Sequences(np.int32([2, 0, 2]), np.array([0, 1, 0]), np.array([0, 2, 3]))
         >>> Popularity.fit(known, n_items=3).counts.tolist()
         [1.0, 0.0, 2.0]
         """
+        weights = None if half_life is None else 0.5 ** (ages(known) / half_life)
         # Double precision keeps every count apart; single would merge those beyond 2 ** 24.
-        counts = np.bincount(known.items, minlength=n_items).astype(np.float64)
+        counts = np.bincount(known.items, weights, minlength=n_items).astype(np.float64)
         return cls(torch.from_numpy(counts))
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:

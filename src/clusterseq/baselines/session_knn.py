@@ -27,19 +27,28 @@ class SessionKNN:
 
     needs_history = False
 
-    def __init__(self, touched: sparse.csr_array) -> None:
+    def __init__(
+        self, touched: sparse.csr_array, *, recency: float = 1.0, idf: bool = True
+    ) -> None:
         """Take the neighbours: a people × items matrix of ones."""
         people, self.n_items = touched.shape
+        self.recency = recency
         counts = touched.sum(axis=0)
         roots = np.sqrt(np.maximum(touched.sum(axis=1), 1))
-        self.idf: Float32[np.ndarray, " items"] = _single(np.log(people / np.maximum(counts, 1)))
+        rarity = np.log(people / np.maximum(counts, 1)) if idf else np.ones(self.n_items)
+        self.idf: Float32[np.ndarray, " items"] = _single(rarity)
         self._unreached: Float32[np.ndarray, " items"] = _single(-1 / (1 + counts))
         self._similar = (touched / roots[:, None]).T.tocsr().astype(np.float32)
         self._touched = (touched * self.idf).tocsr().astype(np.float32)
 
     @classmethod
-    def fit(cls, known: Sequences, n_items: int) -> SessionKNN:
+    def fit(
+        cls, known: Sequences, n_items: int, *, recency: float = 1.0, idf: bool = True
+    ) -> SessionKNN:
         """Remember which items each known person touched.
+
+        The items of a history weigh (place / length) ^ ``recency``: 0 weighs all alike, 1 falls
+        linearly. Without ``idf`` rare and common items weigh the same.
 
         Here item 1 is reached through the first two people, and of the others, which follow, more
         people touched item 3.
@@ -54,7 +63,7 @@ class SessionKNN:
             shape=(len(known), n_items),
         )
         touched.data[:] = 1  # an item touched twice by one person is still one
-        return cls(touched)
+        return cls(touched, recency=recency, idf=idf)
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Sum the neighbours' similarities: positive where one reaches, negative elsewhere."""
@@ -62,10 +71,10 @@ class SessionKNN:
         return torch.from_numpy(np.where(scores > 0, scores, self._unreached))
 
     def _vectors(self, histories: Histories) -> sparse.csr_array:
-        """One row per person: linear recency times idf; an item met twice adds up both places."""
+        """One row per person: recency times idf; an item met twice adds up both places."""
         rows, steps = np.nonzero(histories.mask.numpy(force=True))
         items = histories.items.numpy(force=True)[rows, steps]
-        recency = (steps + 1) / histories.lengths.numpy(force=True)[rows]
+        recency = ((steps + 1) / histories.lengths.numpy(force=True)[rows]) ** self.recency
         shape = (len(histories), self.n_items)
         return sparse.csr_array((_single(recency * self.idf[items]), (rows, items)), shape=shape)
 

@@ -1,0 +1,25 @@
+"""The packages of the extra ``bench``, which only peers need and which are imported when used.
+
+Knows nothing about: what the packages do.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from clusterseq.errors import ClusterSeqError
+
+
+def required(module: str) -> ModuleType:
+    """A module of the extra, or how to install it.
+
+    >>> required("a_missing_package.its_module")
+    Traceback (most recent call last):
+    clusterseq.errors.ClusterSeqError: a_missing_package is needed: pip install 'clusterseq[bench]'
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        package = module.partition(".")[0]
+        raise ClusterSeqError(f"{package} is needed: pip install 'clusterseq[bench]'") from None
