@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 import clusterseq as package
+from clusterseq.commands.bench import bench
 from clusterseq.commands.config import config
 from clusterseq.commands.demo import demo
 from clusterseq.commands.evaluate import evaluate
@@ -31,7 +32,7 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-for command in (demo, train, evaluate, recommend, inspect, config):
+for command in (demo, train, evaluate, recommend, inspect, bench, config):
     app.command()(command)
 
 

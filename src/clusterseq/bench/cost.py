@@ -1,0 +1,95 @@
+"""What a model costs: learnt numbers, milliseconds per newcomer, memory.
+
+Knows nothing about: accuracy, how a model comes about, files of results.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from clusterseq.histories import Histories
+from clusterseq.scorer import Scorer
+from clusterseq.sequences import Sequences
+
+AT_LEAST, AT_MOST = 50, 200
+"""How many newcomers are timed."""
+WARMING = 5
+STATUS = Path("/proc/self/status")
+
+
+def newcomer_ms(scorer: Scorer, people: Sequences, k: int) -> tuple[float, int]:
+    """Median milliseconds to score the catalogue for one newcomer, and how many were timed.
+
+    Where fewer than 50 people have more than ``k`` events, they are gone through several times.
+    """
+    users = np.flatnonzero(people.lengths > k).tolist()
+    timed = max(AT_LEAST, min(len(users), AT_MOST))
+    histories = [Histories.from_lists([people[user][:k]]) for user in users[:timed]]
+    for history in itertools.islice(itertools.cycle(histories), WARMING):
+        scorer.score(history)
+    seconds = []
+    for history in itertools.islice(itertools.cycle(histories), timed):
+        begun = time.perf_counter()
+        scorer.score(history)
+        seconds.append(time.perf_counter() - begun)
+    return 1000 * statistics.median(seconds), timed
+
+
+def learnt_parameters(scorer: object) -> int | None:
+    """How many numbers gradients have trained, in the scorer and in what it is made of.
+
+    None for a model that counts or remembers and holds no network.
+    """
+    networks = list(_networks(scorer, set()))
+    if not networks:
+        return None
+    distinct = {id(p): p.numel() for network in networks for p in network.parameters()}
+    return sum(distinct.values())
+
+
+def peak_mb() -> float | None:
+    """The most memory that this process has ever held, in MiB; None where nobody tells."""
+    if found := _status("VmHWM"):
+        return found
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    # On Linux this one would count what the parent process held when it started this one.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _status(name: str) -> float | None:
+    """A size of this process, as Linux tells it."""
+    if not STATUS.exists():
+        return None
+    for line in STATUS.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 2**10
+    return None
+
+
+def _networks(thing: object, seen: set[int]) -> list[nn.Module]:
+    """The networks that an object is or holds, in attributes, lists and dictionaries."""
+    if id(thing) in seen:
+        return []
+    seen.add(id(thing))
+    if isinstance(thing, nn.Module):
+        return [thing]
+    if isinstance(thing, dict):
+        parts = list(thing.values())
+    elif isinstance(thing, list | tuple):
+        parts = list(thing)
+    elif type(thing).__module__.startswith("clusterseq."):
+        parts = list(getattr(thing, "__dict__", {}).values())
+    else:
+        return []
+    return [network for part in parts for network in _networks(part, seen)]

@@ -1,0 +1,45 @@
+"""A file written whole or not at all, so that a kill leaves the former one or none.
+
+Knows nothing about: what the files hold.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from clusterseq.errors import DataError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put ``content`` in the place of whatever lies at ``path``, in one step.
+
+    Raises:
+        DataError: the place can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(draft, 0o644)
+            os.replace(draft, path)
+        except BaseException:
+            os.unlink(draft)
+            raise
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; name a place that can be written") from error
+
+
+def slug(text: str) -> str:
+    """A text as part of a file's name, on any system.
+
+    >>> slug("clusterseq -memory")
+    'clusterseq-memory'
+    """
+    return re.sub(r"[^\w.]+", "-", text)

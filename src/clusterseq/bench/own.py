@@ -1,0 +1,67 @@
+"""Our own model among its peers: as it is by default, as it was published, and less each part.
+
+Nothing tunes it here but what its training does on the validation users by itself.
+
+Knows nothing about: how the model learns, the other models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clusterseq.baselines.peer import Peer, Setting
+from clusterseq.config import Config, Runtime
+from clusterseq.overrides import with_assignments
+from clusterseq.scorer import Scorer
+from clusterseq.train import fit
+
+OWN = "clusterseq"
+PUBLISHED = "clusterseq-paper"
+ABLATIONS: Mapping[str, tuple[str, str]] = {
+    "attention": ("model.attention=false", "the last state alone is decoded"),
+    "clustering": ("model.clustering=false", "nobody is assigned to clusters"),
+    "meta": ("train.meta_epochs=0", "pre-trained and calibrated, never trained on tasks"),
+    "adaptation": ("model.meta=none", "trained on tasks, but without the inner loop"),
+    "memory": ("model.memory=false", "without the neighbour memory"),
+    "smoothing": ("model.smoothing=0", "items aren't smoothed over the transition graph"),
+    "freshness": ("model.freshness=false", "how recent an item's attention is doesn't count"),
+}
+"""For each part the option that takes it away, and what is left."""
+
+
+def own_configs(config: Config, paper: Config) -> dict[str, Config]:
+    """The configuration of each of our entries.
+
+    >>> configs = own_configs(Config(), Config())
+    >>> configs["clusterseq -memory"].model.memory
+    False
+    """
+    ablated = {
+        f"{OWN} -{part}": with_assignments(config, [change])
+        for part, (change, _) in ABLATIONS.items()
+    }
+    return {OWN: config, PUBLISHED: paper, **ablated}
+
+
+def own_peer(name: str, config: Config) -> Peer:
+    """One of our entries as a peer with nothing to tune."""
+
+    def train(setting: Setting) -> Scorer:
+        return fit(
+            setting.known,
+            setting.validation,
+            config,
+            n_items=setting.n_items,
+            runtime=Runtime(setting.seed),
+        )
+
+    return Peer(name, _about(name), train)
+
+
+def _about(name: str) -> str:
+    if name == OWN:
+        return "Ours, with the default preset and what --config and --set change."
+    if name == PUBLISHED:
+        return "Ours with the publication's choices (preset paper)."
+    change, left = ABLATIONS[name.removeprefix(f"{OWN} -")]
+    return f"Ours with {change}: {left}."

@@ -1,0 +1,110 @@
+"""What a bench has to compute: every model on every data set under every seed, less what is done.
+
+Knows nothing about: processes, tables, how models are fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from clusterseq.bench.cell import Job
+from clusterseq.bench.datasets import DataSet
+from clusterseq.bench.models import Model
+from clusterseq.bench.prepared import Prepared
+from clusterseq.bench.results import Cell, Results
+from clusterseq.config import DataConfig
+from clusterseq.errors import ConfigError, DataError
+from clusterseq.events import Events
+from clusterseq.experiment import split_events
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that was asked for."""
+
+    digests: Mapping[DataSet, str]
+    """The data sets, each with what identifies its people."""
+    models: Mapping[str, Model]
+    """The models by name."""
+    seeds: Sequence[int]
+    """Seeds of splits and trainings."""
+    ks: Sequence[int]
+    """How many items of a newcomer the models are shown; each in turn."""
+    data: DataConfig
+    """Options of data, but for the split, which is each data set's own."""
+    threads: int = 0
+    """Threads of each job; 0 leaves the choice to the library."""
+
+    def cells(self) -> list[Cell]:
+        """Everything, a whole seed before the next, so that a stopped night compares the most."""
+        return [
+            Cell(one.name, one.split, seed, k, name, digest, model.digest)
+            for seed in self.seeds
+            for one, digest in self.digests.items()
+            for name, model in self.models.items()
+            for k in self.ks
+        ]
+
+    @property
+    def trainings(self) -> int:
+        """How many models have to be trained if nothing is done yet."""
+        return len(self.seeds) * len(self.digests) * len(self.models)
+
+    def jobs(self, results: Results) -> list[Job]:
+        """What isn't done yet: a job for each training, with the K that are left."""
+        left: dict[tuple[object, ...], list[Cell]] = {}
+        for cell in self.cells():
+            if not results.finished(cell):
+                key = (cell.seed, cell.dataset, cell.split, cell.model)
+                left.setdefault(key, []).append(cell)
+        return [self._job(tuple(cells), results) for cells in left.values()]
+
+    def prepare(
+        self, jobs: Sequence[Job], results: Results, read: Callable[[DataSet], Events]
+    ) -> None:
+        """Make the splits that the jobs need, reading a data set's events only if one is missing.
+
+        Raises:
+            DataError: events can't be read or split, or nobody has enough of them.
+        """
+        for one, digest in self.digests.items():
+            events = None
+            cells = [job.first for job in jobs if job.first.data == digest]
+            for seed in dict.fromkeys(cell.seed for cell in cells if cell.dataset == one.name):
+                path = results.split_path(one.name, one.split, seed, digest)
+                if not path.exists():
+                    events = events or read(one)
+                    try:
+                        split = split_events(events, one.config(self.data), seed)
+                    except DataError as error:
+                        raise DataError(f"{one.path}: {error}") from error
+                    Prepared.of(split).save(path)
+                Prepared.load(path).check(max(self.ks))
+
+    def _job(self, cells: tuple[Cell, ...], results: Results) -> Job:
+        cell, model = cells[0], self.models[cells[0].model]
+        split = results.split_path(cell.dataset, cell.split, cell.seed, cell.data)
+        return Job(
+            cells,
+            model.group,
+            str(split),
+            str(results.path),
+            None if model.config is None else model.config.to_dict(),
+            self.threads,
+        )
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Read ``0,1,2``: whole numbers of 0 or more, each once.
+
+    >>> numbers("0, 2,1,2", "--seeds")
+    [0, 2, 1]
+
+    Raises:
+        ConfigError: it is anything else.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise ConfigError(f"{option} {text!r} can't be used; give whole numbers such as 0,1,2")
+    return list(dict.fromkeys(map(int, words)))

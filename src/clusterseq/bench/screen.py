@@ -1,0 +1,71 @@
+"""How a bench looks while it runs: a bar for all of it, one for each job, a line for each end.
+
+Knows nothing about: what the jobs compute, tables.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import TaskID
+
+from clusterseq.bench.cell import Job
+from clusterseq.bench.results import DONE, FAILED, Row
+from clusterseq.terminal import bars, screen
+
+
+class BenchScreen:
+    """Shows the night: bars on a terminal, and a line for every job that has ended everywhere."""
+
+    def __init__(self, jobs: int, console: Console | None = None) -> None:
+        self._console = console or screen(stderr=True)
+        self._bars = bars(self._console)
+        self._all = self._bars.add_task("bench", total=jobs)
+        self._jobs = jobs
+        self._done = 0
+        self._running: dict[str, tuple[TaskID, float]] = {}
+
+    def __enter__(self) -> BenchScreen:
+        if self._console.is_terminal and self._jobs:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal and self._jobs:
+            self._bars.stop()
+
+    def started(self, job: Job) -> None:
+        """Give the job a bar that tells its seconds."""
+        task = self._bars.add_task(f"  {_name(job)}", total=None)
+        self._running[job.first.name] = task, time.monotonic()
+
+    def finished(self, job: Job, rows: Sequence[Row]) -> None:
+        """Print what the job has come to."""
+        task, begun = self._running.pop(job.first.name)
+        self._bars.remove_task(task)
+        self._done += 1
+        self._bars.update(self._all, completed=self._done)
+        seconds = time.monotonic() - begun
+        told = f"{_name(job)}: {_outcome(rows)}, {seconds:.1f} s"
+        self._console.print(f"{self._done} of {self._jobs}: {told}", soft_wrap=True)
+
+
+def _name(job: Job) -> str:
+    cell = job.first
+    return f"{cell.model} on {cell.dataset} ({cell.split}), seed {cell.seed}"
+
+
+def _outcome(rows: Sequence[Row]) -> str:
+    failed = [row for row in rows if row["status"] == FAILED]
+    if failed:
+        return f"failed: {failed[0]['error']}"
+    figures = [f"{row['full_mrr']:.4f} (K = {row['k']})" for row in rows if row["status"] == DONE]
+    return f"MRR {', '.join(figures)}" if figures else f"nothing to judge: {rows[0]['error']}"

@@ -1,0 +1,190 @@
+"""``clusterseq bench``.
+
+Knows nothing about: how models learn, how they are judged.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clusterseq import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clusterseq.bench.datasets import DataSet
+    from clusterseq.bench.plan import Plan
+    from clusterseq.bench.results import Results
+    from clusterseq.bench.summary import Summary
+    from clusterseq.events import Events
+
+FAILED = 1
+
+
+def list_models(asked: bool) -> bool:
+    """Print the models, what they are and what they are tuned over, and end there."""
+    if not asked:
+        return False
+    from clusterseq.bench.models import catalogue
+    from clusterseq.presets import PRESETS
+    from clusterseq.terminal import screen
+
+    for name, model in catalogue(PRESETS["default"], PRESETS["paper"]).items():
+        grid = [f"{option} {', '.join(map(str, row))}" for option, row in model.peer.grid.items()]
+        tuned = f" Tuned over {'; '.join(grid)}." if grid else ""
+        screen().print(f"{name} ({model.group}): {model.peer.about}{tuned}", soft_wrap=True)
+    raise typer.Exit
+
+
+def bench(
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DATA...",
+            help="Data sets, each a file, glob or folder; FILE:random gives one its own split.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all results are kept.")],
+    models: Annotated[
+        str, typer.Option(metavar="NAMES", help="Names, or all, classical, neural, meta, ours.")
+    ] = "all",
+    seeds: Annotated[str, typer.Option(metavar="0,1,2", help="Seeds, each a split.")] = "0,1,2",
+    k: Annotated[
+        str, typer.Option("-k", "--k", metavar="1,3", help="How many items a model is shown.")
+    ] = "3",
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="temporal|random", help="Who is new, where DATA doesn't say it."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Options to change in our models.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="One option, such as model.dim=64."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="How many models are trained at once.")] = 1,
+    threads: options.Threads = 0,
+    json: options.Json = False,
+    listing: Annotated[
+        bool,
+        typer.Option("--list", is_eager=True, callback=list_models, help="Print the models."),
+    ] = False,
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Put ClusterSeq beside its peers.
+
+    Every model is tuned on validation users and judged on people it hasn't seen, on every data set
+    and seed.
+
+    \b
+    clusterseq bench events.csv --out bench
+    clusterseq bench films.parquet beauty.parquet:random --models clusterseq,neural --out bench
+
+    What is done is kept: the same command goes on after Ctrl-C, and more models or seeds add to it.
+    """
+    from clusterseq.bench.datasets import parse_all
+    from clusterseq.bench.models import catalogue, choose
+    from clusterseq.bench.plan import Plan, numbers
+    from clusterseq.bench.results import Results
+    from clusterseq.commands.reading import read
+    from clusterseq.commands.train import configuration
+
+    chosen, paper = (
+        configuration(base, config, assignments or [], split) for base in ("default", "paper")
+    )
+    entries = catalogue(chosen, paper)
+    columns = (user_column, item_column, time_column, skip_bad)
+    plan = Plan(
+        {
+            one: one.digest(chosen.data, {"columns": columns})
+            for one in parse_all(data, chosen.data.split)
+        },
+        {name: entries[name] for name in choose(models, entries)},
+        numbers(seeds, "--seeds"),
+        numbers(k, "-k"),
+        chosen.data,
+        threads or (max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else 0),
+    )
+    results = Results(out)
+    summary = run(plan, results, lambda one: read([one.path], *columns), jobs)
+    show(results, summary, json=json)
+    if summary.failed:
+        raise typer.Exit(FAILED)
+
+
+def run(
+    plan: Plan, results: Results, read: Callable[[DataSet], Events], at_once: int = 1
+) -> Summary:
+    """Compute what isn't done yet under the eyes of the user, and sum up all that is there.
+
+    Raises:
+        KeyboardInterrupt: after saying how to go on.
+    """
+    from clusterseq.bench import night
+    from clusterseq.bench.results import changes, in_force
+    from clusterseq.bench.screen import BenchScreen
+    from clusterseq.bench.summary import summarise
+    from clusterseq.terminal import screen
+
+    notes, cells = screen(stderr=True), plan.cells()
+    for line in changes(results.rows(), cells):
+        notes.print(line, soft_wrap=True)
+
+    def publish() -> None:
+        results.publish(in_force(results.rows(), cells))
+
+    jobs = plan.jobs(results)
+    plan.prepare(jobs, results, read)
+    if len(jobs) < plan.trainings:
+        notes.print(f"{plan.trainings - len(jobs)} of {plan.trainings} are done already")
+    try:
+        with BenchScreen(len(jobs)) as watcher:
+            night.run(jobs, results, watcher, publish, at_once=at_once)
+    except KeyboardInterrupt:
+        note = f"What was finished is kept in {results.path}; the same command goes on."
+        notes.print(note, soft_wrap=True)
+        raise
+    publish()
+    return summarise(in_force(results.rows(), cells), results.ranks)
+
+
+def show(results: Results, summary: Summary, *, json: bool) -> None:
+    """Write the reports and charts, print the tables, and say what has failed."""
+    from clusterseq.bench.plot import write_charts
+    from clusterseq.bench.report import (
+        COST_LEGEND,
+        LEGEND,
+        as_dict,
+        failures,
+        tables,
+        write_reports,
+    )
+    from clusterseq.commands.showing import print_json
+    from clusterseq.errors import ConfigError
+    from clusterseq.terminal import screen
+
+    notes = screen(stderr=True)
+    written = write_reports(results.path, summary)
+    try:
+        written += write_charts(results.path, summary)
+    except ConfigError as error:
+        notes.print(str(error), soft_wrap=True)
+    if json:
+        print_json(as_dict(summary))
+    else:
+        for table in tables(summary):
+            screen().print(table)
+        screen().print(LEGEND, COST_LEGEND, sep="\n")
+    notes.print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+    for line in failures(summary):
+        notes.print(f"failed: {line}", soft_wrap=True)
+    if summary.failed:
+        notes.print(f"{len(summary.failed)} results failed; the same command tries them again")
