@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 
 from clusterseq import cli
 from clusterseq.baselines import Popularity
-from clusterseq.baselines.peers import PEERS
+from clusterseq.baselines.peer import Kind
 from clusterseq.bench import own
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.datasets import DataSet, parse_all
-from clusterseq.bench.models import GROUPS, catalogue, choose
+from clusterseq.bench.models import catalogue, choose
 from clusterseq.bench.plan import numbers
 from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_force
@@ -82,10 +83,12 @@ def test_models_are_chosen_by_name_and_group() -> None:
         choose("sesion-knn", MODELS)
 
 
-def test_every_peer_belongs_to_one_group() -> None:
-    grouped = [name for names in GROUPS.values() for name in names]
-    assert len(grouped) == len(set(grouped))
-    assert set(PEERS) <= set(grouped), "add the peer to GROUPS in bench/models.py"
+def test_every_group_has_its_models() -> None:
+    members = {kind: set(choose(kind, MODELS)) for kind in get_args(Kind)}
+    assert {"ease", "blend"} <= members["classical"]
+    assert {"sasrec", "bert4rec"} <= members["neural"]
+    assert {"metatl", "mecos"} <= members["meta"]
+    assert sum(len(names) for names in members.values()) == len(MODELS)
 
 
 def test_our_entries_differ_and_follow_the_options() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from clusterseq.sequences import Sequences
 from clusterseq.tasks import Tasks
 
 Settings: TypeAlias = Mapping[str, Any]
+Kind: TypeAlias = Literal["classical", "neural", "meta", "ours"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,8 @@ class Peer:
     """Called with a ``Setting`` and one value of each name in ``grid``."""
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """The values tried of each option; its product is tried as a whole."""
+    kind: Kind = "classical"
+    """What it is among the others."""
 
     def settings(self) -> list[Settings]:
         """Every point of the grid, the first value of each option first.

@@ -45,6 +45,8 @@ def _blend(setting: Setting) -> Blend:
     return Blend.fit(setting, parts)
 
 
+Neural = partial(Peer, kind="neural")
+Meta = partial(Peer, kind="meta")
 NEURAL_GRID = {"learning_rate": (6e-3, 1e-2), "dropout": (0.2, 0.4)}
 
 PEERS = {
@@ -104,65 +106,65 @@ PEERS = {
             {"factors": (32, 128), "confidence": (10.0, 50.0)},
         ),
         Peer("blend", "Sequence rules and session kNN, weights by validation.", _blend),
-        Peer(
+        Meta(
             "metatl",
             "MetaTL (arXiv 2107.06427) as its authors' program runs.",
             partial(fit_metatl, mended=False),
         ),
-        Peer(
+        Meta(
             "metatl-mended",
             "MetaTL (arXiv 2107.06427) by its paper's formula.",
             partial(fit_metatl, mended=True),
         ),
-        Peer(
+        Meta(
             "melu",
             "MeLU (arXiv 1908.00413), reduced to ids and to what people touched.",
             fit_melu,
             {"rate": (0.5, 0.1)},
         ),
-        Peer(
+        Meta(
             "mecos",
             "Matching after Mecos (arXiv 2012.05462), turned from new items to new people.",
             fit_mecos,
             {"dropout": (0.2, 0.5)},
         ),
-        Peer(
+        Neural(
             "gru4rec-full",
             "GRU4Rec (arXiv 1511.06939), softmax over all items.",
             partial(fit_gru4rec, loss=FullSoftmax()),
             {"learning_rate": (6e-3, 1e-2)},
         ),
-        Peer(
+        Neural(
             "gru4rec-sampled",
             "GRU4Rec with additional samples (arXiv 1706.03847), sampled softmax.",
             partial(fit_gru4rec, loss=SampledSoftmax()),
             NEURAL_GRID,
         ),
-        Peer(
+        Neural(
             "narm",
             "NARM, a GRU with attention (arXiv 1711.04725).",
             partial(fit_narm, loss=SampledSoftmax()),
             NEURAL_GRID,
         ),
-        Peer(
+        Neural(
             "sasrec",
             "SASRec (arXiv 1808.09781), cosine scores, sampled softmax.",
             partial(fit_sasrec, loss=SampledSoftmax()),
             NEURAL_GRID,
         ),
-        Peer(
+        Neural(
             "gsasrec",
             "gSASRec (arXiv 2308.07192), dot products, gBCE.",
             partial(fit_sasrec, loss=GBCE(), geometry="dot"),
             NEURAL_GRID,
         ),
-        Peer(
+        Neural(
             "bert4rec",
             "BERT4Rec (arXiv 1904.06690), cosine scores, sampled softmax.",
             partial(fit_bert4rec, loss=SampledSoftmax()),
             NEURAL_GRID,
         ),
-        Peer(
+        Neural(
             "transrec",
             "TransRec (arXiv 1707.02410) with the global translation, sampled softmax.",
             partial(fit_transrec, loss=SampledSoftmax()),

@@ -10,26 +10,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from clusterseq.baselines.peer import Peer
+from clusterseq.baselines.peer import Kind, Peer
 from clusterseq.baselines.peers import PEERS
 from clusterseq.bench.own import own_configs, own_peer
 from clusterseq.config import Config, from_dict
 from clusterseq.errors import ConfigError
 
-EVERYTHING, OURS = "all", "ours"
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "classical": (
-        *("popularity", "recent-popularity", "item-knn", "sequence-rules", "session-knn"),
-        *("vmis-knn", "stan", "ease", "als", "blend"),
-    ),
-    "neural": (
-        *("gru4rec-full", "gru4rec-sampled", "narm", "sasrec", "gsasrec", "bert4rec", "transrec"),
-    ),
-    "meta": ("metatl", "metatl-mended", "melu", "mecos"),
-}
-"""Which peers are of which kind; ours are a group of their own."""
+EVERYTHING = "all"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +27,13 @@ class Model:
 
     peer: Peer
     """How it is fitted, and over which grid."""
-    group: str
-    """classical, neural, meta or ours."""
     config: Config | None = None
     """The configuration, if it is one of ours."""
+
+    @property
+    def group(self) -> str:
+        """classical, neural, meta or ours."""
+        return self.peer.kind
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -58,12 +50,10 @@ class Model:
 
 def catalogue(config: Config, paper: Config) -> dict[str, Model]:
     """Every model by name: the peers in their order, then ours."""
-    kinds = {name: group for group, names in GROUPS.items() for name in names}
-    peers = {name: Model(peer, kinds.get(name, "classical")) for name, peer in PEERS.items()}
-    own = own_configs(config, paper)
+    own = own_configs(config, paper).items()
     return {
-        **peers,
-        **{name: Model(own_peer(name, one), OURS, one) for name, one in own.items()},
+        **{name: Model(peer) for name, peer in PEERS.items()},
+        **{name: Model(own_peer(name, one), one) for name, one in own},
     }
 
 
@@ -73,15 +63,13 @@ def choose(words: str, models: Mapping[str, Model]) -> list[str]:
     Raises:
         ConfigError: a word is neither a model nor a group.
     """
-    groups = [EVERYTHING, *GROUPS, OURS]
+    groups = [EVERYTHING, *get_args(Kind)]
     found: dict[str, None] = {}
     for word in (one.strip() for one in words.split(",")):
         if word in models:
             found[word] = None
         elif word in groups:
-            members = [n for n, model in models.items() if word in (EVERYTHING, model.group)]
-            if not members:
-                raise ConfigError(f"no model is {word} yet; bench --list shows what there is")
+            members = (n for n, model in models.items() if word in (EVERYTHING, model.group))
             found |= dict.fromkeys(members)
         else:
             close = difflib.get_close_matches(word, [*models, *groups], n=1, cutoff=0.5)

@@ -55,7 +55,7 @@ def own_peer(name: str, config: Config) -> Peer:
             runtime=Runtime(setting.seed),
         )
 
-    return Peer(name, _about(name), train)
+    return Peer(name, _about(name), train, kind="ours")
 
 
 def _about(name: str) -> str:
