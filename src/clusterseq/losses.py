@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 128
 """Rows of logits that ``linear_cross_entropy`` holds: enough for fast products, few for caches."""
 
 
@@ -62,9 +62,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         of_queries = torch.empty_like(queries)
         of_vectors, of_bias = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
-        with _products_in_bfloat16(fast):
-            for start in range(0, len(queries), ROWS_AT_ONCE):
-                rows = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, len(queries), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            # A product in bfloat16 is compiled for its shape and kept, so odd ends are left out.
+            with _products_in_bfloat16(fast and start + ROWS_AT_ONCE <= len(queries)):
                 logits = torch.addmm(bias, queries[rows], vectors.T)
                 wanted = targets[rows, None]
                 own = logits.gather(1, wanted)

@@ -54,7 +54,8 @@ class PrefixLoss:
     ) -> tuple[Int64[Tensor, " chosen"], Float[Tensor, " chosen"]]:
         """Who competes, ascending: all, or the batch's targets and some of the other items.
 
-        A drawn item stands for several (log-Q): beside it is the logarithm of how many.
+        A drawn item stands for several (log-Q): beside it is the logarithm of how many. Together
+        they are as many in every batch, where targets leave room: products of one shape are fast.
         """
         everything = torch.arange(self.model.n_items)
         if not self.negatives:
@@ -62,7 +63,8 @@ class PrefixLoss:
         wanted = torch.zeros(self.model.n_items, dtype=torch.bool)
         wanted[targets] = True
         others = everything[~wanted]
-        drawn = others[torch.randperm(len(others), generator=generator)[: self.negatives]]
+        room = max(1, self.negatives - (self.model.n_items - len(others)))
+        drawn = others[torch.randperm(len(others), generator=generator)[:room]]
         extra = torch.zeros(self.model.n_items)
         extra[drawn] = math.log(max(1, len(others)) / max(1, len(drawn)))
         wanted[drawn] = True
