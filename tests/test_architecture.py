@@ -25,7 +25,7 @@ EVENTS = [
     *["columns", "table", "lines", "delimited", "jsonlines", "sources", "event_report", "events"],
     *["vocab", "titles"],
 ]
-DATASET = ["sequences", "dataset", "split", "histories", "tasks", "graph", "memory"]
+DATASET = ["sequences", "clock", "dataset", "split", "histories", "tasks", "graph", "memory"]
 MODEL = [
     *["model", "model.gru", "model.transition", "model.items", "model.clustering"],
     *["model.conditioning", "model.head", "meta", "model.clusterseq", "model.restore"],
@@ -35,7 +35,7 @@ LEARNING = [
     *["train", "training_log", "manifest", "checkpoint"],
 ]
 JUDGING = [
-    *["scorer", "evaluate", "baselines.peer", "baselines.clock", "baselines.popularity"],
+    *["scorer", "evaluate", "baselines.peer", "baselines.popularity"],
     *["baselines.session_knn", "baselines.extra", "baselines.evidence", "baselines.neighbours"],
     *["baselines.sequence_rules", "baselines.item_knn", "baselines.vmis_knn", "baselines.stan"],
     *["baselines.ease", "baselines.als", "baselines.blend"],

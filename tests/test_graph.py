@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from clusterseq.graph import HOPS, REACH, freshness, incidence, profiles, smoothing, transitions
+from clusterseq.graph import (
+    HALF_LIVES,
+    HOPS,
+    REACH,
+    freshness,
+    incidence,
+    profiles,
+    smoothing,
+    transitions,
+)
 from clusterseq.sequences import Sequences
 from tests.synthetic import from_rows
 
@@ -77,18 +86,18 @@ def test_hardly_any_events_give_finite_graphs(rows: list[list[int]]) -> None:
 
 
 def test_freshness_is_a_log_ratio_with_pseudo_events() -> None:
-    known = Sequences(
-        np.array([0, 1, 0], dtype=np.int32), np.array([0, 70, 100]), np.array([0, 2, 3])
-    )
+    known = Sequences(np.array([0, 1, 0], np.int32), np.array([0, 100, 70]), np.array([0, 2, 3]))
     span = 100 - np.quantile([0, 70, 100], 0.01)
-    old, late, latest = 0.5 ** (np.array([100, 30, 0]) / (0.3 * span))
-    mean = (old + late + latest) / 3
-    expected = np.log([(old + latest + 0.1) / (2 * mean + 0.1), (late + 0.1) / (mean + 0.1), 1.0])
-    np.testing.assert_allclose(freshness(known, 3), expected, rtol=1e-5, atol=1e-7)
+    found = freshness(known, 3)
+    assert found.shape == (3, len(HALF_LIVES))
+    for half_life, column in zip(HALF_LIVES, found.T, strict=True):
+        old, latest, late = 0.5 ** (np.array([100, 0, 30]) / (half_life * span))
+        mean = (old + late + latest) / 3
+        expected = [(old + late + 0.1) / (2 * mean + 0.1), (latest + 0.1) / (mean + 0.1), 1.0]
+        np.testing.assert_allclose(column, np.log(expected), rtol=1e-4, atol=1e-6)
 
 
-def test_without_times_nothing_is_fresh() -> None:
-    known = Sequences(
-        np.array([0, 1, 1], dtype=np.int32), np.zeros(3, dtype=np.int64), np.array([0, 3])
-    )
+@pytest.mark.parametrize("times", [[0, 0, 0, 0], [0, 1, 0, 1], [0, 1, 2, 3]])
+def test_without_a_shared_clock_nothing_is_fresh(times: list[int]) -> None:
+    known = Sequences(np.array([0, 1, 1, 2], np.int32), np.array(times), np.array([0, 2, 4]))
     np.testing.assert_allclose(freshness(known, 3), 0, atol=1e-6)

@@ -34,17 +34,13 @@ def train_a_little(screen: TrainingScreen) -> None:
     screen.epoch(
         {"stage": "pretrain", "epoch": 1, "loss": 0.123456, "validation_mrr": 0.5, "seconds": 61.28}
     )
-    screen.epoch({"stage": "calibrate", "loss": 2.0})
     screen.step("meta", 1, 1)
 
 
 def test_epochs_are_lines_where_there_is_no_terminal(pipe: Console) -> None:
     with TrainingScreen(pipe) as screen:
         train_a_little(screen)
-    assert text(pipe) == (
-        "pre-training epoch 1: loss 0.1235, validation mrr 0.5000, 61.3 s\n"
-        "calibrating: loss 2.0000\n"
-    )
+    assert text(pipe) == "pre-training epoch 1: loss 0.1235, validation mrr 0.5000, 61.3 s\n"
 
 
 def test_a_terminal_shows_a_bar_per_stage_which_ends_full(terminal: Console) -> None:

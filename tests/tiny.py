@@ -50,6 +50,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "whole": {},
     "members": {"members": 1},
     "attention": {"attention": False},
+    "direct": {"direct": False},
     "cosine": {"cosine": False},
     "clustering": {"clustering": False},
     "conditioning": {"conditioning": False},

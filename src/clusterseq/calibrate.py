@@ -19,7 +19,7 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import point
 from clusterseq.tasks import Tasks
 
-CELLS = 10_000_000
+CELLS = 20_000_000
 """Bound on validation prefixes × items, which stay in memory during the fit."""
 STEPS = 60
 RATE = 0.1

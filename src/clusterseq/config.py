@@ -67,6 +67,8 @@ class ModelConfig:
     """How many of a person's newest items are read."""
     attention: bool = True
     """Decode with attention over all encoder states (section 3.2.3); else the last state alone."""
+    direct: bool = True
+    """Let the items' own vectors reach the query beside the states that were read from them."""
     cosine: bool = True
     """Score by scaled cosine; else by inner product."""
     scale: float = 10.0
@@ -145,12 +147,10 @@ class TrainConfig:
     """Decoupled weight decay of both stages."""
     window: int = 10
     """Longest window of a sequence that pre-training reads at once."""
-    negatives: int = 0
-    """Sampled softmax over this many shared items, log-Q corrected (0: the full catalogue)."""
+    rivals: int = 2048
+    """Items in the softmax of pre-training: a batch's targets and others drawn (0: all items)."""
     fast_softmax: bool = True
-    """Multiply the full softmax of pre-training in bfloat16, where the processor can."""
-    full_softmax_up_to: int = 12_500
-    """Catalogues beyond this many items use at least 8,192 negatives."""
+    """Multiply that softmax in bfloat16, where the processor can."""
     meta_epochs: int = 3
     """Passes of meta-training, each with one task of every known user."""
     tasks_per_batch: int = 256
@@ -175,7 +175,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("sequences_per_batch", "window", "tasks_per_batch", "support", "patience"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("pretrain_epochs", "meta_epochs", "negatives"):
+        for name in ("pretrain_epochs", "meta_epochs", "rivals"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         _require(self.folds >= 2, "folds", self.folds, "2 or more")
 

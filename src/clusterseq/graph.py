@@ -14,12 +14,13 @@ import numpy as np
 from jaxtyping import Float32
 from scipy import sparse
 
+from clusterseq.clock import ages
 from clusterseq.sequences import Sequences
 
 REACH = 5
 """Pairs further apart than this in a sequence say nothing about each other."""
-HALF_LIFE = 0.3
-"""Share of the time spanned in which an event's weight halves."""
+HALF_LIVES = (0.05, 0.15, 0.5)
+"""Shares of the time spanned in which an event's weight halves."""
 PSEUDO_EVENTS = 0.1
 HOPS = 2
 """Passes over the user–item graph that make an item's profile."""
@@ -65,26 +66,27 @@ def incidence(known: Sequences, n_items: int) -> sparse.csr_array:
     return touched
 
 
-def freshness(known: Sequences, n_items: int) -> Float32[np.ndarray, " items"]:
+def freshness(known: Sequences, n_items: int) -> Float32[np.ndarray, "items spans"]:
     """How recent the attention to each item is: log of its discounted over its expected events.
 
-    An event's weight halves with every 30 % of the time that the events span. Zero is average; a
-    few pseudo-events keep rare items near it. Without times of their own, all items are average.
+    One column for each of ``HALF_LIVES``, in which an event's weight halves: what is new this week
+    and what is new this season. Zero is average; a few pseudo-events keep rare items near it.
+    Where people share no clock (``clock``), all items are average.
 
-    >>> known = Sequences(np.int32([0, 0, 1, 1]), np.array([0, 1, 9, 10]), np.array([0, 2, 4]))
+    >>> known = Sequences(np.int32([0, 0, 1, 1]), np.array([0, 5, 4, 9]), np.array([0, 2, 4]))
     >>> fresh = freshness(known, 3)
-    >>> bool(fresh[0] < 0 < fresh[1]), float(fresh[2])
-    (True, 0.0)
+    >>> bool((fresh[0] < 0).all()), bool((fresh[1] > 0).all()), fresh[2].tolist()
+    (True, True, [0.0, 0.0, 0.0])
     """
     counts = np.bincount(known.items, minlength=n_items)
-    latest = int(known.times.max(initial=0))
-    span = max(1.0, latest - float(np.quantile(known.times, 0.01)) if len(known.times) else 1.0)
-    weights = 0.5 ** ((latest - known.times) / (HALF_LIFE * span))
-    recent = np.bincount(known.items, weights, minlength=n_items)
-    expected = counts * (weights.mean() if len(weights) else 0.0)
-    logs: Float32[np.ndarray, " items"] = np.log(
-        (recent + PSEUDO_EVENTS) / (expected + PSEUDO_EVENTS)
-    ).astype(np.float32)
+    old = ages(known)
+    columns = []
+    for half_life in HALF_LIVES:
+        weights = 0.5 ** (old / half_life)
+        recent = np.bincount(known.items, weights, minlength=n_items)
+        expected = counts * (weights.mean() if len(weights) else 0.0)
+        columns.append(np.log((recent + PSEUDO_EVENTS) / (expected + PSEUDO_EVENTS)))
+    logs: Float32[np.ndarray, "items spans"] = np.stack(columns, axis=1).astype(np.float32)
     return logs
 
 

@@ -1,7 +1,8 @@
-"""The judge of a training: MRR over what validation users did next after their first few items.
+"""The judge of a training: what validation users did next after their first few items.
 
-One number that early stopping and tuning follow, of our model and of its peers alike. It takes
-every short prefix of a validation user, not one target each: a few hundred people are few.
+MRR is what early stopping and tuning follow, of our model and of its peers alike. It takes every
+short prefix of a validation user, not one target each: a few hundred people are few. Where scores
+are calibrated their log-likelihood says more with as many people, since MRR hangs on a few ranks.
 
 Knows nothing about: test users, how scores come about, epochs.
 """
@@ -12,10 +13,12 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from clusterseq.histories import Histories
+from clusterseq.losses import cross_entropy
 from clusterseq.metrics import rank_of_target
 from clusterseq.sequences import Sequences
 from clusterseq.tasks import Tasks, prefixes
@@ -40,4 +43,16 @@ def mean_reciprocal_rank(score: Score, tasks: Tasks) -> float:
         scores = score(part.support)
         touched = part.support.touched(scores.shape[1])
         total += float((1 / rank_of_target(scores, part.targets, touched)).sum())
+    return total / len(tasks)
+
+
+@torch.no_grad()
+def log_likelihood(score: Score, tasks: Tasks) -> float:
+    """Mean log-probability of the tasks' targets, by the softmax over what isn't in the support."""
+    total = 0.0
+    for start in range(0, len(tasks), SCORED_AT_ONCE):
+        part = tasks[slice(start, start + SCORED_AT_ONCE)]
+        scores = score(part.support)
+        touched = part.support.touched(scores.shape[1])
+        total -= float(cross_entropy(scores, part.targets, touched)) * len(part)
     return total / len(tasks)

@@ -8,7 +8,6 @@ Knows nothing about: epochs, validation, files.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from clusterseq.config import TrainConfig
 from clusterseq.graph import profiles
-from clusterseq.losses import cross_entropy, sampled_cross_entropy
+from clusterseq.losses import cross_entropy
 from clusterseq.memory import Memory
 from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
@@ -93,35 +92,19 @@ class MetaLoss:
     """The model; all of it gets gradients."""
     config: TrainConfig
     """Weights of the clustering loss."""
-    negatives: int
-    """Sampled negatives of the query loss, or 0 for the full catalogue."""
 
     def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """The outer loss of one batch of tasks."""
         tasks, model = batch.tasks, self.model
         table = model.items.vectors()
         scores = model.logits(tasks.support, table, batch.memory, generator)
-        loss = self._query_loss(scores, tasks, generator)
+        loss = cross_entropy(scores, tasks.targets, tasks.support.touched(model.n_items))
         if model.clusters is not None:
             errors = model.clusters.errors(model.represent(tasks.support))
             shares = model.clusters.assigned(errors)
             shaped = clustering_loss(errors, shares, self.config.balance_weight)
             loss = loss + self.config.cluster_weight * shaped
         return loss
-
-    def _query_loss(
-        self, scores: Float[Tensor, "users items"], tasks: Tasks, generator: torch.Generator
-    ) -> Float[Tensor, ""]:
-        touched = tasks.support.touched(self.model.n_items)
-        if not self.negatives:
-            return cross_entropy(scores, tasks.targets, touched)
-        drawn = torch.randint(self.model.n_items, (self.negatives,), generator=generator)
-        return sampled_cross_entropy(
-            scores.gather(1, tasks.targets[:, None])[:, 0],
-            scores[:, drawn],
-            math.log(self.model.n_items / self.negatives),
-            touched[:, drawn] | (drawn == tasks.targets[:, None]),
-        )
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ PAPER = Config(
     model=ModelConfig(
         members=1,
         dim=256,
+        direct=False,
         cosine=False,
         dropout=0.1,
         smoothing=0.0,

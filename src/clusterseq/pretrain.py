@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from clusterseq.config import TrainConfig
 from clusterseq.histories import Histories
 from clusterseq.losses import linear_cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
@@ -29,13 +28,13 @@ class PrefixLoss:
 
     model: ClusterSeq
     """The model; its item table and transition model get gradients."""
-    negatives: int
-    """Shared sampled negatives, or 0 for the full catalogue."""
+    rivals: int = 0
+    """How many items compete for a batch; 0, or as many as there are, is the full catalogue."""
     fast: bool = False
-    """Multiply in bfloat16 where the full catalogue competes."""
+    """Multiply in bfloat16."""
 
     def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
-        """The loss of one batch; the generator drives dropout and negatives."""
+        """The loss of one batch; the generator drives dropout and who competes."""
         table = self.model.items.vectors()
         inputs = Histories(windows.items[:, :-1], windows.lengths - 1)
         queries = self.model.encode(inputs, table, generator)[inputs.mask]  # (prefixes, width)
@@ -58,12 +57,12 @@ class PrefixLoss:
         they are as many in every batch, where targets leave room: products of one shape are fast.
         """
         everything = torch.arange(self.model.n_items)
-        if not self.negatives:
+        if not 0 < self.rivals < self.model.n_items:
             return everything, torch.zeros(self.model.n_items)
         wanted = torch.zeros(self.model.n_items, dtype=torch.bool)
         wanted[targets] = True
         others = everything[~wanted]
-        room = max(1, self.negatives - (self.model.n_items - len(others)))
+        room = max(1, self.rivals - (self.model.n_items - len(others)))
         drawn = others[torch.randperm(len(others), generator=generator)[:room]]
         extra = torch.zeros(self.model.n_items)
         extra[drawn] = math.log(max(1, len(others)) / max(1, len(drawn)))
@@ -83,22 +82,3 @@ class PrefixLoss:
         pointed = members * point(self.model.theta, queries, candidates)
         pieces = zip(pointed.chunk(members, -1), candidates.vectors.chunk(members, -1), strict=True)
         return ((query, vectors, candidates.traits[:, 0]) for query, vectors in pieces)
-
-
-@torch.no_grad()
-def plain_scores(model: ClusterSeq, histories: Histories) -> Float[Tensor, "users items"]:
-    """What pre-training alone would rank by: the last query against the catalogue."""
-    histories = histories.last(model.config.max_steps)
-    table = model.items.vectors()
-    queries = model.encode(histories, table)
-    last = queries[torch.arange(len(histories)), (histories.lengths - 1).clamp_min(0)]
-    candidates = model.candidates(table, torch.arange(model.n_items))
-    pointed = point(model.theta, last, candidates)
-    return torch.addmm(candidates.traits[:, 0], pointed, candidates.vectors.T)
-
-
-def negatives_for(config: TrainConfig, n_items: int) -> int:
-    """How many shared negatives a catalogue of this size is trained with (0: all of it)."""
-    if n_items > config.full_softmax_up_to:
-        return max(config.negatives, 8192)
-    return min(config.negatives, n_items)

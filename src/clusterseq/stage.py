@@ -24,8 +24,8 @@ from clusterseq.progress import Watcher
 
 Batch = TypeVar("Batch")
 NOISE = 0.02
-"""A later epoch is kept unless it is worse by more than this share: validation users are few, and
-the learning rate of a later epoch is lower."""
+"""A later epoch is kept unless its MRR is worse by more than this share: validation users are few,
+and the learning rate of a later epoch is lower."""
 FINAL_RATE = 0.05
 """Share of the peak learning rate that is left at the end of the cosine."""
 
@@ -46,6 +46,10 @@ class Stage(Generic[Batch]):
     """The loss of one batch; the generator serves dropout and negatives."""
     validate: Callable[[], float] | None
     """Higher is better; None runs all epochs and keeps the last."""
+    measure: str = "validation_mrr"
+    """What that number is called in logs."""
+    noise: float = NOISE
+    """Share of the best number by which a later epoch may fall short and still be kept."""
     before_epoch: Callable[[], None] = lambda: None
     """Called before each epoch's first step."""
     patience: int = 3
@@ -130,9 +134,9 @@ def run_stage(
 def _judge(stage: Stage[Batch], model: nn.Module, place: Place, record: dict[str, Any]) -> None:
     if stage.validate is None:
         return
-    record["validation_mrr"] = score = stage.validate()
+    record[stage.measure] = score = stage.validate()
     place.waited += 1
-    if score > (1 - NOISE) * place.best:
+    if score > place.best - stage.noise * abs(place.best):
         place.best, place.waited = max(score, place.best), 0
         place.best_tensors = _copy(model)
 

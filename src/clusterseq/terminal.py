@@ -29,7 +29,6 @@ LINE_EVERY_S = 10.0
 STAGES = {
     "prepare": "preparing",
     "pretrain": "pre-training",
-    "calibrate": "calibrating",
     "meta": "meta-training",
     "evaluate": "evaluating",
 }

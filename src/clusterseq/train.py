@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from clusterseq.config import Config, Runtime
 from clusterseq.errors import DataError
 from clusterseq.graph import freshness, smoothing
 from clusterseq.histories import Histories
-from clusterseq.judge import Score, judged_tasks, mean_reciprocal_rank
+from clusterseq.judge import Score, judged_tasks, log_likelihood, mean_reciprocal_rank
 from clusterseq.memory import Memory
 from clusterseq.metatrain import (
     FoldTasks,
@@ -34,14 +33,15 @@ from clusterseq.metatrain import (
     task_batches,
 )
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.pretrain import PrefixLoss, negatives_for, plain_scores
+from clusterseq.pretrain import PrefixLoss
 from clusterseq.progress import Silent, Watcher
 from clusterseq.resume import Keeper
 from clusterseq.sequences import Sequences
-from clusterseq.stage import Place, Stage, run_stage
-from clusterseq.tasks import Windows
+from clusterseq.stage import NOISE, Place, Stage, run_stage
+from clusterseq.tasks import Tasks, Windows
 
 PRETRAIN, META = "pretrain", "meta"
+LIKELIHOOD = "validation_log_likelihood"
 HELD_OUT_SHARE = 0.1
 """Known users who judge the training where nobody is new."""
 
@@ -94,8 +94,7 @@ def fit(
         )
         if place.stage == PRETRAIN:
             run(trainer.pretraining())
-            if math.isfinite(loss := trainer.between()):
-                watcher.epoch({"stage": "calibrate", "loss": loss})
+            trainer.between()
             place.begin(META)
             keeper.checkpoint()
         run(trainer.meta_training())
@@ -141,21 +140,22 @@ class Trainer:
             config.pretrain_epochs,
             [(backbone, config.learning_rate)],
             lambda generator: list(windows.batches(config.sequences_per_batch, generator)),
-            PrefixLoss(model, negatives_for(config, model.n_items), config.fast_softmax),
-            self._judge(lambda histories: plain_scores(model, histories)),
+            PrefixLoss(model, config.rivals, config.fast_softmax),
+            self._calibrated if self._calibrates() else None,
+            measure=LIKELIHOOD,
+            noise=0.0,
             patience=config.patience,
             clip=config.clip,
             weight_decay=config.weight_decay,
         )
 
-    def between(self) -> float:
-        """Start the clusters and calibrate; returns the validation users' cross-entropy, or NaN."""
+    def between(self) -> None:
+        """Start the clusters on what pre-training has made of the items."""
         start_clusters(self.model, self.known, self._torch_draws("clusters"))
-        return calibrate(self.model, self.validation) if self._calibrates() else math.nan
 
     def meta_training(self) -> Stage[FoldTasks]:
         """Tasks of known users."""
-        model, config = self.model, self.config
+        model, config, calibrated = self.model, self.config, self._calibrates()
         folds = make_folds(
             self.known,
             self.users,
@@ -172,8 +172,10 @@ class Trainer:
                 ([*model.items.parameters(), *model.transition.parameters()], config.backbone_rate),
             ],
             lambda generator: task_batches(self.known, folds, config, generator),
-            MetaLoss(model, config, negatives_for(config, model.n_items)),
-            self._judge(model.score),
+            MetaLoss(model, config),
+            self._judge(log_likelihood if calibrated else mean_reciprocal_rank, model.score),
+            measure=LIKELIHOOD if calibrated else "validation_mrr",
+            noise=0.0 if calibrated else NOISE,
             before_epoch=self._refresh_clusters,
             patience=config.patience,
             clip=config.clip,
@@ -223,11 +225,15 @@ class Trainer:
         held_out = int(HELD_OUT_SHARE * len(drawn))
         return np.sort(drawn[held_out:]), self.known.select(np.sort(drawn[:held_out]))
 
-    def _judge(self, score: Score) -> Callable[[], float] | None:
-        """Full-catalogue MRR over the validation users' prefixes."""
-        if not len(self.validation):
-            return None
-        return lambda: mean_reciprocal_rank(score, self.validation)
+    def _calibrated(self) -> float:
+        """Fit the scalars to the validation users; returns the likelihood that this reaches."""
+        return -calibrate(self.model, self.validation)
+
+    def _judge(
+        self, measure: Callable[[Score, Tasks], float], score: Score
+    ) -> Callable[[], float] | None:
+        """How well the validation users' prefixes are continued."""
+        return partial(measure, score, self.validation) if len(self.validation) else None
 
     def _draws(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *purpose.encode()])

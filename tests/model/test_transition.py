@@ -14,10 +14,10 @@ MEMBERS, DIM, STEPS = 2, 5, 8
 WIDTH = MEMBERS * DIM
 
 
-def build(attention: bool, dropout: float = 0.0) -> TransitionModel:
+def build(attention: bool, dropout: float = 0.0, *, direct: bool = False) -> TransitionModel:
     generator = torch.Generator().manual_seed(0)
     return TransitionModel(
-        MEMBERS, DIM, attention=attention, dropout=dropout, generator=generator
+        MEMBERS, DIM, attention=attention, direct=direct, dropout=dropout, generator=generator
     ).double()
 
 
@@ -27,8 +27,9 @@ def inputs(users: int = 3) -> Tensor:
 
 
 @pytest.mark.parametrize("attention", [True, False])
-def test_a_query_has_read_its_prefix_and_nothing_later(attention: bool) -> None:
-    model, events = build(attention), inputs()
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_query_has_read_its_prefix_and_nothing_later(attention: bool, direct: bool) -> None:
+    model, events = build(attention, direct=direct), inputs()
     queries = model(events)
     for step in range(1, STEPS + 1):
         torch.testing.assert_close(model(events[:, :step]), queries[:, :step])
@@ -60,8 +61,36 @@ def test_attention_is_the_softmax_over_all_states_so_far() -> None:
             torch.testing.assert_close(found, expected)
 
 
+def test_the_direct_path_adds_the_newest_item_and_a_mean_that_forgets() -> None:
+    model, events = build(attention=True, direct=True), inputs(1)
+    assert model.direct is not None
+    assert model.forgetting is not None
+    with torch.no_grad():
+        model.output_weight.zero_()
+        model.direct.add_(
+            torch.randn(model.direct.shape, generator=torch.Generator().manual_seed(2))
+        )
+        model.forgetting.add_(torch.tensor([0.4, -0.1]))
+    for member in range(MEMBERS):
+        own = slice(member * DIM, (member + 1) * DIM)
+        for step in range(STEPS):
+            items = events[0, : step + 1, own]
+            weights = [math.exp(-model.forgetting[member].item() * age) for age in range(step + 1)]
+            shares = torch.tensor(weights[::-1], dtype=torch.float64)
+            mean = (shares / shares.sum()) @ items
+            expected = model.direct[member] @ torch.cat([items[-1], mean])
+            torch.testing.assert_close(model(events)[0, step, own], expected)
+
+
+def test_at_first_the_direct_path_asks_for_more_of_the_same() -> None:
+    events = inputs(1)
+    asked = build(attention=True, direct=True)(events)[0]
+    same = torch.nn.functional.cosine_similarity(asked[0], events[0, 0], dim=0)
+    assert same > 0.9
+
+
 def test_members_know_nothing_of_each_other() -> None:
-    model, events = build(attention=True), inputs()
+    model, events = build(attention=True, direct=True), inputs()
     changed = events.clone()
     changed[..., :DIM] += 1
     assert torch.equal(model(changed)[..., DIM:], model(events)[..., DIM:])
@@ -72,6 +101,7 @@ def test_without_attention_its_parameters_are_gone() -> None:
     assert "key" in build(attention=True).state_dict()
     without = build(attention=False)
     assert "key" not in without.state_dict()
+    assert not {"direct", "forgetting"} & without.state_dict().keys()
     assert without.output_weight.shape == (MEMBERS, DIM, DIM)
 
 

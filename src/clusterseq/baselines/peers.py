@@ -67,13 +67,13 @@ PEERS = {
             "item-knn",
             "Item kNN (Sarwar et al. 2001), similarities by the library implicit.",
             partial(_known_only, ItemKNN.fit),
-            {"similarity": ("cosine", "tfidf", "bm25"), "shrinkage": (20.0, 100.0)},
+            {"similarity": ("cosine", "tfidf", "bm25"), "shrinkage": (20.0, 100.0, 500.0)},
         ),
         Peer(
             "sequence-rules",
             "Sequence rules up to five apart (arXiv 1803.09587).",
             partial(_known_only, SequenceRules.fit),
-            {"shrinkage": (1.0, 5.0, 20.0, 80.0)},
+            {"shrinkage": (1.0, 5.0, 20.0, 80.0, 320.0)},
         ),
         Peer(
             "session-knn",

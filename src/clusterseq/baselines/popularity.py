@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.baselines.clock import ages
+from clusterseq.clock import ages
 from clusterseq.histories import Histories
 from clusterseq.sequences import Sequences
 

@@ -21,9 +21,9 @@ from jaxtyping import Float, Float64, Int64
 from scipy import sparse
 from torch import Tensor
 
-from clusterseq.baselines.clock import last_ages
 from clusterseq.baselines.evidence import latest_places, popularity_order, reached_first
 from clusterseq.baselines.neighbours import Neighbours, Pairs, summed
+from clusterseq.clock import last_ages
 from clusterseq.histories import Histories
 from clusterseq.sequences import Sequences
 

@@ -22,9 +22,9 @@ from jaxtyping import Float, Int64
 from scipy import sparse
 from torch import Tensor
 
-from clusterseq.baselines.clock import last_ages
 from clusterseq.baselines.evidence import latest_places, popularity_order, reached_first
 from clusterseq.baselines.neighbours import Neighbours, Pairs, newest_of_row, summed
+from clusterseq.clock import last_ages
 from clusterseq.histories import Histories
 from clusterseq.sequences import Sequences
 

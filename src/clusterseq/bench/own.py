@@ -19,6 +19,7 @@ OWN = "clusterseq"
 PUBLISHED = "clusterseq-paper"
 ABLATIONS: Mapping[str, tuple[str, str]] = {
     "attention": ("model.attention=false", "the last state alone is decoded"),
+    "direct": ("model.direct=false", "queries come from the states alone"),
     "clustering": ("model.clustering=false", "nobody is assigned to clusters"),
     "meta": ("train.meta_epochs=0", "pre-trained and calibrated, never trained on tasks"),
     "adaptation": ("model.meta=none", "trained on tasks, but without the inner loop"),

@@ -60,12 +60,13 @@ class ClusterSeq(nn.Module):
             config.members,
             config.dim,
             attention=config.attention,
+            direct=config.direct,
             dropout=config.dropout,
             generator=generator,
         )
         self.memory: Memory | None = None
         self.kinds = len(KINDS) if config.memory else 0
-        theta = start_of_theta(config.width, 2 if config.freshness else 1, self.kinds)
+        theta = start_of_theta(config.width, self.items.traits().shape[1], self.kinds)
         self.theta = nn.ParameterDict(theta)
         self.acuity = nn.Parameter(torch.full((self.kinds,), 5.5)) if config.memory else None
         self._add_clusters(theta, generator)

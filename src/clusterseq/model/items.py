@@ -16,11 +16,13 @@ from jaxtyping import Float, Int64
 from scipy import sparse
 from torch import Tensor, nn
 
+from clusterseq.graph import HALF_LIVES
+
 
 class ItemTable(nn.Module):
     """Vectors and traits of the catalogue."""
 
-    freshness: Float[Tensor, " items"] | None
+    freshness: Float[Tensor, "items spans"] | None
     graph_starts: Int64[Tensor, " rows"]
     graph_items: Int64[Tensor, " edges"]
     graph_weights: Float[Tensor, " edges"]
@@ -38,7 +40,9 @@ class ItemTable(nn.Module):
         self.smoothing = smoothing
         self.embedding = nn.Parameter(torch.randn(n_items, dim, generator=generator) * 0.1)
         self.bias = nn.Parameter(torch.zeros(n_items))
-        self.register_buffer("freshness", torch.zeros(n_items) if freshness else None)
+        self.register_buffer(
+            "freshness", torch.zeros(n_items, len(HALF_LIVES)) if freshness else None
+        )
         if smoothing > 0:
             self.set_graph(sparse.csr_array((n_items, n_items)))
 
@@ -52,7 +56,7 @@ class ItemTable(nn.Module):
         """What speaks for each item whoever asks: the bias, and how fresh it is."""
         if self.freshness is None:
             return self.bias[:, None]
-        return torch.stack([self.bias, self.freshness], dim=1)
+        return torch.cat([self.bias[:, None], self.freshness], dim=1)
 
     def vectors(self) -> Float[Tensor, "items dim"]:
         """The smoothed table, computed anew since the embedding may have changed."""

@@ -3,6 +3,11 @@
 The query of step t has read the items up to t only, so one pass serves every prefix of a sequence:
 pre-training uses them all, the inner loop uses each support prefix, recommendation the last.
 
+Beside what the states say, the items themselves reach the query on a *direct* path: the newest one
+and a mean of all, the older the less. It starts as "more of the same", which is most of what three
+items tell; recurrence and attention then learn what order adds. (A step beyond the paper; alone it
+is a factorised Markov chain as in FPMC, Rendle et al. 2010, or Fossil, He & McAuley 2016.)
+
 Several members stand side by side, each with its own share of the embedding and its own weights;
 they never exchange anything, and their scores are averaged (``head``).
 
@@ -19,6 +24,13 @@ from torch import Tensor, nn
 
 from clusterseq.model.gru import GRU, linear
 
+NEWEST = 0.5
+"""Weight of the newest item beside the mean of all, at the start of training."""
+FORGETTING = 0.3
+"""Start of the rate by which older items count less in that mean, per step."""
+QUIET = 0.1
+"""Scale of what the states say at the start, so that the direct path is learnt first."""
+
 
 class TransitionModel(nn.Module):
     """Embedded items in, one query vector per prefix out; width = members × dim."""
@@ -29,15 +41,23 @@ class TransitionModel(nn.Module):
         dim: int,
         *,
         attention: bool,
+        direct: bool,
         dropout: float,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.members, self.dropout = members, dropout
+        self.direct: nn.Parameter | None = None
+        self.forgetting: nn.Parameter | None = None
+        if direct:
+            newest, mean = NEWEST * torch.eye(dim), torch.eye(dim)
+            self.direct = nn.Parameter(torch.cat([newest, mean], dim=1).repeat(members, 1, 1))
+            self.forgetting = nn.Parameter(torch.full((members,), FORGETTING))
         self.encoder = GRU(members, dim, generator)
         self.key = nn.Parameter(_normal((members, dim, dim), generator)) if attention else None
         read = 2 * dim if attention else dim
-        self.output_weight = nn.Parameter(_normal((members, dim, read), generator))
+        start = _normal((members, dim, read), generator)
+        self.output_weight = nn.Parameter(start * QUIET if direct else start)
         self.output_bias = nn.Parameter(torch.zeros(members, dim))
 
     def forward(
@@ -45,11 +65,16 @@ class TransitionModel(nn.Module):
     ) -> Float[Tensor, "users steps width"]:
         """The query of every prefix; with a generator, inputs and states are dropped by it."""
         apart = inputs.reshape(*inputs.shape[:2], self.members, -1).movedim(2, 0)
-        states = self.encoder(dropped(apart, self.dropout, generator))
+        read = dropped(apart, self.dropout, generator)  # (members, users, steps, dim)
+        states = self.encoder(read)
         if self.key is not None:
             states = torch.cat([states, self._attended(states, self.key)], dim=-1)
         kept = dropped(states, self.dropout, generator)
-        return linear(kept, self.output_weight, self.output_bias).movedim(0, 2).flatten(2)
+        queries = linear(kept, self.output_weight, self.output_bias)
+        if self.direct is not None:
+            sources = torch.cat([read, self._faded(read)], dim=-1)
+            queries = queries + linear(sources, self.direct, torch.zeros_like(self.output_bias))
+        return queries.movedim(0, 2).flatten(2)
 
     def _attended(
         self,
@@ -61,6 +86,16 @@ class TransitionModel(nn.Module):
         affinity = states @ (states @ key.mT[:, None]).mT / math.sqrt(dim)
         later = torch.ones(steps, steps, dtype=torch.bool, device=states.device).triu(1)
         return affinity.masked_fill(later, -torch.inf).softmax(dim=-1) @ states
+
+    def _faded(
+        self, read: Float[Tensor, "members users steps dim"]
+    ) -> Float[Tensor, "members users steps dim"]:
+        """The mean of the items up to each step; each step back divides the weight."""
+        assert self.forgetting is not None, "only the direct path forgets"
+        places = torch.arange(read.shape[2], device=read.device)
+        age = (places[:, None] - places).clamp_min(0).to(read.dtype)
+        weights = torch.exp(-self.forgetting[:, None, None] * age).tril()  # (members, steps, steps)
+        return (weights / weights.sum(dim=-1, keepdim=True))[:, None] @ read
 
 
 def dropped(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusterseq.baselines.clock import ages, has_clock, last_ages
+from clusterseq.clock import ages, has_clock, last_ages
 from clusterseq.sequences import Sequences
 
 
