@@ -23,6 +23,8 @@ CELLS = 12_000_000
 """Bound on validation prefixes × items, which stay in memory during the fit."""
 STEPS = 30
 """Most steps of the fit; half of them are usual."""
+PRIOR = 1e-3
+"""Cost of a scalar's squared move: the acuity of a memory that nobody trusts could be anything."""
 SCALARS = ("sharpness", "popularity", "trust")
 """The parts of θ that are fitted here."""
 
@@ -35,23 +37,29 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
         history = tasks.support.last(model.config.max_steps)
         queries = model.encode(history, table)
         last = queries[torch.arange(len(tasks)), history.lengths - 1]
-        heard = None if model.memory is None else model.memory.catalogue(history)
+        heard = None if model.memory is None else model.memory.catalogue(history).log_()
         touched = history.touched(model.n_items)
         candidates = model.candidates(table, torch.arange(model.n_items))
         matched = point(model.theta, last, candidates) @ candidates.vectors.T
     fitted = scalars(model)
+    before = [value.detach().clone() for value in fitted]
     # So few scalars have a curvature that is soon known: quasi-Newton steps with a line search.
     optimiser = torch.optim.LBFGS(fitted, max_iter=STEPS, line_search_fn="strong_wolfe")
 
-    def closure() -> Tensor:
+    def loss() -> Tensor:
         scores = _logits(model, matched, candidates.traits.detach(), heard)
-        loss = cross_entropy(scores, tasks.targets, touched)
+        return cross_entropy(scores, tasks.targets, touched)
+
+    def closure() -> Tensor:
+        moves = [(now - then).square().sum() for now, then in zip(fitted, before, strict=True)]
+        total = loss() + PRIOR * torch.stack(moves).sum()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return float(closure().detach())
+    with torch.no_grad():
+        return float(loss())
 
 
 def scalars(model: ClusterSeq) -> list[nn.Parameter]:
@@ -66,10 +74,11 @@ def _logits(
     traits: Float[Tensor, "items traits"],
     heard: Float[Tensor, "users items kinds"] | None,
 ) -> Float[Tensor, "users items"]:
-    """``head.logits`` with what does not change taken out of the loop."""
+    """``head.logits`` with what does not change taken out of the loop; ``heard`` in logarithms."""
     theta = model.theta
     scores: Tensor = torch.exp(theta["sharpness"]) * matched + torch.mv(traits, theta["popularity"])
     if heard is None or model.acuity is None:
         return scores
-    evidence = torch.log1p(torch.exp(model.acuity) * heard)
+    # log(1 + e^acuity · share), which no acuity that a line search may try can make overflow
+    evidence = torch.nn.functional.softplus(model.acuity + heard)
     return scores + torch.matmul(evidence, theta["trust"])

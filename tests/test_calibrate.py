@@ -1,0 +1,55 @@
+"""Calibration: what newcomers fit, that it is an optimum, and that no start makes it diverge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from clusterseq.calibrate import calibrate, scalars
+from clusterseq.judge import judged_tasks, log_likelihood
+from clusterseq.model.clusterseq import ClusterSeq
+from tests.tiny import VALIDATION, tiny, trained
+
+TASKS = judged_tasks(VALIDATION, np.random.default_rng(0))
+
+
+def unadapted() -> ClusterSeq:
+    """A model whose score is what calibration fits: no inner loop, no clusters' gates."""
+    return trained(tiny({"meta": "none", "conditioning": False}, meta_epochs=0))
+
+
+@pytest.mark.parametrize("upset", [0.0, 2.0, -2.0])
+def test_calibration_finds_the_same_likelihood_from_everywhere(upset: float) -> None:
+    model = unadapted()
+    best = calibrate(model, TASKS)
+    with torch.no_grad():
+        for value in scalars(model):
+            value.add_(upset)
+    assert calibrate(model, TASKS) == pytest.approx(best, abs=0.02)
+
+
+def test_what_it_says_is_what_the_model_scores() -> None:
+    model = unadapted()
+    assert -calibrate(model, TASKS) == pytest.approx(log_likelihood(model.score, TASKS), abs=1e-5)
+
+
+def test_only_the_scalars_move() -> None:
+    model = unadapted()
+    with torch.no_grad():
+        model.theta["sharpness"].add_(1)
+    before = {name: value.clone() for name, value in model.tensors().items()}
+    calibrate(model, TASKS)
+    moved = {
+        name for name, value in model.tensors().items() if not torch.equal(value, before[name])
+    }
+    assert moved == {"theta.sharpness", "theta.popularity", "theta.trust", "acuity"}
+
+
+def test_a_memory_that_says_nothing_leaves_all_finite() -> None:
+    model = unadapted()
+    assert model.memory is not None
+    for matrix in model.memory.matrices:
+        matrix.data[:] = 0
+    assert np.isfinite(calibrate(model, TASKS))
+    assert all(torch.isfinite(value).all() for value in scalars(model))
