@@ -59,7 +59,7 @@ class ModelConfig:
 
     n_items: int = 1
     """Size of the catalogue; training sets it."""
-    members: int = 3
+    members: int = 4
     """Transition models side by side, each with its own embeddings; their scores are averaged."""
     dim: int = 128
     """Width of a member's embeddings and hidden states."""
@@ -139,9 +139,9 @@ class TrainConfig:
 
     pretrain_epochs: int = 6
     """Passes over all prefixes of the known users."""
-    sequences_per_batch: int = 128
+    sequences_per_batch: int = 256
     """Windows in a batch of pre-training."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 7e-3
     """Peak rate of pre-training."""
     weight_decay: float = 0.0
     """Decoupled weight decay of both stages."""

@@ -35,12 +35,15 @@ class PrefixLoss:
 
     def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
         """The loss of one batch; the generator drives dropout and who competes."""
-        table = self.model.items.vectors()
         inputs = Histories(windows.items[:, :-1], windows.lengths - 1)
-        queries = self.model.encode(inputs, table, generator)[inputs.mask]  # (prefixes, width)
         targets = windows.items[:, 1:][inputs.mask]
         chosen, extra = self._rivals(targets, generator)
-        candidates = self.model.candidates(table, chosen)
+        # Only the rows that the batch reads or ranks are smoothed: a step costs what it touches.
+        rows = torch.unique(torch.cat([inputs.items.flatten(), chosen]))  # ascending
+        table = self.model.items.vectors(rows)
+        read = Histories(torch.searchsorted(rows, inputs.items.contiguous()), inputs.lengths)
+        queries = self.model.encode(read, table, generator)[inputs.mask]  # (prefixes, width)
+        candidates = self.model.candidates(table[torch.searchsorted(rows, chosen)], chosen)
         places = torch.searchsorted(chosen, targets)
         losses = [
             linear_cross_entropy(query, vectors, bias + extra, places, fast=self.fast)

@@ -35,6 +35,21 @@ def test_vectors_mix_an_item_with_its_neighbours(graph: sparse.csr_array) -> Non
     torch.testing.assert_close(table.vectors(), expected)
 
 
+@pytest.mark.parametrize("share", [0.7, 0.0])
+@pytest.mark.parametrize("chosen", [[0, 2, 5], [5], [0, 1, 2, 3, 4, 5]])
+def test_some_rows_are_those_of_the_whole_table_and_so_are_their_gradients(
+    graph: sparse.csr_array, share: float, chosen: list[int]
+) -> None:
+    table, rows = build(share, graph), torch.tensor(chosen)
+    weights = torch.randn(len(rows), DIM, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(table.vectors(rows), table.vectors()[rows])
+    slopes = [
+        torch.autograd.grad((part * weights).sum(), table.embedding)[0]
+        for part in (table.vectors(rows), table.vectors()[rows])
+    ]
+    torch.testing.assert_close(*slopes)
+
+
 def test_an_item_nobody_touched_keeps_its_own_direction(graph: sparse.csr_array) -> None:
     table = build(0.7, graph)
     torch.testing.assert_close(table.vectors()[5], 0.3 * table.embedding[5])

@@ -183,7 +183,7 @@ class ClusterSeq(nn.Module):
         if self.rates is None or histories.items.shape[1] < 2:
             return theta
         support = self.support(histories, queries, table, memory)
-        anchors = self.candidates(table, self.anchors)
+        anchors = self.candidates(table[self.anchors], self.anchors)
         second_order = self.config.meta == "second"
         rates = dict(self.rates.items())
         return adapt_all(theta, rates, support, anchors, second_order=second_order)
@@ -197,7 +197,8 @@ class ClusterSeq(nn.Module):
     ) -> Support:
         """Each item from the second on, to be predicted from its prefix."""
         targets = histories.items[:, 1:]  # (users, prefixes)
-        own = self.candidates(table, targets.reshape(-1))
+        flat = targets.reshape(-1)
+        own = self.candidates(table[flat], flat)
         weight = torch.log(torch.tensor((self.n_items - 1) / max(1, len(self.anchors) - 1)))
         same = targets[:, :, None] == self.anchors
         return Support(
@@ -211,10 +212,10 @@ class ClusterSeq(nn.Module):
         )
 
     def candidates(
-        self, table: Float[Tensor, "items dim"], items: Int64[Tensor, " chosen"]
+        self, vectors: Float[Tensor, "chosen dim"], items: Int64[Tensor, " chosen"]
     ) -> Candidates:
-        """Some items, ready to be scored."""
-        vectors, members = table[items], self.config.members
+        """Some items and their rows of the table, ready to be scored."""
+        members = self.config.members
         if self.config.cosine:
             pieces = vectors.reshape(len(vectors), members, -1)
             vectors = nn.functional.normalize(pieces, dim=-1).flatten(-2)

@@ -12,7 +12,7 @@ import warnings
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 from scipy import sparse
 from torch import Tensor, nn
 
@@ -58,36 +58,74 @@ class ItemTable(nn.Module):
             return self.bias[:, None]
         return torch.cat([self.bias[:, None], self.freshness], dim=1)
 
-    def vectors(self) -> Float[Tensor, "items dim"]:
-        """The smoothed table, computed anew since the embedding may have changed."""
+    def vectors(self, rows: Int64[Tensor, " rows"] | None = None) -> Float[Tensor, "rows dim"]:
+        """The smoothed table or some of its rows, computed anew: the embedding may have changed."""
+        own = self.embedding if rows is None else self.embedding[rows]
         if self.smoothing == 0:
-            return self.embedding
-        mixed: Tensor = _SymmetricProduct.apply(  # type: ignore[no-untyped-call]
-            self._graph(), self.embedding
+            return own
+        parts = self.graph_starts, self.graph_items, self.graph_weights
+        if rows is None:
+            graph = backward = _csr(*parts, len(self.bias), self.embedding.dtype)
+        else:
+            graph, backward = _some_rows(*parts, rows, self.embedding.dtype)
+        mixed: Tensor = _SparseProduct.apply(  # type: ignore[no-untyped-call]
+            graph, backward, self.embedding
         )
-        return (1 - self.smoothing) * self.embedding + self.smoothing * mixed
-
-    def _graph(self) -> Tensor:
-        with warnings.catch_warnings():
-            # PyTorch calls all sparse row tensors a beta feature, once per process.
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return torch.sparse_csr_tensor(
-                self.graph_starts,
-                self.graph_items,
-                self.graph_weights.to(self.embedding.dtype),
-                size=(len(self.bias), len(self.bias)),
-                check_invariants=False,
-            )
+        return (1 - self.smoothing) * own + self.smoothing * mixed
 
 
-class _SymmetricProduct(torch.autograd.Function):
-    """Sparse × dense for a symmetric matrix, whose backward pass is the same product."""
+class _SparseProduct(torch.autograd.Function):
+    """Sparse × dense, with the transposed matrix at hand for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, graph: Tensor, dense: Tensor) -> Tensor:
-        ctx.graph = graph
-        return graph @ dense
+    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, dense: Tensor) -> Tensor:
+        ctx.transposed = transposed
+        return matrix @ dense
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        return None, ctx.graph @ gradients[0].contiguous()
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, ctx.transposed @ gradients[0].contiguous()
+
+
+def _some_rows(
+    starts: Int64[Tensor, " bounds"],
+    items: Int64[Tensor, " edges"],
+    weights: Float[Tensor, " edges"],
+    rows: Int64[Tensor, " rows"],
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    """Some rows of a matrix given by its parts, and the transpose of what they make."""
+    first, sizes = starts[rows], starts[rows + 1] - starts[rows]
+    ends = sizes.cumsum(dim=0)
+    edges = torch.arange(int(ends[-1])) + (first - (ends - sizes)).repeat_interleave(sizes)
+    bounds = torch.cat([ends.new_zeros(1), ends])
+    columns, values, width = items[edges], weights[edges], len(starts) - 1
+    chosen = sparse.csr_array(
+        (values.numpy(), columns.numpy(), bounds.numpy()), shape=(len(rows), width)
+    )
+    turned = chosen.T.tocsr()
+    back = [torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data)]
+    return (
+        _csr(bounds, columns, values, width, dtype),
+        _csr(back[0], back[1], back[2], len(rows), dtype),
+    )
+
+
+def _csr(
+    starts: Int[Tensor, " bounds"],
+    items: Int[Tensor, " edges"],
+    weights: Float[Tensor, " edges"],
+    width: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    """A sparse tensor of rows."""
+    with warnings.catch_warnings():
+        # PyTorch calls all sparse row tensors a beta feature, once per process.
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            starts.long(),
+            items.long(),
+            weights.to(dtype),
+            size=(len(starts) - 1, width),
+            check_invariants=False,
+        )
