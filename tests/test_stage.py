@@ -141,6 +141,21 @@ def test_early_stopping_leaves_the_model_of_the_best_epoch() -> None:
     assert model.slope.item() == slopes[1]
 
 
+def test_what_a_stage_does_not_train_gets_no_gradient_while_it_trains() -> None:
+    model, other = Line(), nn.Parameter(torch.ones(1))
+    model.register_parameter("other", other)
+    seen = []
+
+    def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
+        seen.append(other.requires_grad)
+        return model.loss(batch, generator) * other
+
+    run(model, stage_of(model, groups=[([model.slope], 0.1)], loss=loss))
+    assert not any(seen)
+    assert other.requires_grad
+    assert other.grad is None
+
+
 def test_a_stage_that_never_helps_leaves_the_model_as_it_was() -> None:
     assert slope_after(validate=judged(0.5, 0.4, 0.45, 0.3), patience=3) == 0
 

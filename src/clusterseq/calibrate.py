@@ -19,10 +19,12 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import point
 from clusterseq.tasks import Tasks
 
-CELLS = 12_000_000
+CELLS = 8_000_000
 """Bound on validation prefixes × items, which stay in memory during the fit."""
 STEPS = 30
 """Most steps of the fit; half of them are usual."""
+FLAT = 1e-4
+"""A slope below this ends the fit, in nats."""
 PRIOR = 1e-3
 """Cost of a scalar's squared move: the acuity of a memory that nobody trusts could be anything."""
 SCALARS = ("sharpness", "popularity", "trust")
@@ -44,7 +46,13 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     fitted = scalars(model)
     before = [value.detach().clone() for value in fitted]
     # So few scalars have a curvature that is soon known: quasi-Newton steps with a line search.
-    optimiser = torch.optim.LBFGS(fitted, max_iter=STEPS, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        fitted,
+        max_iter=STEPS,
+        tolerance_grad=FLAT,
+        tolerance_change=FLAT / 100,
+        line_search_fn="strong_wolfe",
+    )
 
     def loss() -> Tensor:
         scores = _logits(model, matched, candidates.traits.detach(), heard)

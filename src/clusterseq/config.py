@@ -157,8 +157,8 @@ class TrainConfig:
     """Users in a meta-batch."""
     meta_learning_rate: float = 5e-4
     """Peak rate of meta-training for what it alone trains (clusters, conditioning, step sizes)."""
-    backbone_rate: float = 1e-4
-    """Peak rate of meta-training for what pre-training has trained already."""
+    backbone_rate: float = 0.0
+    """Peak rate of meta-training for what pre-training has trained already (0: it stays)."""
     support: int = 3
     """Most support items of a training task; each task draws 1 … this many."""
     cluster_weight: float = 0.1

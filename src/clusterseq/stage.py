@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -113,8 +114,9 @@ def run_stage(
         batches = stage.batches(np.random.default_rng(_words(seed, stage.name, place.epoch)))
         for step in range(place.step, len(batches)):
             _set_rates(optimiser, stage, place.epoch + (step + 1) / len(batches))
-            loss = stage.loss(batches[step], _generator(seed, stage.name, place.epoch, step))
-            place.total += _descend(loss, optimiser, stage, place.epoch, step)
+            with _the_rest_frozen(stage, model):
+                loss = stage.loss(batches[step], _generator(seed, stage.name, place.epoch, step))
+                place.total += _descend(loss, optimiser, stage, place.epoch, step)
             place.step, place.moments = step + 1, _moments(optimiser)
             watcher.step(
                 stage.name, place.epoch * len(batches) + step + 1, stage.epochs * len(batches)
@@ -129,6 +131,20 @@ def run_stage(
         checkpoint()
     if place.best_tensors:
         model.load_state_dict(place.best_tensors)
+
+
+@contextmanager
+def _the_rest_frozen(stage: Stage[Batch], model: nn.Module) -> Iterator[None]:
+    """Spend nothing on gradients that no step would follow."""
+    trained = {id(value) for group, _ in stage.groups for value in group}
+    rest = [v for v in model.parameters() if v.requires_grad and id(v) not in trained]
+    for value in rest:
+        value.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for value in rest:
+            value.requires_grad_(True)
 
 
 def _judge(stage: Stage[Batch], model: nn.Module, place: Place, record: dict[str, Any]) -> None:

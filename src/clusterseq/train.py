@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -156,6 +156,12 @@ class Trainer:
     def meta_training(self) -> Stage[FoldTasks]:
         """Tasks of known users."""
         model, config, calibrated = self.model, self.config, self._calibrates()
+        groups: list[tuple[Sequence[torch.nn.Parameter], float]] = [
+            (list(self._fresh()), config.meta_learning_rate)
+        ]
+        if config.backbone_rate:
+            backbone = [*model.items.parameters(), *model.transition.parameters()]
+            groups.append((backbone, config.backbone_rate))
         folds = make_folds(
             self.known,
             self.users,
@@ -167,10 +173,7 @@ class Trainer:
         return Stage(
             META,
             config.meta_epochs,
-            [
-                (list(self._fresh()), config.meta_learning_rate),
-                ([*model.items.parameters(), *model.transition.parameters()], config.backbone_rate),
-            ],
+            groups,
             lambda generator: task_batches(self.known, folds, config, generator),
             MetaLoss(model, config),
             self._judge(log_likelihood if calibrated else mean_reciprocal_rank, model.score),

@@ -1,8 +1,8 @@
 """What a peer is: a way to fit a scorer, and the few settings it is tuned over.
 
 A peer is tuned as its own authors would: every setting of a small stated grid is fitted, the
-validation users judge (``judge``: the same measure that our own training follows), the best one is
-kept. Equal scores keep the setting that stands first.
+validation users judge (``judge``: by MRR over their short prefixes), the best one is kept. Equal
+scores keep the setting that stands first.
 
 Knows nothing about: which peers there are, test users, files.
 """
