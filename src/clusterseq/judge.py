@@ -9,12 +9,12 @@ Knows nothing about: test users, how scores come about, epochs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from clusterseq.histories import Histories
@@ -37,22 +37,24 @@ def judged_tasks(people: Sequences, generator: np.random.Generator) -> Tasks:
 
 def mean_reciprocal_rank(score: Score, tasks: Tasks) -> float:
     """MRR of the tasks' targets in the full catalogue less their support."""
-    total = 0.0
-    for start in range(0, len(tasks), SCORED_AT_ONCE):
-        part = tasks[slice(start, start + SCORED_AT_ONCE)]
-        scores = score(part.support)
-        touched = part.support.touched(scores.shape[1])
-        total += float((1 / rank_of_target(scores, part.targets, touched)).sum())
-    return total / len(tasks)
+    ranks = (rank_of_target(scores, *rest) for scores, *rest in _judged(score, tasks))
+    return sum(float((1 / part).sum()) for part in ranks) / len(tasks)
 
 
 @torch.no_grad()
 def log_likelihood(score: Score, tasks: Tasks) -> float:
     """Mean log-probability of the tasks' targets, by the softmax over what isn't in the support."""
-    total = 0.0
+    losses = (cross_entropy(*part) * len(part[1]) for part in _judged(score, tasks))
+    return -sum(map(float, losses)) / len(tasks)
+
+
+def _judged(
+    score: Score, tasks: Tasks
+) -> Iterator[
+    tuple[Float[Tensor, "users items"], Int64[Tensor, " users"], Bool[Tensor, "users items"]]
+]:
+    """Scores, targets and what was touched before, for some people at a time."""
     for start in range(0, len(tasks), SCORED_AT_ONCE):
         part = tasks[slice(start, start + SCORED_AT_ONCE)]
         scores = score(part.support)
-        touched = part.support.touched(scores.shape[1])
-        total -= float(cross_entropy(scores, part.targets, touched)) * len(part)
-    return total / len(tasks)
+        yield scores, part.targets, part.support.touched(scores.shape[1])

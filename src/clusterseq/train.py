@@ -94,7 +94,7 @@ def fit(
         )
         if place.stage == PRETRAIN:
             run(trainer.pretraining())
-            trainer.between()
+            trainer.start_clusters()
             place.begin(META)
             keeper.checkpoint()
         run(trainer.meta_training())
@@ -149,7 +149,7 @@ class Trainer:
             weight_decay=config.weight_decay,
         )
 
-    def between(self) -> None:
+    def start_clusters(self) -> None:
         """Start the clusters on what pre-training has made of the items."""
         start_clusters(self.model, self.known, self._torch_draws("clusters"))
 
