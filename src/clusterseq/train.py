@@ -134,11 +134,10 @@ class Trainer:
         """Next items after all prefixes."""
         model, config = self.model, self.config
         windows = Windows.of(self.known.select(self.users), config.window)
-        backbone = [*model.items.parameters(), *model.transition.parameters()]
         return Stage(
             PRETRAIN,
             config.pretrain_epochs,
-            [(backbone, config.learning_rate)],
+            [(self._backbone(), config.learning_rate)],
             lambda generator: list(windows.batches(config.sequences_per_batch, generator)),
             PrefixLoss(model, config.rivals, config.fast_softmax),
             self._calibrated if self._calibrates() else None,
@@ -160,8 +159,7 @@ class Trainer:
             (list(self._fresh()), config.meta_learning_rate)
         ]
         if config.backbone_rate:
-            backbone = [*model.items.parameters(), *model.transition.parameters()]
-            groups.append((backbone, config.backbone_rate))
+            groups.append((self._backbone(), config.backbone_rate))
         folds = make_folds(
             self.known,
             self.users,
@@ -207,13 +205,16 @@ class Trainer:
         """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""
         return len(self.validation) > 0 and self.config.pretrain_epochs > 0
 
+    def _backbone(self) -> list[torch.nn.Parameter]:
+        """What pre-training trains."""
+        return [*self.model.items.parameters(), *self.model.transition.parameters()]
+
     def _fresh(self) -> Iterator[torch.nn.Parameter]:
         """What meta-training alone trains; calibrated scalars stay as newcomers fitted them."""
-        backbone = {id(p) for p in self.model.items.parameters()}
-        backbone |= {id(p) for p in self.model.transition.parameters()}
+        settled = {id(p) for p in self._backbone()}
         if self._calibrates():
-            backbone |= {id(p) for p in scalars(self.model)}
-        return (p for p in self.model.parameters() if id(p) not in backbone)
+            settled |= {id(p) for p in scalars(self.model)}
+        return (p for p in self.model.parameters() if id(p) not in settled)
 
     def _refresh_clusters(self) -> None:
         if self.model.clusters is not None:
