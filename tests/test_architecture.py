@@ -28,7 +28,8 @@ EVENTS = [
 DATASET = ["sequences", "clock", "dataset", "split", "histories", "tasks", "graph", "memory"]
 MODEL = [
     *["model", "model.gru", "model.transition", "model.items", "model.clustering"],
-    *["model.conditioning", "model.head", "meta", "model.clusterseq", "model.restore"],
+    *["model.conditioning", "model.head", "meta", "model.clusterseq", "model.ranker"],
+    "model.restore",
 ]
 LEARNING = [
     *["losses", "metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],

@@ -9,6 +9,7 @@ import torch
 from clusterseq.calibrate import calibrate, scalars
 from clusterseq.judge import judged_tasks, log_likelihood
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.ranker import Ranker
 from tests.tiny import VALIDATION, tiny, trained
 
 TASKS = judged_tasks(VALIDATION, np.random.default_rng(0))
@@ -31,7 +32,9 @@ def test_calibration_finds_the_same_likelihood_from_everywhere(upset: float) -> 
 
 def test_what_it_says_is_what_the_model_scores() -> None:
     model = unadapted()
-    assert -calibrate(model, TASKS) == pytest.approx(log_likelihood(model.score, TASKS), abs=1e-5)
+    assert -calibrate(model, TASKS) == pytest.approx(
+        log_likelihood(Ranker(model).score, TASKS), abs=1e-5
+    )
 
 
 def test_only_the_scalars_move() -> None:

@@ -35,6 +35,7 @@ from clusterseq.checkpoint import (
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.histories import Histories
 from clusterseq.manifest import FORMAT, MANIFEST, read_json, write_manifest
+from clusterseq.model.ranker import Ranker
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ def test_what_is_loaded_is_what_was_saved(checkpoint: Checkpoint, tmp_path: Path
     assert loaded.provenance == checkpoint.provenance
     assert loaded.metrics == checkpoint.metrics
     histories = Histories.from_lists([[1, 2, 3], [], [7]])
-    scores = loaded.model.score(histories)
-    torch.testing.assert_close(scores, checkpoint.model.score(histories), rtol=0, atol=0)
+    scores = Ranker(loaded.model).score(histories)
+    torch.testing.assert_close(scores, Ranker(checkpoint.model).score(histories), rtol=0, atol=0)
 
 
 def test_the_same_model_gives_the_same_bytes(

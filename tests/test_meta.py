@@ -1,14 +1,15 @@
-"""The inner loop: vmap against a loop, and the meta-gradient against finite differences."""
+"""The inner loop: all against one by one, gradients against automatic and finite differences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.meta import Support, adapt, adapt_all, support_loss
+from clusterseq.meta import Support, adapt, support_gradient, support_loss
 from clusterseq.model.head import Candidates, logits, start_of_theta
 
 USERS, PREFIXES, DIM, ANCHORS, TRAITS, KINDS, STEPS = 5, 3, 4, 6, 2, 2, 3
@@ -47,10 +48,10 @@ class Case:
         return {n: v.expand(USERS, -1) for n, v in self.theta.items()}
 
     def person(self, user: int) -> Support:
-        return Support(*(part[user] for part in self.support.parts()))
+        return Support(*(getattr(self.support, part.name)[user] for part in fields(Support)))
 
     def adapted(self, *, second_order: bool = True) -> dict[str, Tensor]:
-        return adapt_all(
+        return adapt(
             self.starts(), self.rates, self.support, self.anchors, second_order=second_order
         )
 
@@ -68,7 +69,7 @@ class Case:
 
 @pytest.mark.parametrize("second_order", [True, False])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
-def test_vmap_equals_a_loop_over_people(
+def test_all_at_once_equals_a_loop_over_people(
     dtype: torch.dtype, tolerance: float, second_order: bool
 ) -> None:
     case = Case(dtype)
@@ -79,6 +80,31 @@ def test_vmap_equals_a_loop_over_people(
         )
         for name, value in alone.items():
             torch.testing.assert_close(together[name][user], value, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("scale", [5.0, 0.0])
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_written_gradient_is_the_automatic_one(scale: float, members: int) -> None:
+    case = Case(torch.float64)
+    anchors = replace(case.anchors, scale=scale, members=members)
+    found = support_gradient(case.starts(), case.support, anchors)
+    assert set(found) == set(case.theta)
+    for user in range(USERS):
+        expected = torch.func.grad(support_loss)(case.theta, case.person(user), anchors)
+        for name, slope in expected.items():
+            assert user == 0 or slope.any(), name
+            torch.testing.assert_close(found[name][user], slope, rtol=1e-10, atol=1e-12)
+
+
+def test_without_a_memory_nothing_is_trusted() -> None:
+    case = Case(torch.float64)
+    silent = replace(case.support, evidence=case.support.evidence[..., :0])
+    theta = {n: v for n, v in case.starts().items() if n != "trust"}
+    assert set(support_gradient(theta, silent, case.anchors)) == set(theta)
+    deaf = case.starts() | {"trust": torch.zeros(USERS, KINDS, dtype=torch.float64)}
+    expected = support_gradient(deaf, case.support, case.anchors)
+    for name, slope in support_gradient(theta, silent, case.anchors).items():
+        torch.testing.assert_close(slope, expected[name])
 
 
 def test_a_step_is_gradient_descent_with_its_own_rates() -> None:

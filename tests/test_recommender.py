@@ -35,7 +35,7 @@ def test_items_are_ranked_by_the_models_scores(recommender: Recommender) -> None
     history = ["i03", "i07", "i01"]
     found = recommender.recommend(history, k=5)
     codes = recommender.items.encode(history)
-    scores = recommender.checkpoint.model.score(Histories.from_lists([codes]))[0]
+    scores = recommender.ranker.score(Histories.from_lists([codes]))[0]
     scores[torch.from_numpy(codes).long()] = -torch.inf
     expected = scores.argsort(descending=True, stable=True)[:5]
     assert found.ids == recommender.items.decode(expected.numpy())

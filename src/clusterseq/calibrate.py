@@ -35,14 +35,13 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     """Fit the scalars on some tasks of validation users; returns the cross-entropy reached."""
     tasks = tasks[: max(1, CELLS // model.n_items)]
     with torch.no_grad():
-        table = model.items.vectors()
+        catalogue = model.catalogue()
         history = tasks.support.last(model.config.max_steps)
-        queries = model.encode(history, table)
+        queries = model.encode(history, catalogue.table)
         last = queries[torch.arange(len(tasks)), history.lengths - 1]
         heard = None if model.memory is None else model.memory.catalogue(history).log_()
         touched = history.touched(model.n_items)
-        candidates = model.candidates(table, torch.arange(model.n_items))
-        matched = point(model.theta, last, candidates) @ candidates.vectors.T
+        matched = point(model.theta, last, catalogue.items) @ catalogue.items.vectors.T
     fitted = scalars(model)
     before = [value.detach().clone() for value in fitted]
     # So few scalars have a curvature that is soon known: quasi-Newton steps with a line search.
@@ -55,7 +54,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     )
 
     def loss() -> Tensor:
-        scores = _logits(model, matched, candidates.traits.detach(), heard)
+        scores = _logits(model, matched, catalogue.items.traits, heard)
         return cross_entropy(scores, tasks.targets, touched)
 
     def closure() -> Tensor:

@@ -19,6 +19,7 @@ from clusterseq.evaluate import Evaluation, Members, Progress, evaluate
 from clusterseq.histories import Histories
 from clusterseq.metrics import METRICS, PairedTest, paired_test
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.ranker import Ranker
 from clusterseq.scorer import Scorer
 from clusterseq.sequences import Sequences
 
@@ -97,8 +98,8 @@ def compare(
         for name, model in models.items()
     }
     own = models.get(CLUSTERSEQ)
-    if isinstance(own, ClusterSeq) and own.clusters is not None:
-        learnt = cluster_groups(own, sequences.select(evaluations[CLUSTERSEQ].users), k)
+    if isinstance(own, Ranker) and own.model.clusters is not None:
+        learnt = cluster_groups(own.model, sequences.select(evaluations[CLUSTERSEQ].users), k)
         evaluations = {
             name: dataclasses.replace(one, groups={**one.groups, **learnt})
             for name, one in evaluations.items()

@@ -32,6 +32,7 @@ from clusterseq.evaluate import Progress
 from clusterseq.events import Events
 from clusterseq.histories import Histories
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.ranker import Ranker
 from clusterseq.progress import Silent, Watcher
 from clusterseq.scorer import Scorer
 from clusterseq.sequences import Sequences
@@ -218,7 +219,7 @@ def _judged(
 ) -> Comparison:
     others = simple_models(split.known, len(split.items)) if baselines else {}
     return compare(
-        {**others, CLUSTERSEQ: model},
+        {**others, CLUSTERSEQ: Ranker(model)},
         people,
         split=split.kind,
         coverage=split.coverage,
@@ -236,7 +237,7 @@ def _judged_on_strangers(
     popularity = Popularity(torch.from_numpy(counts.astype(np.float64)))
     others: dict[str, Scorer] = {"popularity": popularity} if baselines else {}
     return compare(
-        {**others, CLUSTERSEQ: checkpoint.model},
+        {**others, CLUSTERSEQ: Ranker(checkpoint.model)},
         people,
         split=ALL_NEW,
         coverage=coverage,

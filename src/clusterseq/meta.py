@@ -1,31 +1,32 @@
-"""Meta-learning: adapt θ to one person by gradient steps on their support (section 3.2.5, MAML).
+"""Meta-learning: adapt θ to each person by gradient steps on their support (section 3.2.5, MAML).
 
 The inner loop of Finn et al. 2017 (arXiv 1703.03400) with a learnt step size for every parameter
-and step (MAML++, Antoniou et al. 2019, arXiv 1810.09502). ``adapt`` is a pure function of one
-person; ``torch.func.vmap`` makes it one of many, and second order costs nothing but the flag.
+and step (MAML++, Antoniou et al. 2019, arXiv 1810.09502). What adapts sits in the last layer, so
+the inner gradient is written out: many people are a few matrix products, and a person at use costs
+no automatic differentiation at all. The outer gradient goes through the written one as through any
+other expression, which makes it second order.
 
 Knows nothing about: models, clusters, how a support is made, the outer optimiser.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import grad, vmap
 
-from clusterseq.model.head import Candidates, Theta, logits
+from clusterseq.model.head import Candidates, Theta, logits, point, pull_back, scores
 
 
 @dataclass(frozen=True)
 class Support:
     """The support prefixes of some people: after each, the next item against shared anchors."""
 
-    queries: Float[Tensor, "*users prefixes dim"]
+    queries: Float[Tensor, "*users prefixes width"]
     """The query after each prefix."""
-    targets: Float[Tensor, "*users prefixes dim"]
+    targets: Float[Tensor, "*users prefixes width"]
     """The vector of the item that came next."""
     target_traits: Float[Tensor, "*users prefixes traits"]
     """The traits of the item that came next."""
@@ -36,66 +37,67 @@ class Support:
     rivals: Float[Tensor, "*users prefixes anchors"]
     """Log-weight of each anchor in the softmax; −∞ where it is the item that came next."""
 
-    def parts(self) -> tuple[Tensor, ...]:
-        """The tensors in the order of the fields, as ``vmap`` takes them."""
-        return (
-            self.queries,
-            self.targets,
-            self.target_traits,
-            self.evidence,
-            self.counted,
-            self.rivals,
-        )
+
+def support_loss(theta: Theta, support: Support, anchors: Candidates) -> Float[Tensor, "*users"]:
+    """Each person's mean cross-entropy over the support prefixes; 0 where there is none."""
+    scores = _scores(theta, support, anchors)
+    losses = torch.logsumexp(scores, dim=-1) - scores[..., 0]
+    return (losses * support.counted).sum(dim=-1) / _prefixes(support)
 
 
-def support_loss(theta: Theta, support: Support, anchors: Candidates) -> Float[Tensor, ""]:
-    """One person's mean cross-entropy over the support prefixes; 0 where there is none."""
-    against = logits(theta, support.queries, anchors, support.evidence[:, 1:]) + support.rivals
-    target = _target_logits(theta, support, anchors)
-    everything = torch.cat([target[:, None], against], dim=1)
-    losses = torch.logsumexp(everything, dim=1) - target
-    return (losses * support.counted).sum() / support.counted.sum().clamp_min(1.0)
+def support_gradient(theta: Theta, support: Support, anchors: Candidates) -> dict[str, Tensor]:
+    """The gradient of ``support_loss`` with respect to each person's θ, written out.
+
+    With the errors e = softmax(scores) − [1, 0, …], one row per prefix and in parts of the mean,
+    every parameter collects e times what it multiplies; gain and shift get theirs through the
+    direction of the query (``head.pull_back``).
+    """
+    sharp = torch.exp(theta["sharpness"])[..., None]
+    errors = _scores(theta, support, anchors).softmax(dim=-1)
+    errors = torch.cat([errors[..., :1] - 1, errors[..., 1:]], dim=-1)
+    errors = errors * (support.counted / _prefixes(support)[..., None])[..., None]
+    own, others = errors[..., :1], errors[..., 1:]
+    wanted = own * support.targets + others @ anchors.vectors  # (users, prefixes, width)
+    pointed = point(theta, support.queries, anchors)
+    moved = sharp * pull_back(theta, support.queries, anchors, wanted)
+    gradient = {
+        "gain": (moved * support.queries).sum(dim=-2),
+        "shift": moved.sum(dim=-2),
+        "sharpness": (sharp * pointed * wanted).sum(dim=(-2, -1))[..., None],
+        "popularity": (own * support.target_traits).sum(dim=-2)
+        + others.sum(dim=-2) @ anchors.traits,
+    }
+    if "trust" in theta:
+        gradient["trust"] = (errors[..., None] * support.evidence).sum(dim=(-3, -2))
+    return gradient
 
 
 def adapt(
     theta: Theta, rates: Theta, support: Support, anchors: Candidates, *, second_order: bool
 ) -> dict[str, Tensor]:
-    """One person's θ after gradient steps on their support; ``rates`` hold a row for each step.
+    """Everybody's θ after gradient steps on their support; ``rates`` hold a row for each step.
 
-    θ' = θ − α_s ∘ ∇ L_support(θ), repeated over the steps s (MAML, eq. 1).
+    θ' = θ − α_s ∘ ∇ L_support(θ), repeated over the steps s (MAML, eq. 1). People don't influence
+    each other. In first order the gradient counts as a constant.
     """
     adapted = dict(theta)
     for step in range(len(next(iter(rates.values())))):
-        gradient = grad(support_loss)(adapted, support, anchors)
-        for name, value in adapted.items():
-            slope = gradient[name] if second_order else gradient[name].detach()
-            adapted[name] = value - rates[name][step] * slope
+        with torch.set_grad_enabled(second_order and torch.is_grad_enabled()):
+            gradient = support_gradient(adapted, support, anchors)
+        adapted = {n: value - rates[n][step] * gradient[n] for n, value in adapted.items()}
     return adapted
 
 
-def adapt_all(
-    theta: Theta, rates: Theta, support: Support, anchors: Candidates, *, second_order: bool
-) -> dict[str, Tensor]:
-    """``adapt`` for many people at once: every tensor of θ and support has a leading users axis."""
-
-    def one(start: Theta, *parts: Tensor) -> dict[str, Tensor]:
-        return adapt(start, rates, Support(*parts), anchors, second_order=second_order)
-
-    axes = (0,) * (1 + len(support.parts()))
-    adapted: dict[str, Tensor] = vmap(one, in_dims=axes)(dict(theta), *support.parts())
-    return adapted
-
-
-def _target_logits(
+def _scores(
     theta: Theta, support: Support, anchors: Candidates
-) -> Float[Tensor, " prefixes"]:
-    """The logit of each prefix's own next item, as ``logits`` would give it."""
+) -> Float[Tensor, "*users prefixes candidates"]:
+    """The logits of each prefix's own next item (first) and of the anchors."""
+    matched = (point(theta, support.queries, anchors) * support.targets).sum(dim=-1, keepdim=True)
+    liked = (support.target_traits * theta["popularity"][..., None, :]).sum(dim=-1, keepdim=True)
+    own = scores(theta, matched, liked, support.evidence[..., :1, :])
+    others = logits(theta, support.queries, anchors, support.evidence[..., 1:, :])
+    return torch.cat([own, others + support.rivals], dim=-1)
 
-    def one(query: Tensor, vector: Tensor, traits: Tensor, evidence: Tensor) -> Tensor:
-        own = replace(anchors, vectors=vector[None], traits=traits[None])
-        return logits(theta, query[None], own, evidence[None, None])[0, 0]
 
-    found: Tensor = vmap(one)(
-        support.queries, support.targets, support.target_traits, support.evidence[:, 0]
-    )
-    return found
+def _prefixes(support: Support) -> Float[Tensor, "*users"]:
+    return support.counted.sum(dim=-1).clamp_min(1.0)

@@ -21,7 +21,7 @@ from clusterseq.graph import profiles
 from clusterseq.losses import cross_entropy
 from clusterseq.memory import Memory
 from clusterseq.model.clustering import clustering_loss
-from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.clusterseq import Catalogue, ClusterSeq
 from clusterseq.sequences import Sequences
 from clusterseq.tasks import Tasks, draw_tasks
 
@@ -92,12 +92,14 @@ class MetaLoss:
     """The model; all of it gets gradients."""
     config: TrainConfig
     """Weights of the clustering loss."""
+    settled: Catalogue | None = None
+    """The items, where nothing that they are made of is trained: the same at every step."""
 
     def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """The outer loss of one batch of tasks."""
         tasks, model = batch.tasks, self.model
-        table = model.items.vectors()
-        scores = model.logits(tasks.support, table, batch.memory, generator)
+        catalogue = self.settled or model.catalogue()
+        scores = model.logits(tasks.support, catalogue, batch.memory, generator)
         loss = cross_entropy(scores, tasks.targets, tasks.support.touched(model.n_items))
         if model.clusters is not None:
             errors = model.clusters.errors(model.represent(tasks.support))

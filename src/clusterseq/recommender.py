@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, overload
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from clusterseq.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.errors import DataError
 from clusterseq.histories import Histories
+from clusterseq.model.ranker import Ranker
 from clusterseq.retrieval import NOTHING, TopK, top_k
 from clusterseq.vocab import UNKNOWN, RawId, Vocabulary
 
@@ -92,6 +94,11 @@ class Recommender:
             CheckpointError: it is missing, damaged or of a newer version.
         """
         return cls(load_checkpoint(directory))
+
+    @cached_property
+    def ranker(self) -> Ranker:
+        """The model with its catalogue made ready, which happens at the first recommendation."""
+        return Ranker(self.checkpoint.model)
 
     @property
     def items(self) -> Vocabulary:
@@ -176,7 +183,7 @@ class Recommender:
         if filter_seen:
             people = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
             excluded[people, np.concatenate([*rows, np.empty(0, dtype=np.int64)])] = True
-        return top_k(self.checkpoint.model.score(self._newest(rows)), k, excluded=excluded)
+        return top_k(self.ranker.score(self._newest(rows)), k, excluded=excluded)
 
     def _recommended(
         self,

@@ -32,7 +32,8 @@ from clusterseq.metatrain import (
     start_clusters,
     task_batches,
 )
-from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.clusterseq import Catalogue, ClusterSeq
+from clusterseq.model.ranker import Ranker
 from clusterseq.pretrain import PrefixLoss
 from clusterseq.progress import Silent, Watcher
 from clusterseq.resume import Keeper
@@ -158,8 +159,12 @@ class Trainer:
         groups: list[tuple[Sequence[torch.nn.Parameter], float]] = [
             (list(self._fresh()), config.meta_learning_rate)
         ]
+        settled: Catalogue | None = None
         if config.backbone_rate:
             groups.append((self._backbone(), config.backbone_rate))
+        else:
+            with torch.no_grad():
+                settled = model.catalogue()
         folds = make_folds(
             self.known,
             self.users,
@@ -173,8 +178,8 @@ class Trainer:
             config.meta_epochs,
             groups,
             lambda generator: task_batches(self.known, folds, config, generator),
-            MetaLoss(model, config),
-            self._judge(log_likelihood if calibrated else mean_reciprocal_rank, model.score),
+            MetaLoss(model, config, settled),
+            self._judge(log_likelihood if calibrated else mean_reciprocal_rank),
             measure=LIKELIHOOD if calibrated else "validation_mrr",
             noise=0.0 if calibrated else NOISE,
             before_epoch=self._refresh_clusters,
@@ -233,11 +238,11 @@ class Trainer:
         """Fit the scalars to the validation users; returns the likelihood that this reaches."""
         return -calibrate(self.model, self.validation)
 
-    def _judge(
-        self, measure: Callable[[Score, Tasks], float], score: Score
-    ) -> Callable[[], float] | None:
-        """How well the validation users' prefixes are continued."""
-        return partial(measure, score, self.validation) if len(self.validation) else None
+    def _judge(self, measure: Callable[[Score, Tasks], float]) -> Callable[[], float] | None:
+        """How well the validation users' prefixes are continued by the model as it is then."""
+        if not len(self.validation):
+            return None
+        return lambda: measure(Ranker(self.model).score, self.validation)
 
     def _draws(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *purpose.encode()])

@@ -21,6 +21,7 @@ from clusterseq.config import Config, ModelConfig, TrainConfig
 from clusterseq.histories import Histories
 from clusterseq.metrics import rank_of_target, reciprocal_rank
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.ranker import Ranker
 from clusterseq.train import fit
 from tests.synthetic import People, World
 
@@ -79,7 +80,7 @@ def model_of(clustering: bool) -> ClusterSeq:
 
 @cache
 def merits_of(clustering: bool) -> Float64[np.ndarray, " users"]:
-    return planted().merits(model_of(clustering).score(planted().histories))
+    return planted().merits(Ranker(model_of(clustering)).score(planted().histories))
 
 
 @cache

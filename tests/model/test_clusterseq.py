@@ -12,8 +12,9 @@ from torch import Tensor
 from clusterseq.config import ModelConfig
 from clusterseq.errors import CheckpointError
 from clusterseq.histories import Histories
-from clusterseq.model import clusterseq as module
+from clusterseq.model import ranker
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.ranker import Ranker
 from clusterseq.model.restore import restored
 from clusterseq.scorer import Scorer
 from tests.tiny import ABLATIONS, HISTORIES, N_ITEMS, WORLD, tiny, trained
@@ -45,13 +46,13 @@ def part(request: pytest.FixtureRequest) -> str:
 
 
 def score(model: ClusterSeq, *rows: list[int]) -> Tensor:
-    return model.score(Histories.from_lists(rows))
+    return Ranker(model).score(Histories.from_lists(rows))
 
 
 def test_it_trains_and_scores_without_each_part(part: str) -> None:
     model = model_without(part)
     scores = score(model, *HISTORIES)
-    assert isinstance(model, Scorer)
+    assert isinstance(Ranker(model), Scorer)
     assert scores.shape == (len(HISTORIES), N_ITEMS)
     assert torch.isfinite(scores).all()
     assert (scores.amax(dim=1) > scores.amin(dim=1)).all()
@@ -77,14 +78,14 @@ def test_padding_means_nothing(part: str) -> None:
     wider = Histories(
         torch.cat([junk, torch.full((len(HISTORIES), 3), 11)], dim=1), histories.lengths
     )
-    expected = model.score(histories)
-    torch.testing.assert_close(model.score(wider), expected, rtol=1e-4, atol=1e-4)
+    expected = Ranker(model).score(histories)
+    torch.testing.assert_close(Ranker(model).score(wider), expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(model.assign(wider), model.assign(histories))
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = score(model_without("whole"), *HISTORIES)
-    monkeypatch.setattr(module, "PEOPLE_AT_ONCE", 2)
+    monkeypatch.setattr(ranker, "PEOPLE_AT_ONCE", 2)
     torch.testing.assert_close(
         score(model_without("whole"), *HISTORIES), whole, rtol=1e-4, atol=1e-4
     )

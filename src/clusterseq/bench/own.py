@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from clusterseq.baselines.peer import Peer, Setting
 from clusterseq.config import Config, Runtime
+from clusterseq.model.ranker import Ranker
 from clusterseq.overrides import with_assignments
 from clusterseq.scorer import Scorer
 from clusterseq.train import fit
@@ -48,13 +49,14 @@ def own_peer(name: str, config: Config) -> Peer:
     """One of our entries as a peer with nothing to tune."""
 
     def train(setting: Setting) -> Scorer:
-        return fit(
+        model = fit(
             setting.known,
             setting.validation,
             config,
             n_items=setting.n_items,
             runtime=Runtime(setting.seed),
         )
+        return Ranker(model)
 
     return Peer(name, _about(name), train, kind="ours")
 

@@ -1,8 +1,7 @@
 """ClusterSeq whole: items, transition model, clusters, conditioning, adaptation, memory.
 
 A person is scored in four steps: their history is encoded; their cluster conditions θ; θ adapts on
-every item of the history predicted from its prefix; the catalogue is scored. Without history the
-score is the clusters' popularity, weighted by their size.
+every item of the history predicted from its prefix; the catalogue is scored.
 
 The model has no mode: dropout happens where a generator is given, and nowhere else.
 
@@ -12,6 +11,7 @@ Knows nothing about: raw ids, optimisers, files.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
@@ -20,26 +20,35 @@ from torch import Tensor, nn
 from clusterseq.config import ModelConfig
 from clusterseq.histories import Histories
 from clusterseq.memory import KINDS, Memory
-from clusterseq.meta import Support, adapt_all
+from clusterseq.meta import Support, adapt
 from clusterseq.model.clustering import KAutoencoders
 from clusterseq.model.conditioning import Conditioner
-from clusterseq.model.head import Candidates, Theta, logits, start_of_theta
+from clusterseq.model.head import Candidates, logits, start_of_theta
 from clusterseq.model.items import ItemTable
 from clusterseq.model.transition import TransitionModel
 
-PEOPLE_AT_ONCE = 256
-"""Bound on the people adapted and scored in one forward pass."""
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All items as the parameters make them now: the same for everybody."""
+
+    table: Float[Tensor, "items width"]
+    """The smoothed vectors, as histories are read."""
+    items: Candidates
+    """All of them, as they are ranked."""
+    anchors: Candidates | None
+    """Those that the inner loop contrasts with what was touched; None if nothing adapts."""
 
 
 class ClusterSeq(nn.Module):
     """The model of arXiv 2307.13766, built from numbers only.
 
     >>> model = ClusterSeq(ModelConfig(n_items=50, dim=8))
-    >>> model.score(Histories.from_lists([[3, 14], []])).shape
+    >>> histories = Histories.from_lists([[3, 14], [15]])
+    >>> model.logits(histories, model.catalogue(), model.memory).shape
     torch.Size([2, 50])
     """
 
-    needs_history = False
     profiles: Float[Tensor, "items dim"]
     anchors: Int64[Tensor, " anchors"]
     cluster_popularity: Float[Tensor, "clusters items"]
@@ -104,19 +113,6 @@ class ClusterSeq(nn.Module):
         self.register_buffer("anchors", drawn.sort().values)
 
     @torch.no_grad()
-    def score(self, histories: Histories) -> Float[Tensor, "users items"]:
-        """Adapt to every person and score the catalogue; rows don't influence each other."""
-        histories = histories.last(self.config.max_steps)
-        table, memory = self.items.vectors(), self.memory
-        starts = range(0, len(histories), PEOPLE_AT_ONCE)
-        parts = [histories[start : start + PEOPLE_AT_ONCE] for start in starts]
-        scores = [self.logits(part, table, memory) for part in parts]
-        prior = torch.log(self.cluster_sizes @ self.cluster_popularity + 1e-9)
-        empty = histories.lengths[:, None] == 0
-        found = torch.cat(scores) if scores else torch.empty(0, self.n_items)
-        return torch.where(empty, prior, found)
-
-    @torch.no_grad()
     def assign(self, histories: Histories) -> Float[Tensor, "users clusters"]:
         """How much each person belongs to each cluster; without history, the clusters' sizes."""
         if self.clusters is None:
@@ -124,26 +120,28 @@ class ClusterSeq(nn.Module):
         shares = self.clusters(self.represent(histories))
         return torch.where(histories.lengths[:, None] == 0, self.cluster_sizes, shares)
 
+    def catalogue(self) -> Catalogue:
+        """The items, with gradients; worth keeping where the parameters don't change."""
+        table = self.items.vectors()
+        items = self.candidates(table, torch.arange(self.n_items))
+        if self.rates is None:
+            return Catalogue(table, items, None)
+        return Catalogue(table, items, self.candidates(table[self.anchors], self.anchors))
+
     def logits(
         self,
         histories: Histories,
-        table: Float[Tensor, "items dim"],
+        catalogue: Catalogue,
         memory: Memory | None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "users items"]:
-        """The catalogue's logits after conditioning and adaptation, with gradients through both."""
-        queries = self.encode(histories, table, generator)
-        theta = self.adapted(histories, queries, table, memory)
+        """Scores of all items after conditioning and adaptation, with gradients through both."""
+        queries = self.encode(histories, catalogue.table, generator)
+        theta = self.adapted(histories, queries, catalogue, memory)
         last = (histories.lengths - 1).clamp_min(0)
-        final = queries[torch.arange(len(last)), last][:, None]  # (users, 1, dim)
-        catalogue = self.candidates(table, torch.arange(self.n_items))
+        final = queries[torch.arange(len(last)), last][:, None]  # (users, 1, width)
         evidence = self.evidence(memory, histories)[:, None]  # (users, 1, items, kinds)
-
-        def one(theta: Theta, query: Tensor, evidence: Tensor) -> Tensor:
-            return logits(theta, query, catalogue, evidence)[0]
-
-        found: Tensor = torch.func.vmap(one)(dict(theta), final, evidence)
-        return found
+        return logits(theta, final, catalogue.items, evidence)[:, 0]
 
     def encode(
         self,
@@ -174,41 +172,38 @@ class ClusterSeq(nn.Module):
     def adapted(
         self,
         histories: Histories,
-        queries: Float[Tensor, "users steps dim"],
-        table: Float[Tensor, "items dim"],
+        queries: Float[Tensor, "users steps width"],
+        catalogue: Catalogue,
         memory: Memory | None,
     ) -> dict[str, Tensor]:
         """Everybody's θ after the inner loop; one item alone is no support, so no step."""
         theta = self.conditioned(histories)
-        if self.rates is None or histories.items.shape[1] < 2:
+        if self.rates is None or catalogue.anchors is None or histories.items.shape[1] < 2:
             return theta
-        support = self.support(histories, queries, table, memory)
-        anchors = self.candidates(table[self.anchors], self.anchors)
+        support = self.support(histories, queries, catalogue, memory)
         second_order = self.config.meta == "second"
-        rates = dict(self.rates.items())
-        return adapt_all(theta, rates, support, anchors, second_order=second_order)
+        return adapt(theta, self.rates, support, catalogue.anchors, second_order=second_order)
 
     def support(
         self,
         histories: Histories,
-        queries: Float[Tensor, "users steps dim"],
-        table: Float[Tensor, "items dim"],
+        queries: Float[Tensor, "users steps width"],
+        catalogue: Catalogue,
         memory: Memory | None,
     ) -> Support:
         """Each item from the second on, to be predicted from its prefix."""
         targets = histories.items[:, 1:]  # (users, prefixes)
-        flat = targets.reshape(-1)
-        own = self.candidates(table[flat], flat)
+        dtype = catalogue.table.dtype
         weight = torch.log(torch.tensor((self.n_items - 1) / max(1, len(self.anchors) - 1)))
         same = targets[:, :, None] == self.anchors
         return Support(
             queries=queries[:, :-1],
-            targets=own.vectors.reshape(*targets.shape, -1),
-            target_traits=own.traits.reshape(*targets.shape, -1),
+            targets=catalogue.items.vectors[targets],
+            target_traits=catalogue.items.traits[targets],
             evidence=self._support_evidence(memory, histories),
-            counted=histories.mask[:, 1:].to(table.dtype),
+            counted=histories.mask[:, 1:].to(dtype),
             # An anchor stands for the items that were not drawn, too.
-            rivals=weight.to(table.dtype).expand(same.shape).masked_fill(same, -torch.inf),
+            rivals=weight.to(dtype).expand(same.shape).masked_fill(same, -torch.inf),
         )
 
     def candidates(

@@ -2,7 +2,7 @@
 
 What adapts is small and acts where the error is: the decoder's output (an element-wise gain and a
 shift of the query), how sharp the scores are, how much popularity counts, and how far to trust each
-kind of neighbour memory. All is a pure function, unbatched; people are added by ``vmap``.
+kind of neighbour memory. All is a pure function: of one person's θ, or of many with a leading axis.
 
 Knows nothing about: how θ is found, sequences, sampling.
 """
@@ -48,24 +48,65 @@ def start_of_theta(width: int, traits: int, kinds: int) -> dict[str, Tensor]:
 
 def logits(
     theta: Theta,
-    queries: Float[Tensor, "prefixes width"],
+    queries: Float[Tensor, "*users prefixes width"],
     candidates: Candidates,
-    evidence: Float[Tensor, "prefixes items kinds"],
-) -> Float[Tensor, "prefixes items"]:
-    """One person's scores after each prefix: e^sharpness ⟨q, t_j⟩ + popularity·b_j + trust·m_j."""
+    evidence: Float[Tensor, "*users prefixes items kinds"],
+) -> Float[Tensor, "*users prefixes items"]:
+    """Scores of shared candidates: e^sharpness ⟨q, t_j⟩ + popularity·b_j + trust·m_j."""
     matched = point(theta, queries, candidates) @ candidates.vectors.T
-    scores = torch.exp(theta["sharpness"]) * matched + candidates.traits @ theta["popularity"]
-    return scores + evidence @ theta["trust"] if "trust" in theta else scores
+    liked = theta["popularity"] @ candidates.traits.T
+    return scores(theta, matched, liked[..., None, :], evidence)
+
+
+def scores(
+    theta: Theta,
+    matched: Float[Tensor, "*users prefixes items"],
+    liked: Float[Tensor, "*users #prefixes items"],
+    evidence: Float[Tensor, "*users prefixes items kinds"],
+) -> Float[Tensor, "*users prefixes items"]:
+    """The sum of what query, popularity and memory say of some items."""
+    total = torch.exp(theta["sharpness"])[..., None] * matched + liked
+    if "trust" in theta:
+        total = total + (evidence * theta["trust"][..., None, None, :]).sum(dim=-1)
+    return total
 
 
 def point(
-    theta: Theta, queries: Float[Tensor, "prefixes width"], candidates: Candidates
-) -> Float[Tensor, "prefixes width"]:
+    theta: Theta, queries: Float[Tensor, "*users prefixes width"], candidates: Candidates
+) -> Float[Tensor, "*users prefixes width"]:
     """The query after gain and shift; its product with a vector is the mean of all members'."""
-    queries = queries * theta["gain"] + theta["shift"]
-    if not candidates.scale:
-        return queries / candidates.members
-    pieces = queries.reshape(*queries.shape[:-1], candidates.members, -1)
-    # Unlike a norm, this has second derivatives where dropout has left nothing of a query.
-    lengths = torch.rsqrt(pieces.square().sum(dim=-1, keepdim=True) + 1e-6)
-    return (candidates.scale / candidates.members * pieces * lengths).flatten(-2)
+    pieces = _pieces(theta, queries, candidates)
+    if candidates.scale:
+        pieces = candidates.scale * pieces * _shortening(pieces)
+    return (pieces / candidates.members).flatten(-2)
+
+
+def pull_back(
+    theta: Theta,
+    queries: Float[Tensor, "*users prefixes width"],
+    candidates: Candidates,
+    slopes: Float[Tensor, "*users prefixes width"],
+) -> Float[Tensor, "*users prefixes width"]:
+    """Slopes at what ``point`` gives, turned into slopes at gain · query + shift."""
+    slopes = slopes.reshape(*slopes.shape[:-1], candidates.members, -1) / candidates.members
+    if candidates.scale:
+        # Of a direction u/|u| only what is across u can change: I − u uᵀ/|u|², over |u|.
+        pieces = _pieces(theta, queries, candidates)
+        shorter = _shortening(pieces)
+        along = (pieces * slopes).sum(dim=-1, keepdim=True)
+        slopes = candidates.scale * shorter * (slopes - shorter.square() * along * pieces)
+    return slopes.flatten(-2)
+
+
+def _pieces(
+    theta: Theta, queries: Float[Tensor, "*users prefixes width"], candidates: Candidates
+) -> Float[Tensor, "*users prefixes members dim"]:
+    moved = queries * theta["gain"][..., None, :] + theta["shift"][..., None, :]
+    return moved.reshape(*moved.shape[:-1], candidates.members, -1)
+
+
+def _shortening(
+    pieces: Float[Tensor, "*users prefixes members dim"],
+) -> Float[Tensor, "*users prefixes members 1"]:
+    """One over the lengths. Unlike a norm, it has second derivatives where dropout left nothing."""
+    return torch.rsqrt(pieces.square().sum(dim=-1, keepdim=True) + 1e-6)

@@ -1,0 +1,47 @@
+"""A trained model ready to answer: the catalogue is smoothed and scaled once, not at every call.
+
+Knows nothing about: raw ids, training, which items may be recommended.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from clusterseq.histories import Histories
+from clusterseq.model.clusterseq import ClusterSeq
+
+PEOPLE_AT_ONCE = 256
+"""Bound on the people adapted and scored in one forward pass."""
+
+
+class Ranker:
+    """What a model knows now; it does not follow if the model is trained further.
+
+    >>> from clusterseq.config import ModelConfig
+    >>> ranker = Ranker(ClusterSeq(ModelConfig(n_items=50, dim=8)))
+    >>> ranker.score(Histories.from_lists([[3, 14], []])).shape
+    torch.Size([2, 50])
+    """
+
+    needs_history = False
+
+    @torch.no_grad()
+    def __init__(self, model: ClusterSeq) -> None:
+        self.model, self.n_items = model, model.n_items
+        self.catalogue = model.catalogue()
+        self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
+
+    @torch.no_grad()
+    def score(self, histories: Histories) -> Float[Tensor, "users items"]:
+        """Adapt to every person and score the catalogue; rows don't influence each other.
+
+        Without history the score is the clusters' popularity, weighted by their size.
+        """
+        histories, memory = histories.last(self.model.config.max_steps), self.model.memory
+        starts = range(0, len(histories), PEOPLE_AT_ONCE)
+        parts = [histories[start : start + PEOPLE_AT_ONCE] for start in starts]
+        scores = [self.model.logits(part, self.catalogue, memory) for part in parts]
+        found = torch.cat(scores) if scores else torch.empty(0, self.n_items)
+        return torch.where(histories.lengths[:, None] == 0, self.prior, found)
