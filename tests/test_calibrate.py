@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from clusterseq import calibrate as module
 from clusterseq.calibrate import calibrate, scalars
 from clusterseq.judge import judged_tasks, log_likelihood
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from tests.tiny import VALIDATION, tiny, trained
+from tests.tiny import N_ITEMS, VALIDATION, tiny, trained
 
 TASKS = judged_tasks(VALIDATION, np.random.default_rng(0))
 
@@ -35,6 +36,16 @@ def test_what_it_says_is_what_the_model_scores() -> None:
     assert -calibrate(model, TASKS) == pytest.approx(
         log_likelihood(Ranker(model).score, TASKS), abs=1e-5
     )
+
+
+def test_where_memory_is_short_it_reads_tasks_from_first_to_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = unadapted(), unadapted()
+    last = len(TASKS) - 1
+    expected = calibrate(one, TASKS[torch.tensor([0, last // 2, last])])
+    monkeypatch.setattr(module, "CELLS", 3 * N_ITEMS)
+    assert calibrate(two, TASKS) == expected
 
 
 def test_only_the_scalars_move() -> None:

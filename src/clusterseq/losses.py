@@ -5,8 +5,7 @@ Knows nothing about: models, how candidates are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -39,8 +38,8 @@ def linear_cross_entropy(
     """``cross_entropy`` of the logits ⟨query, vector⟩ + bias without ever holding all of them.
 
     A few rows of logits at a time stay in the cache, and become their own gradient there; the
-    backward pass has nothing left to do. ``fast`` multiplies in bfloat16 where the processor can,
-    and changes nothing where it can't.
+    backward pass has nothing left to do. ``fast`` rounds factors and logits to bfloat16 where the
+    processor multiplies those faster, and changes nothing where it doesn't.
 
     >>> queries, vectors, bias = torch.randn(2, 4), torch.randn(9, 4), torch.randn(9)
     >>> slow = cross_entropy(queries @ vectors.T + bias, torch.tensor([3, 8]))
@@ -62,21 +61,26 @@ class _LinearCrossEntropy(torch.autograd.Function):
         of_queries = torch.empty_like(queries)
         of_vectors, of_bias = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
+        rounded = vectors.bfloat16() if fast and bfloat16_is_fast() else None
         for start in range(0, len(queries), ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
+            some = queries[start : start + ROWS_AT_ONCE]
+            rows, wanted = slice(start, start + len(some)), targets[start : start + len(some), None]
             # A product in bfloat16 is compiled for its shape and kept, so odd ends are left out.
-            with _products_in_bfloat16(fast and start + ROWS_AT_ONCE <= len(queries)):
-                logits = torch.addmm(bias, queries[rows], vectors.T)
-                wanted = targets[rows, None]
-                own = logits.gather(1, wanted)
-                highest, shares = logits.amax(dim=1), logits.softmax(dim=1)
-                # The highest share can't underflow, so the normaliser is taken from it.
-                total += (highest - torch.log(shares.amax(dim=1)) - own[:, 0]).sum()
-                # The softmax less one at the target is the gradient of the row's loss.
-                slopes = shares.scatter_add_(1, wanted, torch.full_like(own, -1.0))
-                of_queries[rows] = slopes @ vectors
-                of_vectors.addmm_(slopes.T, queries[rows])
-                of_bias += slopes.sum(dim=0)
+            whole = len(some) == ROWS_AT_ONCE
+            read, against = (
+                (some, vectors) if rounded is None or not whole else (some.bfloat16(), rounded)
+            )
+            logits = (read @ against.T).to(bias.dtype).add_(bias)
+            own = logits.gather(1, wanted)
+            highest, shares = logits.amax(dim=1), logits.softmax(dim=1)
+            # The highest share can't underflow, so the normaliser is taken from it.
+            total += (highest - torch.log(shares.amax(dim=1)) - own[:, 0]).sum()
+            # The softmax less one at the target is the gradient of the row's loss.
+            slopes = shares.scatter_add_(1, wanted, torch.full_like(own, -1.0))
+            of_bias += slopes.sum(dim=0)
+            slopes = slopes.to(read.dtype)
+            of_queries[rows] = slopes @ against
+            of_vectors += slopes.T @ read
         ctx.save_for_backward(of_queries, of_vectors, of_bias)
         return total / len(queries)
 
@@ -87,15 +91,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return of_queries * slope, of_vectors * slope, of_bias * slope, None, None
 
 
-@contextmanager
-def _products_in_bfloat16(wanted: bool) -> Iterator[None]:
-    """Let matrix products round their factors to bfloat16; sums stay in single precision."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if wanted else before)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+@cache
+def bfloat16_is_fast() -> bool:
+    """Whether this processor multiplies bfloat16 faster than single precision."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # older versions of PyTorch can't tell
+        return False
+    can = torch.cpu.get_capabilities()
+    return any(can.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def sampled_cross_entropy(

@@ -181,7 +181,7 @@ def _require_finite(value: float, noun: str, stage: Stage[Batch], epoch: int, st
 
 def _optimiser(stage: Stage[Batch]) -> torch.optim.Optimizer:
     groups = [{"params": list(params), "lr": rate, "peak": rate} for params, rate in stage.groups]
-    return torch.optim.AdamW(groups, weight_decay=stage.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=stage.weight_decay, fused=True)
 
 
 def _set_rates(optimiser: torch.optim.Optimizer, stage: Stage[Batch], epochs: float) -> None:

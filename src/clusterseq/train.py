@@ -43,6 +43,9 @@ from clusterseq.tasks import Tasks, Windows
 
 PRETRAIN, META = "pretrain", "meta"
 LIKELIHOOD = "validation_log_likelihood"
+HARDLY_WORSE = 0.0015
+"""A later epoch of pre-training is kept unless its likelihood is worse by more than this share,
+about .01 nats: its rate was lower, and some hundred prefixes can't tell such epochs apart."""
 HELD_OUT_SHARE = 0.1
 """Known users who judge the training where nobody is new."""
 
@@ -143,7 +146,7 @@ class Trainer:
             PrefixLoss(model, config.rivals, config.fast_softmax),
             self._calibrated if self._calibrates() else None,
             measure=LIKELIHOOD,
-            noise=0.0,
+            noise=HARDLY_WORSE,
             patience=config.patience,
             clip=config.clip,
             weight_decay=config.weight_decay,

@@ -8,6 +8,8 @@ Knows nothing about: items, padding (a later step never changes an earlier state
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,7 +32,8 @@ class GRU(nn.Module):
         self, inputs: Float[Tensor, "members users steps dim"]
     ) -> Float[Tensor, "members users steps dim"]:
         """All states, starting from zeros; the state of step t has read the inputs up to t."""
-        projected = linear(inputs, self.input_weight, self.input_bias)  # (…, 3 dim)
+        every = linear([inputs], self.input_weight, self.input_bias[:, None])
+        projected = every.reshape(*inputs.shape[:-1], -1)  # (members, users, steps, 3 dim)
         state = inputs.new_zeros(inputs[:, :, 0].shape)
         states = []
         for step in projected.unbind(2):
@@ -44,7 +47,7 @@ class GRU(nn.Module):
         state: Float[Tensor, "members users dim"],
     ) -> Float[Tensor, "members users dim"]:
         reset_in, update_in, new_in = projected.chunk(3, dim=-1)
-        recurrent = linear(state, self.state_weight, self.state_bias)
+        recurrent = linear([state], self.state_weight, self.state_bias[:, None])
         reset_rec, update_rec, new_rec = recurrent.chunk(3, dim=-1)
         reset = torch.sigmoid(reset_in + reset_rec)
         update = torch.sigmoid(update_in + update_rec)
@@ -53,13 +56,19 @@ class GRU(nn.Module):
 
 
 def linear(
-    values: Float[Tensor, "members *places inputs"],
-    weight: Float[Tensor, "members outputs inputs"],
-    bias: Float[Tensor, "members outputs"],
-) -> Float[Tensor, "members *places outputs"]:
-    """Every member's own affine map, in one batched product."""
-    rows = torch.baddbmm(bias[:, None], values.flatten(1, -2), weight.mT)
-    return rows.reshape(*values.shape[:-1], -1)
+    sources: Sequence[Float[Tensor, "members *places inputs"]],
+    weight: Float[Tensor, "members outputs inputs_of_all"],
+    start: Float[Tensor, "members rows_or_one outputs"],
+) -> Float[Tensor, "members rows outputs"]:
+    """Every member's own affine map of equally wide sources side by side, which need no joining.
+
+    Rows are the places, one after another; ``start`` is what the products are added to.
+    """
+    rows = start
+    pieces = torch.tensor_split(weight, len(sources), dim=-1)
+    for source, piece in zip(sources, pieces, strict=True):
+        rows = torch.baddbmm(rows, source.flatten(1, -2), piece.mT)
+    return rows
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:

@@ -67,14 +67,12 @@ class TransitionModel(nn.Module):
         apart = inputs.reshape(*inputs.shape[:2], self.members, -1).movedim(2, 0)
         read = dropped(apart, self.dropout, generator)  # (members, users, steps, dim)
         states = self.encoder(read)
-        if self.key is not None:
-            states = torch.cat([states, self._attended(states, self.key)], dim=-1)
-        kept = dropped(states, self.dropout, generator)
-        queries = linear(kept, self.output_weight, self.output_bias)
+        said = [states] if self.key is None else [states, self._attended(states, self.key)]
+        kept = [dropped(each, self.dropout, generator) for each in said]
+        queries = linear(kept, self.output_weight, self.output_bias[:, None])
         if self.direct is not None:
-            sources = torch.cat([read, self._faded(read)], dim=-1)
-            queries = queries + linear(sources, self.direct, torch.zeros_like(self.output_bias))
-        return queries.movedim(0, 2).flatten(2)
+            queries = linear([read, self._faded(read)], self.direct, queries)
+        return queries.reshape(*apart.shape).movedim(0, 2).flatten(2)
 
     def _attended(
         self,
@@ -83,7 +81,8 @@ class TransitionModel(nn.Module):
     ) -> Float[Tensor, "members users steps dim"]:
         """Each state looks back over itself and all earlier ones (long range)."""
         steps, dim = states.shape[2:]
-        affinity = states @ (states @ key.mT[:, None]).mT / math.sqrt(dim)
+        keys = (states.flatten(1, 2) @ key.mT).reshape(states.shape)
+        affinity = states @ keys.mT / math.sqrt(dim)
         later = torch.ones(steps, steps, dtype=torch.bool, device=states.device).triu(1)
         return affinity.masked_fill(later, -torch.inf).softmax(dim=-1) @ states
 
@@ -102,8 +101,12 @@ def dropped(values: Tensor, share: float, generator: torch.Generator | None) -> 
     """Inverted dropout with an explicit generator; without one, the values as they are."""
     if generator is None or share == 0:
         return values
-    kept = torch.rand(values.shape, generator=generator, device=values.device) >= share
-    return values * kept / (1 - share)
+    # Sixteen bits decide on a value, so one draw serves four: draws cost more than products here.
+    words = torch.empty(-(-values.numel() // 4), dtype=torch.int64, device=values.device)
+    words.random_(-(2**63), None, generator=generator)
+    bits = words.view(torch.int16)[: values.numel()].reshape(values.shape)
+    kept = bits >= round(share * 2**16) - 2**15
+    return values * kept.to(values.dtype).mul_(1 / (1 - share))
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
