@@ -25,7 +25,17 @@ EVENTS = [
     *["columns", "table", "lines", "delimited", "jsonlines", "sources", "event_report", "events"],
     *["vocab", "titles"],
 ]
-DATASET = ["sequences", "clock", "dataset", "split", "histories", "tasks", "graph", "memory"]
+DATASET = [
+    "sequences",
+    "clock",
+    "dataset",
+    "split",
+    "histories",
+    "tasks",
+    "graph",
+    "sparse_rows",
+    "memory",
+]
 MODEL = [
     *["model", "model.gru", "model.transition", "model.items", "model.clustering"],
     *["model.conditioning", "model.head", "meta", "model.clusterseq", "model.ranker"],

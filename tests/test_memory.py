@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from torch.testing import assert_close
 
 from clusterseq import memory as memory_module
 from clusterseq.histories import Histories
-from clusterseq.memory import KINDS, Memory
+from clusterseq.memory import KINDS, NO_ITEMS, Memory
 from clusterseq.metatrain import make_folds
 from clusterseq.sequences import Sequences
 from tests.synthetic import from_rows
@@ -21,7 +22,7 @@ HISTORIES = [[0, 1], [2], [1, 5, 1], [], [7, 6, 0, 3], [8]]
 
 @pytest.fixture
 def memory() -> Memory:
-    return Memory.build(from_rows(ROWS), N_ITEMS)
+    return Memory.build(from_rows(ROWS), N_ITEMS, NO_ITEMS)
 
 
 def recency(history: list[int]) -> dict[int, float]:
@@ -74,42 +75,55 @@ def test_each_kind_speaks_or_is_silent(memory: Memory) -> None:
 
 
 def test_a_single_coincidence_is_less_than_a_habit() -> None:
-    memory = Memory.build(from_rows([[0, 1]] + [[2, 3]] * 30), N_ITEMS)
+    memory = Memory.build(from_rows([[0, 1]] + [[2, 3]] * 30), N_ITEMS, NO_ITEMS)
     once, often = memory.catalogue(Histories.from_lists([[0], [2]]))
     assert (often[3] > 3 * once[1]).all()
 
 
-def test_columns_and_single_agree_with_the_catalogue(memory: Memory) -> None:
-    histories = Histories.from_lists(HISTORIES)
-    every = memory.catalogue(histories)
-    items = torch.tensor([8, 0, 4, 4, 1])
-    torch.testing.assert_close(memory.columns(histories, items), every[:, items])
-    for item in range(N_ITEMS):
-        own = torch.full((len(histories),), item)
-        torch.testing.assert_close(memory.single(histories, own), every[:, item])
-    assert every.dtype == torch.float32
+def test_what_a_prefix_says_is_what_the_catalogue_hears_from_it() -> None:
+    anchors = torch.tensor([8, 0, 4, 1])
+    memory = Memory.build(from_rows(ROWS), N_ITEMS, anchors)
+    at_anchors = memory.at_anchors(Histories.from_lists(HISTORIES))
+    at_next = memory.at_next(Histories.from_lists(HISTORIES))
+    assert at_anchors.shape == (len(HISTORIES), 3, len(anchors), len(KINDS))
+    assert at_next.dtype == at_anchors.dtype == torch.float32
+    for person, history in enumerate(HISTORIES):
+        for prefix in range(1, len(history)):
+            said = memory.catalogue(Histories.from_lists([history[:prefix]]))[0]
+            assert_close(at_anchors[person, prefix - 1], said[anchors])
+            assert_close(at_next[person, prefix - 1], said[history[prefix]])
+    assert at_next.any()
+
+
+def test_one_item_has_no_prefix(memory: Memory) -> None:
+    histories = Histories.from_lists([[2], []])
+    assert memory.at_anchors(histories).shape == (2, 0, 0, len(KINDS))
+    assert memory.at_next(histories).shape == (2, 0, len(KINDS))
 
 
 def test_tensors_come_back(memory: Memory) -> None:
     tensors = memory.tensors()
     assert set(tensors) == {f"{k}.{p}" for k in KINDS for p in ("data", "indices", "indptr")}
-    again = Memory.from_tensors(tensors, N_ITEMS)
+    again = Memory.from_tensors(tensors, N_ITEMS, NO_ITEMS)
     histories = Histories.from_lists(HISTORIES)
     assert torch.equal(again.catalogue(histories), memory.catalogue(histories))
 
 
 def test_only_the_strongest_of_a_row_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     known = from_rows(ROWS)
-    whole = Memory.build(known, N_ITEMS)
+    whole = Memory.build(known, N_ITEMS, NO_ITEMS)
     monkeypatch.setattr(memory_module, "ROW_LIMIT", 2)
-    for bounded, full in zip(Memory.build(known, N_ITEMS).matrices, whole.matrices, strict=True):
-        for short, row in zip(bounded.toarray(), full.toarray(), strict=True):
-            assert np.count_nonzero(short) <= 2
-            assert_allclose(np.sort(short)[-2:], np.sort(row)[-2:])
+    bounded = Memory.build(known, N_ITEMS, NO_ITEMS)
+    everybody = Histories.from_lists([[item] for item in range(N_ITEMS)])
+    for one, whole_one in zip(
+        bounded.catalogue(everybody), whole.catalogue(everybody), strict=True
+    ):
+        assert ((one > 0).sum(dim=0) <= 2).all()
+        assert_close(one.sort(dim=0).values[-2:], whole_one.sort(dim=0).values[-2:])
 
 
 def test_nobody_remembers_nothing() -> None:
-    memory = Memory.build(from_rows([]), N_ITEMS)
+    memory = Memory.build(from_rows([]), N_ITEMS, NO_ITEMS)
     assert not memory.catalogue(Histories.from_lists(HISTORIES)).any()
 
 
@@ -119,20 +133,32 @@ def test_a_fold_remembers_the_learners_of_the_other_folds_alone() -> None:
     known = from_rows([[2 * user, 2 * user + 1] for user in range(users)])
     learners = np.arange(3, users)
     folds = make_folds(
-        known, learners, 2 * users, folds=5, memory=True, generator=np.random.default_rng(0)
+        known,
+        learners,
+        2 * users,
+        folds=5,
+        memory=True,
+        anchors=NO_ITEMS,
+        generator=np.random.default_rng(0),
     )
     assert sorted(np.concatenate([fold.users for fold in folds])) == learners.tolist()
     for fold in folds:
         assert fold.memory is not None
-        for matrix in fold.memory.matrices:
-            remembered = set(np.flatnonzero(matrix.sum(axis=1)) // 2)
+        for votes in fold.memory.votes:
+            remembered = set((votes.items[votes.weights > 0] // 2).tolist())
             assert remembered == set(learners.tolist()) - set(fold.users.tolist())
 
 
 def test_folds_hold_those_who_can_learn() -> None:
     known: Sequences = from_rows([[1, 2], [3], [], [4, 5]])
     folds = make_folds(
-        known, np.arange(4), 6, folds=2, memory=False, generator=np.random.default_rng(0)
+        known,
+        np.arange(4),
+        6,
+        folds=2,
+        memory=False,
+        anchors=NO_ITEMS,
+        generator=np.random.default_rng(0),
     )
     assert sorted(np.concatenate([fold.users for fold in folds])) == [0, 3]
     assert all(fold.memory is None for fold in folds)

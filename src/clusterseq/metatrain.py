@@ -56,15 +56,17 @@ def make_folds(
     *,
     folds: int,
     memory: bool,
+    anchors: Int64[Tensor, " anchors"],
     generator: np.random.Generator,
 ) -> list[Fold]:
     """Deal ``users`` into folds; each fold's memory is built from the users of the others."""
     parts = [np.sort(part) for part in np.array_split(generator.permutation(users), folds)]
+
+    def others(part: Int64[np.ndarray, " users"]) -> Memory:
+        return Memory.build(known.select(np.setdiff1d(users, part)), n_items, anchors)
+
     return [
-        Fold(
-            part[known.lengths[part] > 1],
-            Memory.build(known.select(np.setdiff1d(users, part)), n_items) if memory else None,
-        )
+        Fold(part[known.lengths[part] > 1], others(part) if memory else None)
         for part in parts
         if len(part)
     ]

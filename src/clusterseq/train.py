@@ -174,6 +174,7 @@ class Trainer:
             model.n_items,
             folds=config.folds,
             memory=model.config.memory,
+            anchors=model.anchors,
             generator=self._draws("folds"),
         )
         return Stage(
@@ -207,7 +208,7 @@ class Trainer:
                 torch.from_numpy(freshness(people, self.model.n_items))
             )
         if self.model.config.memory:
-            self.model.memory = Memory.build(people, self.model.n_items)
+            self.model.memory = Memory.build(people, self.model.n_items, self.model.anchors)
 
     def _calibrates(self) -> bool:
         """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""

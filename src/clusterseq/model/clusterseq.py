@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from clusterseq.config import ModelConfig
 from clusterseq.histories import Histories
-from clusterseq.memory import KINDS, Memory
+from clusterseq.memory import KINDS, NO_ITEMS, Memory
 from clusterseq.meta import Support, adapt
 from clusterseq.model.clustering import KAutoencoders
 from clusterseq.model.conditioning import Conditioner
@@ -103,6 +103,7 @@ class ClusterSeq(nn.Module):
 
     def _add_adaptation(self, theta: Mapping[str, Tensor], generator: torch.Generator) -> None:
         self.rates: nn.ParameterDict | None = None
+        self.register_buffer("anchors", NO_ITEMS, persistent=False)
         if not self.config.adapts:
             return
         steps, rate = self.config.inner_steps, self.config.inner_rate
@@ -228,19 +229,11 @@ class ClusterSeq(nn.Module):
     def _support_evidence(
         self, memory: Memory | None, histories: Histories
     ) -> Float[Tensor, "users prefixes candidates kinds"]:
-        prefixes = histories.items.shape[1] - 1
-        shape = (len(histories), prefixes, len(self.anchors) + 1, self.kinds)
         if memory is None:
-            return self.items.bias.new_zeros(shape)
-        every = histories.prefixes()
-        heard = torch.cat(
-            [
-                memory.single(every, histories.items[:, 1:].reshape(-1))[:, None],
-                memory.columns(every, self.anchors),
-            ],
-            dim=1,
-        )
-        return self._heard(heard).reshape(shape)
+            shape = (len(histories), histories.items.shape[1] - 1, len(self.anchors) + 1)
+            return self.items.bias.new_zeros(*shape, self.kinds)
+        own, anchors = memory.at_next(histories), memory.at_anchors(histories)
+        return self._heard(torch.cat([own[:, :, None], anchors], dim=2))
 
     def _heard(self, shares: Tensor) -> Tensor:
         """log(1 + e^acuity · share): zero where the memory is silent."""

@@ -17,6 +17,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from clusterseq.graph import HALF_LIVES
+from clusterseq.sparse_rows import entries_of_rows
 
 
 class ItemTable(nn.Module):
@@ -95,10 +96,8 @@ def _some_rows(
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """Some rows of a matrix given by its parts, and the transpose of what they make."""
-    first, sizes = starts[rows], starts[rows + 1] - starts[rows]
-    ends = sizes.cumsum(dim=0)
-    edges = torch.arange(int(ends[-1])) + (first - (ends - sizes)).repeat_interleave(sizes)
-    bounds = torch.cat([ends.new_zeros(1), ends])
+    edges, sizes = entries_of_rows(starts, rows)
+    bounds = torch.cat([sizes.new_zeros(1), sizes.cumsum(dim=0)])
     columns, values, width = items[edges], weights[edges], len(starts) - 1
     chosen = sparse.csr_array(
         (values.numpy(), columns.numpy(), bounds.numpy()), shape=(len(rows), width)

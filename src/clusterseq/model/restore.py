@@ -51,7 +51,7 @@ def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
     if memory:
         for kind in KINDS:
             _matrix(memory, [f"{kind}.{part}" for part in PARTS], model.n_items)
-        model.memory = Memory.from_tensors(memory, model.n_items)
+        model.memory = Memory.from_tensors(memory, model.n_items, model.anchors)
     return model
 
 
