@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from clusterseq.losses import cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.head import point
+from clusterseq.model.head import Pointer
 from clusterseq.tasks import Tasks
 
 CELLS = 8_000_000
@@ -41,7 +41,8 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
         last = queries[torch.arange(len(tasks)), history.lengths - 1]
         heard = None if model.memory is None else model.memory.catalogue(history).log_()
         touched = history.touched(model.n_items)
-        matched = point(model.theta, last, catalogue.items) @ catalogue.items.vectors.T
+        pointed = Pointer(model.theta, last, catalogue.items).vectors
+        matched = pointed @ catalogue.items.vectors.T
     fitted = scalars(model)
     before = [value.detach().clone() for value in fitted]
     # So few scalars have a curvature that is soon known: quasi-Newton steps with a line search.

@@ -14,7 +14,7 @@ Knows nothing about: how much to trust it (the model learns that), users, traini
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -126,6 +126,19 @@ class Memory:
         people, steps, items = _events(histories)
         recency = (steps + 1) / histories.lengths[people]
         return _summed(self.votes, items, recency, people, len(histories))
+
+    def spoken_for(self, histories: Histories) -> Iterator[tuple[Tensor, Tensor]]:
+        """The same without the silence: for each kind, cells of users × items and what is said.
+
+        A cell may come several times, each time with the whole of what is said of it.
+        """
+        people, steps, items = _events(histories)
+        recency = (steps + 1) / histories.lengths[people]
+        for votes in self.votes:
+            events, columns, weights = votes.of_rows(items)
+            cells = people[events] * votes.width + columns
+            said = torch.zeros(len(histories) * votes.width)
+            yield cells, said.scatter_add_(0, cells, weights * recency[events])[cells]
 
     def at_anchors(self, histories: Histories) -> Float[Tensor, "users prefixes anchors kinds"]:
         """What each proper prefix of a history says of the anchors."""

@@ -12,12 +12,13 @@ Knows nothing about: models, clusters, how a support is made, the outer optimise
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.model.head import Candidates, Theta, logits, point, pull_back, scores
+from clusterseq.model.head import Candidates, Pointer, Theta, scores, shared_scores
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,22 @@ class Support:
     rivals: Float[Tensor, "*users prefixes anchors"]
     """Log-weight of each anchor in the softmax; −∞ where it is the item that came next."""
 
+    @cached_property
+    def weights(self) -> Float[Tensor, "*users prefixes"]:
+        """The share of each prefix in its person's mean."""
+        return self.counted / self.counted.sum(dim=-1, keepdim=True).clamp_min(1.0)
+
+    @cached_property
+    def truth(self) -> Float[Tensor, " candidates"]:
+        """1 for the item that came next, 0 for the anchors."""
+        return torch.eye(1, self.evidence.shape[-2], dtype=self.queries.dtype)[0]
+
 
 def support_loss(theta: Theta, support: Support, anchors: Candidates) -> Float[Tensor, "*users"]:
     """Each person's mean cross-entropy over the support prefixes; 0 where there is none."""
-    scores = _scores(theta, support, anchors)
+    scores = _scores(theta, Pointer(theta, support.queries, anchors), support, anchors)
     losses = torch.logsumexp(scores, dim=-1) - scores[..., 0]
-    return (losses * support.counted).sum(dim=-1) / _prefixes(support)
+    return (losses * support.weights).sum(dim=-1)
 
 
 def support_gradient(theta: Theta, support: Support, anchors: Candidates) -> dict[str, Tensor]:
@@ -50,20 +61,19 @@ def support_gradient(theta: Theta, support: Support, anchors: Candidates) -> dic
 
     With the errors e = softmax(scores) − [1, 0, …], one row per prefix and in parts of the mean,
     every parameter collects e times what it multiplies; gain and shift get theirs through the
-    direction of the query (``head.pull_back``).
+    direction of the query (``Pointer.pull_back``).
     """
-    sharp = torch.exp(theta["sharpness"])[..., None]
-    errors = _scores(theta, support, anchors).softmax(dim=-1)
-    errors = torch.cat([errors[..., :1] - 1, errors[..., 1:]], dim=-1)
-    errors = errors * (support.counted / _prefixes(support)[..., None])[..., None]
+    pointer = Pointer(theta, support.queries, anchors)
+    errors = _scores(theta, pointer, support, anchors).softmax(dim=-1) - support.truth
+    errors = errors * support.weights[..., None]
     own, others = errors[..., :1], errors[..., 1:]
     wanted = own * support.targets + others @ anchors.vectors  # (users, prefixes, width)
-    pointed = point(theta, support.queries, anchors)
-    moved = sharp * pull_back(theta, support.queries, anchors, wanted)
+    wanted = wanted * torch.exp(theta["sharpness"])[..., None]
+    moved = pointer.pull_back(wanted)
     gradient = {
         "gain": (moved * support.queries).sum(dim=-2),
         "shift": moved.sum(dim=-2),
-        "sharpness": (sharp * pointed * wanted).sum(dim=(-2, -1))[..., None],
+        "sharpness": (pointer.vectors * wanted).sum(dim=(-2, -1))[..., None],
         "popularity": (own * support.target_traits).sum(dim=-2)
         + others.sum(dim=-2) @ anchors.traits,
     }
@@ -89,15 +99,11 @@ def adapt(
 
 
 def _scores(
-    theta: Theta, support: Support, anchors: Candidates
+    theta: Theta, pointer: Pointer, support: Support, anchors: Candidates
 ) -> Float[Tensor, "*users prefixes candidates"]:
     """The logits of each prefix's own next item (first) and of the anchors."""
-    matched = (point(theta, support.queries, anchors) * support.targets).sum(dim=-1, keepdim=True)
+    matched = (pointer.vectors * support.targets).sum(dim=-1, keepdim=True)
     liked = (support.target_traits * theta["popularity"][..., None, :]).sum(dim=-1, keepdim=True)
     own = scores(theta, matched, liked, support.evidence[..., :1, :])
-    others = logits(theta, support.queries, anchors, support.evidence[..., 1:, :])
+    others = shared_scores(theta, pointer, anchors, support.evidence[..., 1:, :])
     return torch.cat([own, others + support.rivals], dim=-1)
-
-
-def _prefixes(support: Support) -> Float[Tensor, "*users"]:
-    return support.counted.sum(dim=-1).clamp_min(1.0)

@@ -83,9 +83,18 @@ def test_padding_means_nothing(part: str) -> None:
     torch.testing.assert_close(model.assign(wider), model.assign(histories))
 
 
+def test_what_is_ready_scores_as_the_model_does(part: str) -> None:
+    model = model_without(part)
+    histories = Histories.from_lists([history for history in HISTORIES if history])
+    histories = histories.last(model.config.max_steps)
+    with torch.no_grad():
+        expected = model.logits(histories, model.catalogue(), model.memory)
+    torch.testing.assert_close(Ranker(model).score(histories), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = score(model_without("whole"), *HISTORIES)
-    monkeypatch.setattr(ranker, "PEOPLE_AT_ONCE", 2)
+    monkeypatch.setattr(ranker, "SCORES_AT_ONCE", 2 * N_ITEMS)
     torch.testing.assert_close(
         score(model_without("whole"), *HISTORIES), whole, rtol=1e-4, atol=1e-4
     )

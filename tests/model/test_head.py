@@ -8,13 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.model.head import Candidates, logits, point, start_of_theta
+from clusterseq.model.head import Candidates, Pointer, Theta, logits, start_of_theta
 
 DIM, ITEMS, PREFIXES, TRAITS, KINDS = 4, 7, 3, 2, 2
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def point(theta: Theta, queries: Tensor, some: Candidates) -> Tensor:
+    return Pointer(theta, queries, some).vectors
 
 
 def candidates(scale: float) -> Candidates:

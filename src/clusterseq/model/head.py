@@ -46,6 +46,38 @@ def start_of_theta(width: int, traits: int, kinds: int) -> dict[str, Tensor]:
     return theta | {"trust": torch.full((kinds,), 0.3)} if kinds else theta
 
 
+class Pointer:
+    """The query after gain and shift, whose product with a vector is the mean of all members'."""
+
+    def __init__(
+        self, theta: Theta, queries: Float[Tensor, "*users prefixes width"], candidates: Candidates
+    ) -> None:
+        moved = torch.addcmul(
+            theta["shift"][..., None, :], queries, theta["gain"][..., None, :]
+        )  # (users, prefixes, width)
+        self.members, self.scale = candidates.members, candidates.scale
+        self.pieces = moved.reshape(*moved.shape[:-1], self.members, -1)
+        pointed = self.pieces
+        if self.scale:
+            # Unlike a norm, it has second derivatives where dropout left nothing of a query.
+            squares = self.pieces.square().sum(dim=-1, keepdim=True)
+            self.shortening = torch.rsqrt(squares + 1e-6)
+            pointed = self.scale * self.shortening * self.pieces
+        self.vectors: Float[Tensor, "*users prefixes width"] = (pointed / self.members).flatten(-2)
+
+    def pull_back(
+        self, slopes: Float[Tensor, "*users prefixes width"]
+    ) -> Float[Tensor, "*users prefixes width"]:
+        """Slopes at ``vectors``, turned into slopes at gain · query + shift."""
+        slopes = slopes.reshape(self.pieces.shape) / self.members
+        if self.scale:
+            # Of a direction u/|u| only what is across u can change: I − u uᵀ/|u|², over |u|.
+            units = self.shortening * self.pieces
+            along = (units * slopes).sum(dim=-1, keepdim=True)
+            slopes = self.scale * self.shortening * (slopes - along * units)
+        return slopes.flatten(-2)
+
+
 def logits(
     theta: Theta,
     queries: Float[Tensor, "*users prefixes width"],
@@ -53,7 +85,17 @@ def logits(
     evidence: Float[Tensor, "*users prefixes items kinds"],
 ) -> Float[Tensor, "*users prefixes items"]:
     """Scores of shared candidates: e^sharpness ⟨q, t_j⟩ + popularity·b_j + trust·m_j."""
-    matched = point(theta, queries, candidates) @ candidates.vectors.T
+    return shared_scores(theta, Pointer(theta, queries, candidates), candidates, evidence)
+
+
+def shared_scores(
+    theta: Theta,
+    pointer: Pointer,
+    candidates: Candidates,
+    evidence: Float[Tensor, "*users prefixes items kinds"],
+) -> Float[Tensor, "*users prefixes items"]:
+    """``logits`` of queries that point already."""
+    matched = pointer.vectors @ candidates.vectors.T
     liked = theta["popularity"] @ candidates.traits.T
     return scores(theta, matched, liked[..., None, :], evidence)
 
@@ -69,44 +111,3 @@ def scores(
     if "trust" in theta:
         total = total + (evidence * theta["trust"][..., None, None, :]).sum(dim=-1)
     return total
-
-
-def point(
-    theta: Theta, queries: Float[Tensor, "*users prefixes width"], candidates: Candidates
-) -> Float[Tensor, "*users prefixes width"]:
-    """The query after gain and shift; its product with a vector is the mean of all members'."""
-    pieces = _pieces(theta, queries, candidates)
-    if candidates.scale:
-        pieces = candidates.scale * pieces * _shortening(pieces)
-    return (pieces / candidates.members).flatten(-2)
-
-
-def pull_back(
-    theta: Theta,
-    queries: Float[Tensor, "*users prefixes width"],
-    candidates: Candidates,
-    slopes: Float[Tensor, "*users prefixes width"],
-) -> Float[Tensor, "*users prefixes width"]:
-    """Slopes at what ``point`` gives, turned into slopes at gain · query + shift."""
-    slopes = slopes.reshape(*slopes.shape[:-1], candidates.members, -1) / candidates.members
-    if candidates.scale:
-        # Of a direction u/|u| only what is across u can change: I − u uᵀ/|u|², over |u|.
-        pieces = _pieces(theta, queries, candidates)
-        shorter = _shortening(pieces)
-        along = (pieces * slopes).sum(dim=-1, keepdim=True)
-        slopes = candidates.scale * shorter * (slopes - shorter.square() * along * pieces)
-    return slopes.flatten(-2)
-
-
-def _pieces(
-    theta: Theta, queries: Float[Tensor, "*users prefixes width"], candidates: Candidates
-) -> Float[Tensor, "*users prefixes members dim"]:
-    moved = queries * theta["gain"][..., None, :] + theta["shift"][..., None, :]
-    return moved.reshape(*moved.shape[:-1], candidates.members, -1)
-
-
-def _shortening(
-    pieces: Float[Tensor, "*users prefixes members dim"],
-) -> Float[Tensor, "*users prefixes members 1"]:
-    """One over the lengths. Unlike a norm, it has second derivatives where dropout left nothing."""
-    return torch.rsqrt(pieces.square().sum(dim=-1, keepdim=True) + 1e-6)

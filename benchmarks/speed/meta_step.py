@@ -1,0 +1,147 @@
+"""A step of meta-training: adapt to 1,024 people, rank 12,000 items for each, and learn from it.
+
+Second-order MAML with the default preset's inner loop. The rivals do the work that the literature's
+programs do: the same maths person by person, a plain network adapted by automatic differentiation,
+and the published MetaTL's step, which ranks one rival instead of the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.speed.figures import Figure, seconds
+from benchmarks.speed.machine import machine
+from benchmarks.speed.settings import model_of
+from benchmarks.speed.world import people
+from clusterseq.baselines.metatl import MetaTL
+from clusterseq.config import TrainConfig
+from clusterseq.metatrain import FoldTasks, MetaLoss
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.tasks import Tasks, draw_tasks
+
+SECTION = "meta-training step"
+TASKS, USERS, ITEMS = 1_024, 20_000, 12_000
+ALONE = 16
+"""People of the loops, whose seconds grow with people alone."""
+INNER_RATE = 0.02
+
+
+def run() -> Iterator[Figure]:
+    """Users a second, for K = 3 and 10 and widths of 64 and 256."""
+    known = people(USERS, ITEMS)
+    for dim in (64, 256):
+        model = model_of(known, ITEMS, members=1, dim=dim)
+        for support in (3, 10):
+            users = np.arange(TASKS)
+            tasks = draw_tasks(known, users, np.random.default_rng(0), support=support)
+            yield from _compared(model, tasks, dim, support)
+
+
+def _compared(model: ClusterSeq, tasks: Tasks, dim: int, support: int) -> Iterator[Figure]:
+    step = _own_step(model, tasks)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    took = seconds(step)
+    share = counter.get_total_flops() / took / 1e9 / machine().gflops
+    case, speed = f"K = {support}, d = {dim}", len(tasks) / took
+    floor = "measured rate of products"
+    target = "ratio >= 0.5" if dim == 256 else ""
+    yield Figure(SECTION, f"users, {case}", speed, "users/s")
+    yield Figure(SECTION, f"operations, {case}", share, "share", floor, share, target)
+    few = Tasks(tasks.support[:ALONE], tasks.targets[:ALONE])
+    loop = ALONE / seconds(_loop(model, few), runs=3)
+    yield Figure(SECTION, case, speed, "users/s", "same maths in a loop", speed / loop, "ratio >= 30")
+    plain = ALONE / seconds(_plain_step(dim, few), runs=3)
+    yield Figure(SECTION, case, speed, "users/s", "plain torch.nn MAML in a loop", speed / plain)
+    metatl = len(tasks) / seconds(_metatl_step(dim, tasks, support))
+    yield Figure(SECTION, case, speed, "users/s", "MetaTL's step", speed / metatl, "ratio >= 10")
+
+
+def _own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
+    """Loss, gradients and AdamW of everything that meta-training trains, the backbone included."""
+    loss, batch = MetaLoss(model, TrainConfig()), FoldTasks(tasks, model.memory)
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-9, fused=True)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss(batch, torch.Generator().manual_seed(0)).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    return step
+
+
+def _loop(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
+    """The same for one person at a time; the items, which all share, are made ready once."""
+    steps = [_one_person(model, tasks[slice(row, row + 1)]) for row in range(len(tasks))]
+
+    def step() -> None:
+        for each in steps:
+            each()
+
+    return step
+
+
+def _one_person(model: ClusterSeq, task: Tasks) -> Callable[[], None]:
+    with torch.no_grad():
+        settled = model.catalogue()
+    loss, batch = MetaLoss(model, TrainConfig(), settled), FoldTasks(task, model.memory)
+
+    def step() -> None:
+        loss(batch, torch.Generator().manual_seed(0)).backward()  # type: ignore[no-untyped-call]
+
+    return step
+
+
+class Plain(nn.Module):
+    """The seed's model as one would write it first: embedding, GRU, and a decoder that adapts."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.items = nn.Embedding(ITEMS, dim)
+        self.encoder = nn.GRU(dim, dim, batch_first=True)
+        self.decoder = nn.Linear(dim, dim)
+
+    def forward(self, items: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        states, _ = self.encoder(self.items(items)[None])
+        return nn.functional.linear(states[0], weight, bias) @ self.items.weight.T
+
+
+def _plain_step(dim: int, tasks: Tasks) -> Callable[[], None]:
+    """Three inner steps on the decoder by automatic differentiation, person by person."""
+    model = Plain(dim)
+    histories = [row[:length] for row, length in zip(*_columns(tasks), strict=True)]
+
+    def step() -> None:
+        for history, target in zip(histories, tasks.targets, strict=True):
+            weight, bias = model.decoder.weight, model.decoder.bias
+            for _ in range(3 if len(history) > 1 else 0):
+                scores = model(history[:-1], weight, bias)
+                loss = nn.functional.cross_entropy(scores, history[1:])
+                slopes = torch.autograd.grad(loss, (weight, bias), create_graph=True)
+                weight, bias = weight - INNER_RATE * slopes[0], bias - INNER_RATE * slopes[1]
+            last = model(history, weight, bias)[-1:]
+            nn.functional.cross_entropy(last, target[None]).backward()
+
+    return step
+
+
+def _columns(tasks: Tasks) -> tuple[Tensor, Tensor]:
+    return tasks.support.items, tasks.support.lengths
+
+
+def _metatl_step(dim: int, tasks: Tasks, support: int) -> Callable[[], None]:
+    generator = torch.Generator().manual_seed(0)
+    model = MetaTL(ITEMS, generator, mended=False, support=support, dim=dim)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-9)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        model.loss(tasks, generator).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    return step
