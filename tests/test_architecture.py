@@ -38,8 +38,8 @@ DATASET = [
 ]
 MODEL = [
     *["model", "model.gru", "model.transition", "model.items", "model.clustering"],
-    *["model.conditioning", "model.head", "meta", "model.clusterseq", "model.ranker"],
-    "model.restore",
+    *["model.conditioning", "model.head", "model.catalogue", "meta", "model.clusterseq"],
+    *["model.ranker", "model.restore"],
 ]
 LEARNING = [
     *["losses", "metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],

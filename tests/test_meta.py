@@ -10,10 +10,15 @@ import torch
 from torch import Tensor
 
 from clusterseq.meta import Support, adapt, support_gradient, support_loss
-from clusterseq.model.head import Candidates, logits, start_of_theta
+from clusterseq.model.head import Candidates, Pointer, Theta, start_of_theta
+from clusterseq.model.head import logits as pointed_logits
 
 USERS, PREFIXES, DIM, ANCHORS, TRAITS, KINDS, STEPS = 5, 3, 4, 6, 2, 2, 3
 COUNTS = torch.tensor([0, 1, 2, 3, 3])
+
+
+def logits(theta: Theta, queries: Tensor, some: Candidates, evidence: Tensor) -> Tensor:
+    return pointed_logits(theta, Pointer(theta, queries, some), some, evidence)
 
 
 class Case:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from clusterseq.memory import NO_ITEMS, Memory
 from clusterseq.metatrain import FoldTasks, MetaLoss, make_folds, task_batches
-from clusterseq.model.clusterseq import Catalogue, ClusterSeq
+from clusterseq.model.catalogue import Catalogue
+from clusterseq.model.clusterseq import ClusterSeq
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, trained
 
 USERS = np.arange(len(KNOWN))

@@ -1,1 +1,1 @@
-"""How fast clusterseq is: each figure beside a rival or a floor that was measured in the same run."""
+"""How fast clusterseq is: each figure beside a rival or a floor measured in the same run."""

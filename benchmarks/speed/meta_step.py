@@ -55,7 +55,9 @@ def _compared(model: ClusterSeq, tasks: Tasks, dim: int, support: int) -> Iterat
     yield Figure(SECTION, f"operations, {case}", share, "share", floor, share, target)
     few = Tasks(tasks.support[:ALONE], tasks.targets[:ALONE])
     loop = ALONE / seconds(_loop(model, few), runs=3)
-    yield Figure(SECTION, case, speed, "users/s", "same maths in a loop", speed / loop, "ratio >= 30")
+    yield Figure(
+        SECTION, case, speed, "users/s", "same maths in a loop", speed / loop, "ratio >= 30"
+    )
     plain = ALONE / seconds(_plain_step(dim, few), runs=3)
     yield Figure(SECTION, case, speed, "users/s", "plain torch.nn MAML in a loop", speed / plain)
     metatl = len(tasks) / seconds(_metatl_step(dim, tasks, support))
@@ -118,14 +120,16 @@ def _plain_step(dim: int, tasks: Tasks) -> Callable[[], None]:
 
     def step() -> None:
         for history, target in zip(histories, tasks.targets, strict=True):
-            weight, bias = model.decoder.weight, model.decoder.bias
+            weight: Tensor = model.decoder.weight
+            bias: Tensor = model.decoder.bias
             for _ in range(3 if len(history) > 1 else 0):
                 scores = model(history[:-1], weight, bias)
                 loss = nn.functional.cross_entropy(scores, history[1:])
                 slopes = torch.autograd.grad(loss, (weight, bias), create_graph=True)
                 weight, bias = weight - INNER_RATE * slopes[0], bias - INNER_RATE * slopes[1]
             last = model(history, weight, bias)[-1:]
-            nn.functional.cross_entropy(last, target[None]).backward()
+            outer = nn.functional.cross_entropy(last, target[None])
+            outer.backward()  # type: ignore[no-untyped-call]
 
     return step
 

@@ -31,4 +31,5 @@ def people(users: int, items: int, *, mean_length: float = 9.0, seed: int = 0) -
 def popular(events: int, items: int, draws: np.random.Generator) -> np.ndarray:
     """Items drawn by a bounded Zipf law, by inverting its distribution."""
     shares = np.cumsum(np.arange(1, items + 1, dtype=np.float64) ** -POPULARITY)
-    return np.searchsorted(shares, draws.random(events) * shares[-1]).astype(np.int64)
+    found: np.ndarray = np.searchsorted(shares, draws.random(events) * shares[-1])
+    return found.astype(np.int64)

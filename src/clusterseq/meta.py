@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.model.head import Candidates, Pointer, Theta, scores, shared_scores
+from clusterseq.model.head import Candidates, Pointer, Theta, logits, scores
 
 
 @dataclass(frozen=True)
@@ -105,5 +105,5 @@ def _scores(
     matched = (pointer.vectors * support.targets).sum(dim=-1, keepdim=True)
     liked = (support.target_traits * theta["popularity"][..., None, :]).sum(dim=-1, keepdim=True)
     own = scores(theta, matched, liked, support.evidence[..., :1, :])
-    others = shared_scores(theta, pointer, anchors, support.evidence[..., 1:, :])
+    others = logits(theta, pointer, anchors, support.evidence[..., 1:, :])
     return torch.cat([own, others + support.rivals], dim=-1)

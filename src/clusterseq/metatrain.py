@@ -18,10 +18,10 @@ from torch import Tensor
 
 from clusterseq.config import TrainConfig
 from clusterseq.graph import profiles
-from clusterseq.losses import cross_entropy
 from clusterseq.memory import Memory
+from clusterseq.model.catalogue import Catalogue, catalogue_loss
 from clusterseq.model.clustering import clustering_loss
-from clusterseq.model.clusterseq import Catalogue, ClusterSeq
+from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.sequences import Sequences
 from clusterseq.tasks import Tasks, draw_tasks
 
@@ -101,8 +101,8 @@ class MetaLoss:
         """The outer loss of one batch of tasks."""
         tasks, model = batch.tasks, self.model
         catalogue = self.settled or model.catalogue()
-        scores = model.logits(tasks.support, catalogue, batch.memory, generator)
-        loss = cross_entropy(scores, tasks.targets, tasks.support.touched(model.n_items))
+        wanted = model.preferences(tasks.support, catalogue, batch.memory, generator)
+        loss = catalogue_loss(wanted, catalogue.columns, model.acuity, batch.memory, tasks)
         if model.clusters is not None:
             errors = model.clusters.errors(model.represent(tasks.support))
             shares = model.clusters.assigned(errors)

@@ -32,7 +32,8 @@ from clusterseq.metatrain import (
     start_clusters,
     task_batches,
 )
-from clusterseq.model.clusterseq import Catalogue, ClusterSeq
+from clusterseq.model.catalogue import Catalogue
+from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 from clusterseq.pretrain import PrefixLoss
 from clusterseq.progress import Silent, Watcher

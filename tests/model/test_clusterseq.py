@@ -12,8 +12,9 @@ from torch import Tensor
 from clusterseq.config import ModelConfig
 from clusterseq.errors import CheckpointError
 from clusterseq.histories import Histories
-from clusterseq.model import ranker
+from clusterseq.model import catalogue as catalogue_module
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.head import Pointer, logits
 from clusterseq.model.ranker import Ranker
 from clusterseq.model.restore import restored
 from clusterseq.scorer import Scorer
@@ -47,6 +48,20 @@ def part(request: pytest.FixtureRequest) -> str:
 
 def score(model: ClusterSeq, *rows: list[int]) -> Tensor:
     return Ranker(model).score(Histories.from_lists(rows))
+
+
+def plain_scores(model: ClusterSeq, histories: Histories) -> Tensor:
+    """Every step spelt out, with all of everybody's evidence held at once."""
+    catalogue = model.catalogue()
+    queries = model.encode(histories, catalogue.table)
+    theta = model.adapted(histories, queries, catalogue, model.memory)
+    last = queries[torch.arange(len(histories)), histories.lengths - 1][:, None]
+    evidence = torch.zeros(len(histories), 1, N_ITEMS, model.kinds)
+    if model.memory is not None and model.acuity is not None:
+        heard = torch.log1p(model.acuity.exp() * model.memory.catalogue(histories))
+        evidence = heard[:, None]
+    pointer = Pointer(theta, last, catalogue.items)
+    return logits(theta, pointer, catalogue.items, evidence)[:, 0]
 
 
 def test_it_trains_and_scores_without_each_part(part: str) -> None:
@@ -88,13 +103,13 @@ def test_what_is_ready_scores_as_the_model_does(part: str) -> None:
     histories = Histories.from_lists([history for history in HISTORIES if history])
     histories = histories.last(model.config.max_steps)
     with torch.no_grad():
-        expected = model.logits(histories, model.catalogue(), model.memory)
+        expected = plain_scores(model, histories)
     torch.testing.assert_close(Ranker(model).score(histories), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = score(model_without("whole"), *HISTORIES)
-    monkeypatch.setattr(ranker, "SCORES_AT_ONCE", 2 * N_ITEMS)
+    monkeypatch.setattr(catalogue_module, "SCORES_AT_ONCE", 2 * N_ITEMS)
     torch.testing.assert_close(
         score(model_without("whole"), *HISTORIES), whole, rtol=1e-4, atol=1e-4
     )

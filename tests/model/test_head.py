@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.model.head import Candidates, Pointer, Theta, logits, start_of_theta
+from clusterseq.model.head import Candidates, Pointer, Theta, start_of_theta
+from clusterseq.model.head import logits as pointed_logits
 
 DIM, ITEMS, PREFIXES, TRAITS, KINDS = 4, 7, 3, 2, 2
 
@@ -19,6 +20,10 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
 
 def point(theta: Theta, queries: Tensor, some: Candidates) -> Tensor:
     return Pointer(theta, queries, some).vectors
+
+
+def logits(theta: Theta, queries: Tensor, some: Candidates, evidence: Tensor) -> Tensor:
+    return pointed_logits(theta, Pointer(theta, queries, some), some, evidence)
 
 
 def candidates(scale: float) -> Candidates:

@@ -11,7 +11,6 @@ Knows nothing about: raw ids, optimisers, files.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
@@ -21,23 +20,12 @@ from clusterseq.config import ModelConfig
 from clusterseq.histories import Histories
 from clusterseq.memory import KINDS, NO_ITEMS, Memory
 from clusterseq.meta import Support, adapt
+from clusterseq.model.catalogue import Catalogue, Preferences
 from clusterseq.model.clustering import KAutoencoders
 from clusterseq.model.conditioning import Conditioner
-from clusterseq.model.head import Candidates, logits, start_of_theta
+from clusterseq.model.head import Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
 from clusterseq.model.transition import TransitionModel
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """All items as the parameters make them now: the same for everybody."""
-
-    table: Float[Tensor, "items width"]
-    """The smoothed vectors, as histories are read."""
-    items: Candidates
-    """All of them, as they are ranked."""
-    anchors: Candidates | None
-    """Those that the inner loop contrasts with what was touched; None if nothing adapts."""
 
 
 class ClusterSeq(nn.Module):
@@ -45,8 +33,8 @@ class ClusterSeq(nn.Module):
 
     >>> model = ClusterSeq(ModelConfig(n_items=50, dim=8))
     >>> histories = Histories.from_lists([[3, 14], [15]])
-    >>> model.logits(histories, model.catalogue(), model.memory).shape
-    torch.Size([2, 50])
+    >>> model.preferences(histories, model.catalogue(), model.memory).trust.shape
+    torch.Size([2, 2])
     """
 
     profiles: Float[Tensor, "items dim"]
@@ -123,26 +111,30 @@ class ClusterSeq(nn.Module):
 
     def catalogue(self) -> Catalogue:
         """The items, with gradients; worth keeping where the parameters don't change."""
-        table = self.items.vectors()
-        items = self.candidates(table, torch.arange(self.n_items))
+        table, everything = self.items.vectors(), torch.arange(self.n_items)
+        items = self.candidates(table, everything)
+        columns = torch.cat([items.vectors, items.traits], dim=1)
         if self.rates is None:
-            return Catalogue(table, items, None)
-        return Catalogue(table, items, self.candidates(table[self.anchors], self.anchors))
+            return Catalogue(table, items, columns, None)
+        anchors = self.candidates(table[self.anchors], self.anchors)
+        return Catalogue(table, items, columns, anchors)
 
-    def logits(
+    def preferences(
         self,
         histories: Histories,
         catalogue: Catalogue,
         memory: Memory | None,
         generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "users items"]:
-        """Scores of all items after conditioning and adaptation, with gradients through both."""
+    ) -> Preferences:
+        """What everybody looks for after conditioning and adaptation, with gradients through both.
+
+        A generator drives dropout. Without history it means nothing.
+        """
         queries = self.encode(histories, catalogue.table, generator)
         theta = self.adapted(histories, queries, catalogue, memory)
         last = (histories.lengths - 1).clamp_min(0)
-        final = queries[torch.arange(len(last)), last][:, None]  # (users, 1, width)
-        evidence = self.evidence(memory, histories)[:, None]  # (users, 1, items, kinds)
-        return logits(theta, final, catalogue.items, evidence)[:, 0]
+        final = queries[torch.arange(len(last)), last]
+        return Preferences.of(theta, final, catalogue.items)
 
     def encode(
         self,
@@ -217,14 +209,6 @@ class ClusterSeq(nn.Module):
             vectors = nn.functional.normalize(pieces, dim=-1).flatten(-2)
         scale = self.config.scale if self.config.cosine else 0.0
         return Candidates(vectors, self.items.traits()[items], scale, members)
-
-    def evidence(
-        self, memory: Memory | None, histories: Histories
-    ) -> Float[Tensor, "users items kinds"]:
-        """What the memory says of the whole catalogue, on the scale of logits."""
-        if memory is None:
-            return self.items.bias.new_zeros(len(histories), self.n_items, self.kinds)
-        return self._heard(memory.catalogue(histories))
 
     def _support_evidence(
         self, memory: Memory | None, histories: Histories

@@ -80,21 +80,11 @@ class Pointer:
 
 def logits(
     theta: Theta,
-    queries: Float[Tensor, "*users prefixes width"],
-    candidates: Candidates,
-    evidence: Float[Tensor, "*users prefixes items kinds"],
-) -> Float[Tensor, "*users prefixes items"]:
-    """Scores of shared candidates: e^sharpness ⟨q, t_j⟩ + popularity·b_j + trust·m_j."""
-    return shared_scores(theta, Pointer(theta, queries, candidates), candidates, evidence)
-
-
-def shared_scores(
-    theta: Theta,
     pointer: Pointer,
     candidates: Candidates,
     evidence: Float[Tensor, "*users prefixes items kinds"],
 ) -> Float[Tensor, "*users prefixes items"]:
-    """``logits`` of queries that point already."""
+    """Scores of shared candidates: e^sharpness ⟨q, t_j⟩ + popularity·b_j + trust·m_j."""
     matched = pointer.vectors @ candidates.vectors.T
     liked = theta["popularity"] @ candidates.traits.T
     return scores(theta, matched, liked[..., None, :], evidence)

@@ -1,0 +1,36 @@
+"""Judging many newcomers against a large catalogue: full and sampled ranks of everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.speed.figures import Figure, seconds
+from benchmarks.speed.memory import growth_mb
+from benchmarks.speed.settings import model_of
+from benchmarks.speed.world import people
+from clusterseq.evaluate import evaluate
+from clusterseq.model.ranker import Ranker
+
+SECTION = "evaluation"
+USERS, ITEMS, JUDGED = 100_000, 100_000, 2_000
+"""What the figure is for, and how many of the users are judged for it."""
+
+
+def run() -> Iterator[Figure]:
+    """Seconds for 100,000 newcomers × 100,000 items, extrapolated from some, and memory."""
+    known = people(USERS, ITEMS)
+    ranker = Ranker(model_of(known, ITEMS, members=1, dim=64))
+    counts = np.bincount(known.items, minlength=ITEMS)
+    judged = known.select(np.arange(JUDGED))
+    took: list[float] = []
+    grown = growth_mb(
+        lambda: took.append(
+            seconds(lambda: evaluate(ranker, judged, item_counts=counts), runs=1, warm=0)
+        )
+    )
+    whole = took[0] * USERS / JUDGED
+    case = f"{USERS:,} × {ITEMS:,}, from {JUDGED:,} users"
+    yield Figure(SECTION, case, whole, "s", target="value <= 240")
+    yield Figure(SECTION, f"memory, {JUDGED:,} users", grown, "MiB", target="value <= 2048")

@@ -1,0 +1,76 @@
+"""One newcomer of three items: adapt, rank the whole catalogue, give the ten best.
+
+The floor beside it is what nobody can leave out: one product with the item vectors, and the top ten
+of what comes out. Batches say how many newcomers a second there are where many come at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+
+from benchmarks.speed.figures import Figure, each, percentile, seconds
+from benchmarks.speed.machine import machine
+from benchmarks.speed.settings import model_of
+from benchmarks.speed.world import people
+from clusterseq.config import ModelConfig
+from clusterseq.histories import Histories
+from clusterseq.model.ranker import Ranker
+from clusterseq.retrieval import top_k
+
+SECTION = "newcomer"
+REQUESTS, SUPPORT, BEST, INNER_STEPS = 10_000, 3, 10, 5
+LIMITS = {10_000: (2, 6), 100_000: (4, 10), 1_000_000: (20, 40)}
+"""For each size of a catalogue, the milliseconds that are asked for: median and 99th percentile."""
+PRESET = ModelConfig()
+WIDTHS = {10_000: (PRESET.members, PRESET.dim), 100_000: (1, 64), 1_000_000: (1, 64)}
+"""Members and width at each size: beyond the default preset's, a narrower model is what fits."""
+
+
+def run(sizes: tuple[int, ...] = tuple(LIMITS)) -> Iterator[Figure]:
+    """Percentiles of one request, on one thread, and newcomers a second in batches."""
+    for n_items in sizes:
+        members, dim = WIDTHS[n_items]
+        known = people(min(n_items, 200_000), n_items)
+        model = model_of(known, n_items, members=members, dim=dim, inner_steps=INNER_STEPS)
+        ranker = Ranker(model)
+        yield from _alone(ranker, f"{n_items:,} items, {members} × {dim}", *LIMITS[n_items])
+        if n_items <= 12_000:
+            yield from _together(ranker)
+
+
+def _alone(ranker: Ranker, case: str, median: float, rare: float) -> Iterator[Figure]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    vectors, query = ranker.catalogue.items.vectors, torch.randn(ranker.catalogue.table.shape[1])
+    floor = 1000 * seconds(lambda: torch.mv(vectors, query).topk(BEST), runs=50)
+    took = each([partial(_best, ranker, newcomers(1, ranker.n_items, r)) for r in range(REQUESTS)])
+    torch.set_num_threads(threads)
+    half, most = (1000 * percentile(took, share) for share in (0.5, 0.99))
+    rival = "product and top ten alone"
+    yield Figure(SECTION, f"p50, {case}", half, "ms", rival, floor / half, f"value <= {median}")
+    yield Figure(SECTION, f"p99, {case}", most, "ms", rival, floor / most, f"value <= {rare}")
+
+
+def _together(ranker: Ranker) -> Iterator[Figure]:
+    work = 2 * ranker.n_items * ranker.catalogue.columns.shape[1] / 1e9
+    for many in (64, 1_024):
+        speed = many / seconds(partial(_best, ranker, newcomers(many, ranker.n_items, 0)))
+        share = speed * work / machine().gflops
+        case = f"{many:,} at once, {ranker.n_items:,} items"
+        target = "value >= 5000" if many > 64 else ""
+        yield Figure(SECTION, case, speed, "users/s", "measured rate of products", share, target)
+
+
+def newcomers(people_at_once: int, n_items: int, seed: int) -> Histories:
+    """Histories of three items each."""
+    drawn = np.random.default_rng(seed).integers(0, n_items, (people_at_once, SUPPORT))
+    return Histories.from_lists(drawn)
+
+
+def _best(ranker: Ranker, histories: Histories) -> None:
+    scores = ranker.score(histories)
+    top_k(scores, BEST, excluded=histories.touched(ranker.n_items))

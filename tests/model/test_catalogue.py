@@ -1,0 +1,79 @@
+"""Scores and losses of the whole catalogue, against everything held at once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from clusterseq.histories import Histories
+from clusterseq.losses import cross_entropy
+from clusterseq.memory import KINDS, NO_ITEMS, Memory
+from clusterseq.model import catalogue as module
+from clusterseq.model.catalogue import Preferences, catalogue_loss, scores
+from clusterseq.tasks import Tasks
+from tests.tiny import KNOWN, N_ITEMS
+
+MEMORY = Memory.build(KNOWN, N_ITEMS, NO_ITEMS)
+# Somebody with an item twice, and somebody whose target is among what they have touched.
+SUPPORT = Histories.from_lists([[3, 9, 3], [4], [0, 5], [16, 17, 1], [2]])
+TASKS = Tasks(SUPPORT, torch.tensor([1, 7, 5, 0, 19]))
+WIDTH = 5
+
+
+def drawn(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Queries, columns, trust and acuity that want gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = (len(TASKS), WIDTH), (N_ITEMS, WIDTH), (len(TASKS), len(KINDS)), (len(KINDS),)
+    made = [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes]
+    made[3] += 3
+    queries, columns, trust, acuity = (each.requires_grad_() for each in made)
+    return queries, columns, trust, acuity
+
+
+def dense(queries: Tensor, columns: Tensor, trust: Tensor, acuity: Tensor) -> Tensor:
+    heard = torch.log1p(acuity.exp() * MEMORY.catalogue(SUPPORT).double())
+    return queries @ columns.T + (trust[:, None] * heard).sum(dim=-1)
+
+
+def test_scores_are_what_query_and_memory_say() -> None:
+    queries, columns, trust, acuity = drawn(0)
+    spoken = [(cells, said.double()) for cells, said in MEMORY.spoken_for(SUPPORT)]
+    with torch.no_grad():
+        found = scores(Preferences(queries, trust), columns, acuity, spoken)
+    torch.testing.assert_close(found, dense(queries, columns, trust, acuity))
+    assert not torch.allclose(found, queries @ columns.T), "the memory says something"
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_the_loss_and_its_gradients_are_those_of_all_scores(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(module, "SCORES_AT_ONCE", at_once * N_ITEMS)
+    inputs = queries, columns, trust, acuity = drawn(1)
+    touched = SUPPORT.touched(N_ITEMS)
+    expected = cross_entropy(dense(*inputs), TASKS.targets, touched)
+    found = catalogue_loss(Preferences(queries, trust), columns, acuity, MEMORY, TASKS)
+    torch.testing.assert_close(found, expected)
+    slopes = torch.autograd.grad(3 * found, inputs)
+    torch.testing.assert_close(slopes, torch.autograd.grad(3 * expected, inputs))
+    assert all(slope.any() for slope in slopes)
+
+
+def test_without_a_memory_only_queries_and_items_count() -> None:
+    queries, columns, _, _ = inputs = drawn(2)
+    expected = cross_entropy(queries @ columns.T, TASKS.targets, SUPPORT.touched(N_ITEMS))
+    found = catalogue_loss(Preferences(queries, None), columns, None, None, TASKS)
+    torch.testing.assert_close(found, expected)
+    silent = catalogue_loss(Preferences(queries, inputs[2]), columns, inputs[3], None, TASKS)
+    torch.testing.assert_close(silent, expected)
+
+
+def test_items_that_stand_still_get_no_gradient() -> None:
+    queries, columns, trust, acuity = drawn(3)
+    still = columns.detach()
+    found = catalogue_loss(Preferences(queries, trust), still, acuity, MEMORY, TASKS)
+    moving = catalogue_loss(Preferences(queries, trust), columns, acuity, MEMORY, TASKS)
+    inputs = (queries, trust, acuity)
+    slopes = torch.autograd.grad(found, inputs)
+    torch.testing.assert_close(slopes, torch.autograd.grad(moving, inputs))
