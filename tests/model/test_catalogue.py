@@ -49,7 +49,8 @@ def test_scores_are_what_query_and_memory_say() -> None:
 def test_the_loss_and_its_gradients_are_those_of_all_scores(
     monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(module, "SCORES_AT_ONCE", at_once * N_ITEMS)
+    monkeypatch.setattr(module, "SCORES_AT_ONCE", 1)
+    monkeypatch.setattr(module, "PEOPLE_AT_LEAST", at_once)
     inputs = queries, columns, trust, acuity = drawn(1)
     touched = SUPPORT.touched(N_ITEMS)
     expected = cross_entropy(dense(*inputs), TASKS.targets, touched)

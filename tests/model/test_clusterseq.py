@@ -109,7 +109,8 @@ def test_what_is_ready_scores_as_the_model_does(part: str) -> None:
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = score(model_without("whole"), *HISTORIES)
-    monkeypatch.setattr(catalogue_module, "SCORES_AT_ONCE", 2 * N_ITEMS)
+    monkeypatch.setattr(catalogue_module, "SCORES_AT_ONCE", 1)
+    monkeypatch.setattr(catalogue_module, "PEOPLE_AT_LEAST", 2)
     torch.testing.assert_close(
         score(model_without("whole"), *HISTORIES), whole, rtol=1e-4, atol=1e-4
     )

@@ -24,6 +24,8 @@ from clusterseq.tasks import Tasks
 
 SCORES_AT_ONCE = 1_000_000
 """Bound on people × items of one product, so that its results are still in a cache when read."""
+PEOPLE_AT_LEAST = 16
+"""People of one product all the same: each product reads the whole catalogue."""
 
 Spoken: TypeAlias = Sequence[tuple[Int64[Tensor, " _"], Float[Tensor, " _"]]]
 """For each kind of memory, cells of people × items and what is said of them (``Memory``)."""
@@ -84,8 +86,8 @@ def scores(
 
 
 def chunks(people: int, n_items: int) -> Iterator[slice]:
-    """Rows of people whose scores fit into a cache together."""
-    at_once = max(1, SCORES_AT_ONCE // n_items)
+    """Rows of people whose scores fit into a cache together, or few rows of many items."""
+    at_once = max(PEOPLE_AT_LEAST, SCORES_AT_ONCE // n_items)
     return (slice(start, start + at_once) for start in range(0, people, at_once))
 
 
