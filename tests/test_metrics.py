@@ -141,7 +141,7 @@ def test_paired_test_against_all_sign_flips() -> None:
     differences = 1 / a - 1 / b
     signs = np.array(np.meshgrid(*[[-1, 1]] * 4)).reshape(4, -1)
     exact = np.mean(np.abs(differences @ signs) >= abs(differences.sum()) - 1e-9)
-    result = paired_test(a, b, flips=20_000)
+    result = paired_test(a, b, flips=100_000)
     assert result.difference == pytest.approx(differences.mean())
     assert result.p_value == pytest.approx(exact, abs=0.01)
 

@@ -162,15 +162,18 @@ def estimates(ranks: Float64[np.ndarray, " lines"], people: pl.DataFrame) -> dic
     sums = np.zeros((len(users), values.shape[1]))
     np.add.at(sums, places, values)
     generator = np.random.default_rng(0)
-    shares = np.full(len(users), 1 / len(users))
-    draws = [generator.multinomial(len(users), shares) @ sums for _ in range(RESAMPLES)]
-    drawn = np.stack(draws)
+    drawn = np.stack([_drawn(len(users), generator) @ sums for _ in range(RESAMPLES)])
     low, high = np.percentile(drawn[:, 1:] / drawn[:, :1], [2.5, 97.5], axis=0)
     mean = sums[:, 1:].sum(axis=0) / sums[:, 0].sum()
     return {
         name: Estimate(float(mean[at]), float(low[at]), float(high[at]))
         for at, name in enumerate(METRICS)
     }
+
+
+def _drawn(people: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each of some people comes when as many are drawn with replacement."""
+    return np.bincount(generator.integers(0, people, people), minlength=people)
 
 
 def compare_people(ranks: pl.DataFrame, own: pl.DataFrame) -> tuple[float, PairedTest] | None:
