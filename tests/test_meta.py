@@ -10,15 +10,11 @@ import torch
 from torch import Tensor
 
 from clusterseq.meta import Support, adapt, support_gradient, support_loss
-from clusterseq.model.head import Candidates, Pointer, Theta, start_of_theta
-from clusterseq.model.head import logits as pointed_logits
+from clusterseq.model.head import Candidates, start_of_theta
+from tests.reference import logits
 
 USERS, PREFIXES, DIM, ANCHORS, TRAITS, KINDS, STEPS = 5, 3, 4, 6, 2, 2, 3
 COUNTS = torch.tensor([0, 1, 2, 3, 3])
-
-
-def logits(theta: Theta, queries: Tensor, some: Candidates, evidence: Tensor) -> Tensor:
-    return pointed_logits(theta, Pointer(theta, queries, some), some, evidence)
 
 
 class Case:
@@ -36,15 +32,18 @@ class Case:
         self.anchors = Candidates(
             torch.nn.functional.normalize(draw(ANCHORS, DIM), dim=1), draw(ANCHORS, TRAITS), 5.0
         )
-        rivals = torch.full((USERS, PREFIXES, ANCHORS), 0.4, dtype=dtype)
-        rivals[1, 0, 2] = rivals[3, 1, 5] = -torch.inf
+        offsets = torch.full((USERS, PREFIXES, 1 + ANCHORS), 0.4, dtype=dtype)
+        offsets[..., 0] = 0
+        offsets[1, 0, 3] = offsets[3, 1, 6] = -torch.inf
+        own_traits = draw(USERS, PREFIXES, 1, TRAITS)
+        traits = self.anchors.traits.expand(USERS, PREFIXES, -1, -1)
+        evidence = draw(USERS, PREFIXES, ANCHORS + 1, KINDS).abs()
         self.support = Support(
             queries=draw(USERS, PREFIXES, DIM),
             targets=torch.nn.functional.normalize(draw(USERS, PREFIXES, DIM), dim=2),
-            target_traits=draw(USERS, PREFIXES, TRAITS),
-            evidence=draw(USERS, PREFIXES, ANCHORS + 1, KINDS).abs(),
+            facts=torch.cat([torch.cat([own_traits, traits], dim=2), evidence], dim=3),
             counted=(torch.arange(PREFIXES) < COUNTS[:, None]).to(dtype),
-            rivals=rivals,
+            offsets=offsets,
         )
         self.final = draw(USERS, DIM)
 
@@ -103,7 +102,7 @@ def test_the_written_gradient_is_the_automatic_one(scale: float, members: int) -
 
 def test_without_a_memory_nothing_is_trusted() -> None:
     case = Case(torch.float64)
-    silent = replace(case.support, evidence=case.support.evidence[..., :0])
+    silent = replace(case.support, facts=case.support.facts[..., :TRAITS])
     theta = {n: v for n, v in case.starts().items() if n != "trust"}
     assert set(support_gradient(theta, silent, case.anchors)) == set(theta)
     deaf = case.starts() | {"trust": torch.zeros(USERS, KINDS, dtype=torch.float64)}
@@ -132,12 +131,11 @@ def test_support_loss_is_the_cross_entropy_against_the_anchors() -> None:
     for prefix in range(PREFIXES):
         own = Candidates(
             torch.cat([person.targets[prefix : prefix + 1], case.anchors.vectors]),
-            torch.cat([person.target_traits[prefix : prefix + 1], case.anchors.traits]),
+            person.facts[prefix, :, :TRAITS],
             5.0,
         )
-        query, heard = person.queries[prefix : prefix + 1], person.evidence[prefix : prefix + 1]
-        scores = logits(case.theta, query, own, heard)[0]
-        scores[1:] += person.rivals[prefix]
+        query, heard = person.queries[prefix : prefix + 1], person.facts[prefix, :, TRAITS:]
+        scores = logits(case.theta, query, own, heard[None])[0] + person.offsets[prefix]
         losses.append(-scores.log_softmax(dim=0)[0])
     found = support_loss(case.theta, person, case.anchors)
     torch.testing.assert_close(found, torch.stack(losses).mean())
@@ -165,10 +163,9 @@ def test_padding_of_the_support_does_not_matter() -> None:
     before = case.adapted()
     padding = case.support.counted == 0
     assert padding.any()
-    for part in (case.support.queries, case.support.targets, case.support.evidence):
+    for part in (case.support.queries, case.support.targets, case.support.facts):
         part[padding] = 7.0
-    case.support.target_traits[padding] = -3.0
-    case.support.rivals[padding] = -torch.inf
+    case.support.offsets[..., 1:][padding] = -torch.inf
     for name, value in case.adapted().items():
         torch.testing.assert_close(value, before[name])
 

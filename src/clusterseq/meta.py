@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.model.head import Candidates, Pointer, Theta, logits, scores
+from clusterseq.model.head import Candidates, Pointer, Theta
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,12 @@ class Support:
     """The query after each prefix."""
     targets: Float[Tensor, "*users prefixes width"]
     """The vector of the item that came next."""
-    target_traits: Float[Tensor, "*users prefixes traits"]
-    """The traits of the item that came next."""
-    evidence: Float[Tensor, "*users prefixes candidates kinds"]
-    """What the memory says of the item that came next (first) and of the anchors."""
+    facts: Float[Tensor, "*users prefixes candidates facts"]
+    """Traits, and what the memory says, of the item that came next (first) and of the anchors."""
     counted: Float[Tensor, "*users prefixes"]
     """1 for a prefix that exists, 0 for padding."""
-    rivals: Float[Tensor, "*users prefixes anchors"]
-    """Log-weight of each anchor in the softmax; −∞ where it is the item that came next."""
+    offsets: Float[Tensor, "*users prefixes candidates"]
+    """Log-weight of each candidate in the softmax; −∞ for an anchor that came next itself."""
 
     @cached_property
     def weights(self) -> Float[Tensor, "*users prefixes"]:
@@ -46,7 +44,7 @@ class Support:
     @cached_property
     def truth(self) -> Float[Tensor, " candidates"]:
         """1 for the item that came next, 0 for the anchors."""
-        return torch.eye(1, self.evidence.shape[-2], dtype=self.queries.dtype)[0]
+        return torch.eye(1, self.facts.shape[-2], dtype=self.facts.dtype)[0]
 
 
 def support_loss(theta: Theta, support: Support, anchors: Candidates) -> Float[Tensor, "*users"]:
@@ -66,20 +64,19 @@ def support_gradient(theta: Theta, support: Support, anchors: Candidates) -> dic
     pointer = Pointer(theta, support.queries, anchors)
     errors = _scores(theta, pointer, support, anchors).softmax(dim=-1) - support.truth
     errors = errors * support.weights[..., None]
-    own, others = errors[..., :1], errors[..., 1:]
-    wanted = own * support.targets + others @ anchors.vectors  # (users, prefixes, width)
+    # What the errors would have of the query, but for its length: (users, prefixes, width)
+    wanted = errors[..., :1] * support.targets + errors[..., 1:] @ anchors.vectors
     wanted = wanted * torch.exp(theta["sharpness"])[..., None]
     moved = pointer.pull_back(wanted)
+    facts = (errors.flatten(-2)[..., None, :] @ support.facts.flatten(-3, -2)).squeeze(-2)
+    traits = theta["popularity"].shape[-1]
     gradient = {
         "gain": (moved * support.queries).sum(dim=-2),
         "shift": moved.sum(dim=-2),
         "sharpness": (pointer.vectors * wanted).sum(dim=(-2, -1))[..., None],
-        "popularity": (own * support.target_traits).sum(dim=-2)
-        + others.sum(dim=-2) @ anchors.traits,
+        "popularity": facts[..., :traits],
     }
-    if "trust" in theta:
-        gradient["trust"] = (errors[..., None] * support.evidence).sum(dim=(-3, -2))
-    return gradient
+    return gradient | ({"trust": facts[..., traits:]} if "trust" in theta else {})
 
 
 def adapt(
@@ -102,8 +99,10 @@ def _scores(
     theta: Theta, pointer: Pointer, support: Support, anchors: Candidates
 ) -> Float[Tensor, "*users prefixes candidates"]:
     """The logits of each prefix's own next item (first) and of the anchors."""
-    matched = (pointer.vectors * support.targets).sum(dim=-1, keepdim=True)
-    liked = (support.target_traits * theta["popularity"][..., None, :]).sum(dim=-1, keepdim=True)
-    own = scores(theta, matched, liked, support.evidence[..., :1, :])
-    others = logits(theta, pointer, anchors, support.evidence[..., 1:, :])
-    return torch.cat([own, others + support.rivals], dim=-1)
+    own = (pointer.vectors * support.targets).sum(dim=-1, keepdim=True)
+    matched = torch.cat([own, pointer.vectors @ anchors.vectors.T], dim=-1)
+    weights = theta["popularity"]
+    if "trust" in theta:
+        weights = torch.cat([weights, theta["trust"]], dim=-1)
+    liked = (support.facts @ weights[..., None, :, None]).squeeze(-1)
+    return torch.exp(theta["sharpness"])[..., None] * matched + liked + support.offsets

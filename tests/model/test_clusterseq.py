@@ -14,10 +14,10 @@ from clusterseq.errors import CheckpointError
 from clusterseq.histories import Histories
 from clusterseq.model import catalogue as catalogue_module
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.head import Pointer, logits
 from clusterseq.model.ranker import Ranker
 from clusterseq.model.restore import restored
 from clusterseq.scorer import Scorer
+from tests.reference import logits
 from tests.tiny import ABLATIONS, HISTORIES, N_ITEMS, WORLD, tiny, trained
 
 LACKS = {
@@ -56,12 +56,14 @@ def plain_scores(model: ClusterSeq, histories: Histories) -> Tensor:
     queries = model.encode(histories, catalogue.table)
     theta = model.adapted(histories, queries, catalogue, model.memory)
     last = queries[torch.arange(len(histories)), histories.lengths - 1][:, None]
-    evidence = torch.zeros(len(histories), 1, N_ITEMS, model.kinds)
+    evidence = torch.zeros(len(histories), N_ITEMS, model.kinds)
     if model.memory is not None and model.acuity is not None:
-        heard = torch.log1p(model.acuity.exp() * model.memory.catalogue(histories))
-        evidence = heard[:, None]
-    pointer = Pointer(theta, last, catalogue.items)
-    return logits(theta, pointer, catalogue.items, evidence)[:, 0]
+        evidence = torch.log1p(model.acuity.exp() * model.memory.catalogue(histories))
+    rows = []
+    for person, heard in enumerate(evidence):
+        own = {name: value[person] for name, value in theta.items()}
+        rows.append(logits(own, last[person], catalogue.items, heard[None])[0])
+    return torch.stack(rows)
 
 
 def test_it_trains_and_scores_without_each_part(part: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clusterseq.model.head import Candidates, Pointer, Theta, start_of_theta
-from clusterseq.model.head import logits as pointed_logits
+from tests.reference import logits
 
 DIM, ITEMS, PREFIXES, TRAITS, KINDS = 4, 7, 3, 2, 2
 
@@ -22,10 +22,6 @@ def point(theta: Theta, queries: Tensor, some: Candidates) -> Tensor:
     return Pointer(theta, queries, some).vectors
 
 
-def logits(theta: Theta, queries: Tensor, some: Candidates, evidence: Tensor) -> Tensor:
-    return pointed_logits(theta, Pointer(theta, queries, some), some, evidence)
-
-
 def candidates(scale: float) -> Candidates:
     vectors = draw(ITEMS, DIM, seed=1)
     if scale:
@@ -34,31 +30,19 @@ def candidates(scale: float) -> Candidates:
 
 
 @pytest.mark.parametrize("scale", [0.0, 10.0])
-def test_logits_add_match_popularity_and_memory(scale: float) -> None:
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_pointed_query_scores_as_the_equation_says(scale: float, members: int) -> None:
     theta = {n: draw(len(v), seed=3) for n, v in start_of_theta(DIM, TRAITS, KINDS).items()}
-    queries, evidence = draw(PREFIXES, DIM), draw(PREFIXES, ITEMS, KINDS, seed=4)
-    some = candidates(scale)
-    found = logits(theta, queries, some, evidence)
-    assert found.shape == (PREFIXES, ITEMS)
-    for prefix in range(PREFIXES):
-        query = queries[prefix] * theta["gain"] + theta["shift"]
-        if scale:
-            query = scale * query / query.norm()
-        for item in range(ITEMS):
-            expected = (
-                theta["sharpness"].exp() * (query @ some.vectors[item])
-                + theta["popularity"] @ some.traits[item]
-                + theta["trust"] @ evidence[prefix, item]
-            )
-            torch.testing.assert_close(found[prefix, item], expected[0], rtol=1e-4, atol=1e-4)
+    theta |= {"sharpness": torch.zeros(1), "popularity": torch.zeros(TRAITS)}
+    some, queries = replace(candidates(scale), members=members), draw(PREFIXES, DIM)
+    expected = logits(theta, queries, some, torch.zeros(PREFIXES, ITEMS, KINDS))
+    found = Pointer(theta, queries, some).vectors @ some.vectors.T
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_start_leaves_the_query_alone() -> None:
     theta, queries = start_of_theta(DIM, TRAITS, 0), draw(PREFIXES, DIM)
     assert torch.equal(point(theta, queries, candidates(0.0)), queries)
-    found = logits(theta, queries, candidates(0.0), torch.zeros(PREFIXES, ITEMS, 0))
-    some = candidates(0.0)
-    torch.testing.assert_close(found, queries @ some.vectors.T + some.traits[:, 0])
 
 
 def test_a_cosine_does_not_depend_on_the_length_of_the_query() -> None:
@@ -80,18 +64,3 @@ def test_a_query_of_zeros_can_be_differentiated_twice() -> None:
     start = torch.zeros(DIM, dtype=torch.float64)
     assert torch.isfinite(torch.func.grad(loss)(start)).all()
     assert torch.isfinite(torch.func.jacrev(torch.func.grad(loss))(start)).all()
-
-
-@pytest.mark.parametrize("scale", [0.0, 10.0])
-def test_the_score_is_the_mean_of_the_members_scores(scale: float) -> None:
-    theta, queries = start_of_theta(2 * DIM, TRAITS, 0), draw(PREFIXES, 2 * DIM)
-    first, second = candidates(scale), candidates(scale)
-    second = replace(second, vectors=second.vectors.flip(0))
-    both = replace(first, vectors=torch.cat([first.vectors, second.vectors], dim=1), members=2)
-    alone = start_of_theta(DIM, TRAITS, 0)
-    none = torch.zeros(PREFIXES, ITEMS, 0)
-    scores = [
-        logits(alone, piece, one, none)
-        for piece, one in zip(queries.chunk(2, dim=1), (first, second), strict=True)
-    ]
-    torch.testing.assert_close(logits(theta, queries, both, none), (scores[0] + scores[1]) / 2)

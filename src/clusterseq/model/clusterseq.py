@@ -10,6 +10,7 @@ Knows nothing about: raw ids, optimisers, files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -187,16 +188,17 @@ class ClusterSeq(nn.Module):
         """Each item from the second on, to be predicted from its prefix."""
         targets = histories.items[:, 1:]  # (users, prefixes)
         dtype = catalogue.table.dtype
-        weight = torch.log(torch.tensor((self.n_items - 1) / max(1, len(self.anchors) - 1)))
-        same = targets[:, :, None] == self.anchors
+        # An anchor stands for the items that were not drawn, too.
+        weight = math.log((self.n_items - 1) / max(1, len(self.anchors) - 1))
+        offsets = torch.full((*targets.shape, len(self.anchors) + 1), weight, dtype=dtype)
+        offsets[..., 0] = 0
+        offsets[..., 1:].masked_fill_(targets[:, :, None] == self.anchors, -torch.inf)
         return Support(
             queries=queries[:, :-1],
             targets=catalogue.items.vectors[targets],
-            target_traits=catalogue.items.traits[targets],
-            evidence=self._support_evidence(memory, histories),
+            facts=self._support_facts(histories, catalogue, memory),
             counted=histories.mask[:, 1:].to(dtype),
-            # An anchor stands for the items that were not drawn, too.
-            rivals=weight.to(dtype).expand(same.shape).masked_fill(same, -torch.inf),
+            offsets=offsets,
         )
 
     def candidates(
@@ -210,19 +212,21 @@ class ClusterSeq(nn.Module):
         scale = self.config.scale if self.config.cosine else 0.0
         return Candidates(vectors, self.items.traits()[items], scale, members)
 
-    def _support_evidence(
-        self, memory: Memory | None, histories: Histories
-    ) -> Float[Tensor, "users prefixes candidates kinds"]:
+    def _support_facts(
+        self, histories: Histories, catalogue: Catalogue, memory: Memory | None
+    ) -> Float[Tensor, "users prefixes candidates facts"]:
+        """Traits and evidence of what came next (first) and of the anchors, side by side."""
+        traits = catalogue.items.traits
+        own = traits[histories.items[:, 1:]][:, :, None]  # (users, prefixes, 1, traits)
+        others = traits[self.anchors].expand(*own.shape[:2], -1, -1)
+        facts = torch.cat([own, others], dim=2)
+        if self.acuity is None:
+            return facts
         if memory is None:
-            shape = (len(histories), histories.items.shape[1] - 1, len(self.anchors) + 1)
-            return self.items.bias.new_zeros(*shape, self.kinds)
-        own, anchors = memory.at_next(histories), memory.at_anchors(histories)
-        return self._heard(torch.cat([own[:, :, None], anchors], dim=2))
-
-    def _heard(self, shares: Tensor) -> Tensor:
-        """log(1 + e^acuity · share): zero where the memory is silent."""
-        assert self.acuity is not None, "a memory is heard by a model that has one"
-        return torch.log1p(torch.exp(self.acuity) * shares.to(self.acuity.dtype))
+            return torch.cat([facts, facts.new_zeros(*facts.shape[:-1], self.kinds)], dim=3)
+        next_items, anchors = memory.at_next(histories), memory.at_anchors(histories)
+        said = torch.cat([next_items[:, :, None], anchors], dim=2).to(facts.dtype)
+        return torch.cat([facts, torch.log1p(torch.exp(self.acuity) * said)], dim=3)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that the model is, graph and memory included, by name."""

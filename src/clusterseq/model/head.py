@@ -1,4 +1,4 @@
-"""The adaptable parameters θ, and the logits they turn queries, items and memory into.
+"""The adaptable parameters θ, and how they point a query.
 
 What adapts is small and acts where the error is: the decoder's output (an element-wise gain and a
 shift of the query), how sharp the scores are, how much popularity counts, and how far to trust each
@@ -76,28 +76,3 @@ class Pointer:
             along = (units * slopes).sum(dim=-1, keepdim=True)
             slopes = self.scale * self.shortening * (slopes - along * units)
         return slopes.flatten(-2)
-
-
-def logits(
-    theta: Theta,
-    pointer: Pointer,
-    candidates: Candidates,
-    evidence: Float[Tensor, "*users prefixes items kinds"],
-) -> Float[Tensor, "*users prefixes items"]:
-    """Scores of shared candidates: e^sharpness ⟨q, t_j⟩ + popularity·b_j + trust·m_j."""
-    matched = pointer.vectors @ candidates.vectors.T
-    liked = theta["popularity"] @ candidates.traits.T
-    return scores(theta, matched, liked[..., None, :], evidence)
-
-
-def scores(
-    theta: Theta,
-    matched: Float[Tensor, "*users prefixes items"],
-    liked: Float[Tensor, "*users #prefixes items"],
-    evidence: Float[Tensor, "*users prefixes items kinds"],
-) -> Float[Tensor, "*users prefixes items"]:
-    """The sum of what query, popularity and memory say of some items."""
-    total = torch.exp(theta["sharpness"])[..., None] * matched + liked
-    if "trust" in theta:
-        total = total + (evidence * theta["trust"][..., None, None, :]).sum(dim=-1)
-    return total
