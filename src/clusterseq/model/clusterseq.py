@@ -189,7 +189,7 @@ class ClusterSeq(nn.Module):
         targets = histories.items[:, 1:]  # (users, prefixes)
         dtype = catalogue.table.dtype
         # An anchor stands for the items that were not drawn, too.
-        weight = math.log((self.n_items - 1) / max(1, len(self.anchors) - 1))
+        weight = math.log(max(1, self.n_items - 1) / max(1, len(self.anchors) - 1))
         offsets = torch.full((*targets.shape, len(self.anchors) + 1), weight, dtype=dtype)
         offsets[..., 0] = 0
         offsets[..., 1:].masked_fill_(targets[:, :, None] == self.anchors, -torch.inf)
