@@ -1,7 +1,6 @@
 """Gated recurrent units written with matrix products alone, several of them side by side.
 
-``nn.GRU`` has neither a batching rule under ``vmap`` nor a double backward on accelerators, and the
-inner loop of meta-learning needs both.
+``nn.GRU`` is one network: members that never exchange anything would each be a call of their own.
 
 Knows nothing about: items, padding (a later step never changes an earlier state).
 """
