@@ -65,9 +65,15 @@ def _compared(model: ClusterSeq, tasks: Tasks, dim: int, support: int) -> Iterat
 
 
 def _own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
-    """Loss, gradients and AdamW of everything that meta-training trains, the backbone included."""
-    loss, batch = MetaLoss(model, TrainConfig()), FoldTasks(tasks, model.memory)
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-9, fused=True)
+    """Loss, gradients and AdamW of what meta-training trains by default; the items stand still."""
+    with torch.no_grad():
+        settled = model.catalogue()
+    loss, batch = MetaLoss(model, TrainConfig(), settled), FoldTasks(tasks, model.memory)
+    frozen = {id(value) for value in [*model.items.parameters(), *model.transition.parameters()]}
+    trained = [value for value in model.parameters() if id(value) not in frozen]
+    for value in [*model.items.parameters(), *model.transition.parameters()]:
+        value.requires_grad_(False)
+    optimiser = torch.optim.AdamW(trained, 1e-9, fused=True)
 
     def step() -> None:
         optimiser.zero_grad()

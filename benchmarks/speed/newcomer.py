@@ -22,7 +22,9 @@ from clusterseq.model.ranker import Ranker
 from clusterseq.retrieval import top_k
 
 SECTION = "newcomer"
-REQUESTS, SUPPORT, BEST, INNER_STEPS = 10_000, 3, 10, 5
+SUPPORT, BEST, INNER_STEPS = 3, 10, 5
+REQUESTS = {10_000: 10_000, 100_000: 10_000, 1_000_000: 1_000}
+"""How many are timed at each size of a catalogue."""
 LIMITS = {10_000: (2, 6), 100_000: (4, 10), 1_000_000: (20, 40)}
 """For each size of a catalogue, the milliseconds that are asked for: median and 99th percentile."""
 PRESET = ModelConfig()
@@ -47,7 +49,8 @@ def _alone(ranker: Ranker, case: str, median: float, rare: float) -> Iterator[Fi
     torch.set_num_threads(1)
     vectors, query = ranker.catalogue.items.vectors, torch.randn(ranker.catalogue.table.shape[1])
     floor = 1000 * seconds(lambda: torch.mv(vectors, query).topk(BEST), runs=50)
-    took = each([partial(_best, ranker, newcomers(1, ranker.n_items, r)) for r in range(REQUESTS)])
+    requests = range(REQUESTS[ranker.n_items])
+    took = each([partial(_best, ranker, newcomers(1, ranker.n_items, seed)) for seed in requests])
     torch.set_num_threads(threads)
     half, most = (1000 * percentile(took, share) for share in (0.5, 0.99))
     rival = "product and top ten alone"
