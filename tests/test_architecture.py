@@ -37,12 +37,12 @@ DATASET = [
     "memory",
 ]
 MODEL = [
-    *["model", "model.gru", "model.transition", "model.items", "model.clustering"],
+    *["losses", "model", "model.gru", "model.transition", "model.items", "model.clustering"],
     *["model.conditioning", "model.head", "model.catalogue", "meta", "model.clusterseq"],
     *["model.ranker", "model.restore"],
 ]
 LEARNING = [
-    *["losses", "metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],
+    *["metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],
     *["train", "training_log", "manifest", "checkpoint"],
 ]
 JUDGING = [

@@ -35,14 +35,6 @@ def test_last_keeps_the_newest(rows: list[list[int]], steps: int) -> None:
     assert not cut.items[~cut.mask].any()
 
 
-@given(ROWS.filter(bool))
-def test_prefixes_come_shortest_first(rows: list[list[int]]) -> None:
-    histories = Histories.from_lists(rows)
-    count = histories.items.shape[1] - 1
-    expected = [row[: min(size + 1, len(row))] for row in rows for size in range(count)]
-    assert rows_of(histories.prefixes()) == expected
-
-
 def test_rows_are_chosen_by_slice_and_by_index() -> None:
     histories = Histories.from_lists([[1, 2], [3], []])
     assert rows_of(histories[1:]) == [[3], []]

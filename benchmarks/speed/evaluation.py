@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.speed.figures import Figure, seconds
-from benchmarks.speed.memory import growth_mb
 from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
+from clusterseq.bench.cost import peak_mb
 from clusterseq.evaluate import evaluate
 from clusterseq.model.ranker import Ranker
 
@@ -24,13 +24,11 @@ def run() -> Iterator[Figure]:
     ranker = Ranker(model_of(known, ITEMS, members=1, dim=64))
     counts = np.bincount(known.items, minlength=ITEMS)
     judged = known.select(np.arange(JUDGED))
-    took: list[float] = []
-    grown = growth_mb(
-        lambda: took.append(
-            seconds(lambda: evaluate(ranker, judged, item_counts=counts), runs=1, warm=0)
-        )
-    )
-    whole = took[0] * USERS / JUDGED
+    before = peak_mb()
+    part = seconds(lambda: evaluate(ranker, judged, item_counts=counts), runs=1, warm=0)
+    after, whole = peak_mb(), part * USERS / JUDGED
     case = f"{USERS:,} × {ITEMS:,}, from {JUDGED:,} users"
     yield Figure(SECTION, case, whole, "s", target="value <= 240")
-    yield Figure(SECTION, f"memory, {JUDGED:,} users", grown, "MiB", target="value <= 2048")
+    if before is not None and after is not None:
+        grown = after - before
+        yield Figure(SECTION, f"memory, {JUDGED:,} users", grown, "MiB", target="value <= 2048")

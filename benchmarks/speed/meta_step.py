@@ -69,10 +69,9 @@ def _own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
     with torch.no_grad():
         settled = model.catalogue()
     loss, batch = MetaLoss(model, TrainConfig(), settled), FoldTasks(tasks, model.memory)
-    frozen = {id(value) for value in [*model.items.parameters(), *model.transition.parameters()]}
-    trained = [value for value in model.parameters() if id(value) not in frozen]
-    for value in [*model.items.parameters(), *model.transition.parameters()]:
-        value.requires_grad_(False)
+    model.items.requires_grad_(False)
+    model.transition.requires_grad_(False)
+    trained = [value for value in model.parameters() if value.requires_grad]
     optimiser = torch.optim.AdamW(trained, 1e-9, fused=True)
 
     def step() -> None:
@@ -85,22 +84,15 @@ def _own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
 
 def _loop(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
     """The same for one person at a time; the items, which all share, are made ready once."""
-    steps = [_one_person(model, tasks[slice(row, row + 1)]) for row in range(len(tasks))]
-
-    def step() -> None:
-        for each in steps:
-            each()
-
-    return step
-
-
-def _one_person(model: ClusterSeq, task: Tasks) -> Callable[[], None]:
     with torch.no_grad():
         settled = model.catalogue()
-    loss, batch = MetaLoss(model, TrainConfig(), settled), FoldTasks(task, model.memory)
+    loss = MetaLoss(model, TrainConfig(), settled)
 
     def step() -> None:
-        loss(batch, torch.Generator().manual_seed(0)).backward()  # type: ignore[no-untyped-call]
+        for row in range(len(tasks)):
+            alone = FoldTasks(tasks[slice(row, row + 1)], model.memory)
+            outer = loss(alone, torch.Generator().manual_seed(0))
+            outer.backward()  # type: ignore[no-untyped-call]
 
     return step
 
@@ -122,7 +114,8 @@ class Plain(nn.Module):
 def _plain_step(dim: int, tasks: Tasks) -> Callable[[], None]:
     """Three inner steps on the decoder by automatic differentiation, person by person."""
     model = Plain(dim)
-    histories = [row[:length] for row, length in zip(*_columns(tasks), strict=True)]
+    people = zip(tasks.support.items, tasks.support.lengths, strict=True)
+    histories = [items[:length] for items, length in people]
 
     def step() -> None:
         for history, target in zip(histories, tasks.targets, strict=True):
@@ -138,10 +131,6 @@ def _plain_step(dim: int, tasks: Tasks) -> Callable[[], None]:
             outer.backward()  # type: ignore[no-untyped-call]
 
     return step
-
-
-def _columns(tasks: Tasks) -> tuple[Tensor, Tensor]:
-    return tasks.support.items, tasks.support.lengths
 
 
 def _metatl_step(dim: int, tasks: Tasks, support: int) -> Callable[[], None]:

@@ -78,20 +78,6 @@ class Histories:
         items = self.items.gather(1, index.clamp_max(self.items.shape[1] - 1))
         return Histories(items * (torch.arange(steps) < kept[:, None]), kept)
 
-    def prefixes(self) -> Histories:
-        """Every proper prefix of every person, shortest first: steps − 1 rows for each of them.
-
-        A prefix that reaches past a person's length is cut there, and means nothing.
-
-        >>> prefixes = Histories.from_lists([[7, 8, 9]]).prefixes()
-        >>> prefixes.items.tolist(), prefixes.lengths.tolist()
-        ([[7, 8], [7, 8]], [1, 2])
-        """
-        count = self.items.shape[1] - 1
-        reach = torch.arange(1, count + 1, device=self.items.device).repeat(len(self))
-        lengths = torch.minimum(reach, self.lengths.repeat_interleave(count))
-        return Histories(self.items[:, :-1].repeat_interleave(count, dim=0), lengths)
-
     def to(self, device: torch.device | str) -> Histories:
         """The same histories on another device."""
         return Histories(self.items.to(device), self.lengths.to(device))

@@ -53,6 +53,18 @@ def linear_cross_entropy(
     return found
 
 
+def loss_and_slopes(
+    logits: Float[Tensor, "rows items"], targets: Int64[Tensor, "rows 1"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
+    """Summed −log softmax of the targets, and its gradient with respect to the logits."""
+    own = logits.gather(1, targets)
+    highest, shares = logits.amax(dim=1), logits.softmax(dim=1)
+    # The highest share can't underflow, so the normaliser is taken from it.
+    loss = (highest - torch.log(shares.amax(dim=1)) - own[:, 0]).sum()
+    # The gradient of a row's loss is its softmax less one at the target.
+    return loss, shares.scatter_add_(1, targets, torch.full_like(own, -1.0))
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -71,12 +83,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 (some, vectors) if rounded is None or not whole else (some.bfloat16(), rounded)
             )
             logits = (read @ against.T).to(bias.dtype).add_(bias)
-            own = logits.gather(1, wanted)
-            highest, shares = logits.amax(dim=1), logits.softmax(dim=1)
-            # The highest share can't underflow, so the normaliser is taken from it.
-            total += (highest - torch.log(shares.amax(dim=1)) - own[:, 0]).sum()
-            # The softmax less one at the target is the gradient of the row's loss.
-            slopes = shares.scatter_add_(1, wanted, torch.full_like(own, -1.0))
+            loss, slopes = loss_and_slopes(logits, wanted)
+            total += loss
             of_bias += slopes.sum(dim=0)
             slopes = slopes.to(read.dtype)
             of_queries[rows] = slopes @ against

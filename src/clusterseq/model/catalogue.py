@@ -18,6 +18,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from clusterseq.histories import Histories
+from clusterseq.losses import loss_and_slopes
 from clusterseq.memory import Memory
 from clusterseq.model.head import Candidates, Pointer, Theta
 from clusterseq.tasks import Tasks
@@ -122,16 +123,12 @@ class _CatalogueLoss(torch.autograd.Function):
         total = queries.new_zeros(())
         for rows in chunks(len(tasks), len(columns)):
             part = tasks[rows]
-            spoken = _spoken(memory, part.support, queries.dtype)
+            spoken = what_is_said(memory, part.support, queries.dtype)
             found = scores(wanted[rows], columns, acuity, spoken)
-            own = found.gather(1, part.targets[:, None])
-            found.masked_fill_(part.support.touched(len(columns)), -torch.inf)
-            found.scatter_(1, part.targets[:, None], own)
-            highest, shares = found.amax(dim=1), found.softmax(dim=1)
-            # The highest share can't underflow, so the normaliser is taken from it.
-            total += (highest - torch.log(shares.amax(dim=1)) - own[:, 0]).sum()
-            # The softmax less one at the target is the gradient with respect to the scores.
-            errors = shares.scatter_add_(1, part.targets[:, None], torch.full_like(own, -1.0))
+            target = part.targets[:, None]
+            others = part.support.touched(len(columns)).scatter_(1, target, False)
+            loss, errors = loss_and_slopes(found.masked_fill_(others, -torch.inf), target)
+            total += loss
             slopes.add(rows, errors, columns, spoken)
         ctx.slopes, ctx.people = slopes, len(tasks)
         return total / len(tasks)
@@ -174,7 +171,8 @@ class _Slopes:
             self.acuity[kind] += (once * trusted * grown / (1 + grown)).sum()
 
 
-def _spoken(memory: Memory | None, histories: Histories, dtype: torch.dtype) -> Spoken:
+def what_is_said(memory: Memory | None, histories: Histories, dtype: torch.dtype) -> Spoken:
+    """What a memory says of the catalogue to some people; nothing where there is none."""
     if memory is None:
         return []
     return [(cells, said.to(dtype)) for cells, said in memory.spoken_for(histories)]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from clusterseq.histories import Histories
-from clusterseq.model.catalogue import chunks, scores
+from clusterseq.model.catalogue import chunks, scores, what_is_said
 from clusterseq.model.clusterseq import ClusterSeq
 
 
@@ -47,5 +47,5 @@ class Ranker:
     def _scores(self, histories: Histories) -> Float[Tensor, "users items"]:
         model, memory = self.model, self.model.memory
         wanted = model.preferences(histories, self.catalogue, memory)
-        spoken = [] if memory is None else list(memory.spoken_for(histories))
+        spoken = what_is_said(memory, histories, wanted.queries.dtype)
         return scores(wanted, self.catalogue.columns, model.acuity, spoken)
