@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,23 @@ def uninterrupted() -> ClusterSeq:
 def test_the_same_seed_gives_the_same_weights(uninterrupted: ClusterSeq) -> None:
     assert equal(trained(), uninterrupted)
     assert not equal(trained(seed=1), uninterrupted)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[int]:
+    before = torch.get_num_threads()
+    yield 2
+    torch.set_num_threads(before)
+
+
+def test_threads_share_the_work_in_a_fixed_order(two_threads: int) -> None:
+    # Wide, and with everybody in one batch: threads meet at an item's row only if there is much.
+    config = tiny({"dim": 128, "max_steps": 20}, sequences_per_batch=512, tasks_per_batch=512)
+    known = people(2_000, seed=3)
+    runtime = Runtime(threads=two_threads)
+    runs = [fit(known, VALIDATION, config, n_items=N_ITEMS, runtime=runtime) for _ in range(3)]
+    assert torch.get_num_threads() == two_threads
+    assert all(equal(runs[0], run) for run in runs[1:])
 
 
 def test_nobody_elses_randomness_matters(uninterrupted: ClusterSeq) -> None:

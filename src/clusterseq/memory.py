@@ -155,7 +155,7 @@ class Memory:
         people, steps, items = _events(histories)
         later = histories.items[:, 1:]
         prefixes = torch.arange(1, histories.items.shape[1])  # how many items each has
-        found = torch.zeros(*later.shape, len(KINDS))
+        found = torch.zeros(later.numel() * len(KINDS))
         for kind, votes in enumerate(self.votes):
             events, columns, weights = votes.of_rows(items)
             entry, prefix = (columns[:, None] == later[people[events]]).nonzero(as_tuple=True)
@@ -163,8 +163,9 @@ class Memory:
             held = steps[event] < prefixes[prefix]
             entry, prefix, event = entry[held], prefix[held], event[held]
             said = weights[entry] * (steps[event] + 1) / prefixes[prefix]
-            found[..., kind].index_put_((people[event], prefix), said, accumulate=True)
-        return found
+            places = (people[event] * later.shape[1] + prefix) * len(KINDS) + kind
+            found.scatter_add_(0, places, said)
+        return found.reshape(*later.shape, len(KINDS))
 
 
 def _events(histories: Histories) -> tuple[Tensor, Tensor, Tensor]:

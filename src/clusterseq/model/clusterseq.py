@@ -144,7 +144,9 @@ class ClusterSeq(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "users steps dim"]:
         """The query after every prefix; past a history's length it means nothing."""
-        queries: Tensor = self.transition(table[histories.items], generator)
+        # Unlike an index, whose gradients threads add up in any order, this is deterministic.
+        vectors = nn.functional.embedding(histories.items, table)
+        queries: Tensor = self.transition(vectors, generator)
         return queries
 
     def represent(self, histories: Histories) -> Float[Tensor, "users dim"]:
@@ -195,7 +197,7 @@ class ClusterSeq(nn.Module):
         offsets[..., 1:].masked_fill_(targets[:, :, None] == self.anchors, -torch.inf)
         return Support(
             queries=queries[:, :-1],
-            targets=catalogue.items.vectors[targets],
+            targets=nn.functional.embedding(targets, catalogue.items.vectors),
             facts=self._support_facts(histories, catalogue, memory),
             counted=histories.mask[:, 1:].to(dtype),
             offsets=offsets,
@@ -217,9 +219,9 @@ class ClusterSeq(nn.Module):
     ) -> Float[Tensor, "users prefixes candidates facts"]:
         """Traits and evidence of what came next (first) and of the anchors, side by side."""
         traits = catalogue.items.traits
-        own = traits[histories.items[:, 1:]][:, :, None]  # (users, prefixes, 1, traits)
+        own = nn.functional.embedding(histories.items[:, 1:], traits)[:, :, None]
         others = traits[self.anchors].expand(*own.shape[:2], -1, -1)
-        facts = torch.cat([own, others], dim=2)
+        facts = torch.cat([own, others], dim=2)  # (users, prefixes, 1 + anchors, traits)
         if self.acuity is None:
             return facts
         if memory is None:
