@@ -11,9 +11,13 @@ from torch import Tensor
 from clusterseq.model.head import Candidates, Theta
 
 
-def logits(theta: Theta, queries: Tensor, some: Candidates, evidence: Tensor) -> Tensor:
-    """e^sharpness · mean over members of ⟨q, t_j⟩ + popularity · b_j + trust · m_j."""
-    moved = queries * theta["gain"] + theta["shift"]
+def logits(values: Tensor, queries: Tensor, some: Candidates, evidence: Tensor) -> Tensor:
+    """e^sharpness · mean over members of ⟨q, t_j⟩ + popularity · b_j + trust · m_j.
+
+    ``values`` are one person's θ, ``evidence`` is kinds × queries × items.
+    """
+    theta = Theta(values, some)
+    moved = queries * theta.gain + theta.shift
     matched = []
     for query, vectors in zip(
         moved.chunk(some.members, dim=1), some.vectors.chunk(some.members, dim=1), strict=True
@@ -22,6 +26,6 @@ def logits(theta: Theta, queries: Tensor, some: Candidates, evidence: Tensor) ->
         if some.scale:
             pointed = some.scale * query / (query.square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
         matched.append(pointed @ vectors.T)
-    found: Tensor = torch.exp(theta["sharpness"]) * torch.stack(matched).mean(dim=0)
-    found = found + some.traits @ theta["popularity"]
-    return found + evidence @ theta["trust"] if "trust" in theta else found
+    found: Tensor = torch.exp(theta.sharpness) * torch.stack(matched).mean(dim=0)
+    found = found + some.traits @ theta.popularity
+    return found + (theta.trust[:, None, None] * evidence).sum(dim=0)

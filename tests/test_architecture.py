@@ -35,6 +35,7 @@ DATASET = [
     "graph",
     "sparse_rows",
     "memory",
+    "evidence",
 ]
 MODEL = [
     *["losses", "model", "model.gru", "model.transition", "model.items", "model.clustering"],

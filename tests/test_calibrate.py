@@ -63,7 +63,6 @@ def test_only_the_scalars_move() -> None:
 def test_a_memory_that_says_nothing_leaves_all_finite() -> None:
     model = unadapted()
     assert model.memory is not None
-    for votes in model.memory.votes:
-        votes.weights.zero_()
+    model.memory.weights.zero_()
     assert np.isfinite(calibrate(model, TASKS))
     assert all(torch.isfinite(value).all() for value in scalars(model))

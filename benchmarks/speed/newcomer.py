@@ -59,7 +59,7 @@ def _alone(ranker: Ranker, case: str, median: float, rare: float) -> Iterator[Fi
 
 
 def _together(ranker: Ranker) -> Iterator[Figure]:
-    work = 2 * ranker.n_items * ranker.catalogue.columns.shape[1] / 1e9
+    work = 2 * ranker.n_items * ranker.catalogue.items.columns.shape[1] / 1e9
     for many in (64, 1_024):
         speed = many / seconds(partial(_best, ranker, newcomers(many, ranker.n_items, 0)))
         share = speed * work / machine().gflops

@@ -26,5 +26,5 @@ def model_of(
     model.items.set_graph(smoothing(known, n_items))
     assert model.items.freshness is not None, "the default preset has it"
     model.items.freshness.copy_(torch.from_numpy(freshness(known, n_items)))
-    model.memory = Memory.build(known, n_items, model.anchors)
+    model.memory = Memory.build(known, n_items)
     return model

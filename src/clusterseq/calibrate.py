@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from clusterseq.evidence import Evidence, Spoken
 from clusterseq.losses import cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.head import Pointer
+from clusterseq.model.head import Pointer, Theta
 from clusterseq.tasks import Tasks
 
 CELLS = 8_000_000
@@ -39,9 +40,9 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
         history = tasks.support.last(model.config.max_steps)
         queries = model.encode(history, catalogue.table)
         last = queries[torch.arange(len(tasks)), history.lengths - 1]
-        heard = None if model.memory is None else model.memory.catalogue(history).log_()
+        spoken = None if model.memory is None else Evidence(model.memory, history).spoken
         touched = history.touched(model.n_items)
-        pointed = Pointer(model.theta, last, catalogue.items).vectors
+        pointed = Pointer(Theta(model.start, catalogue.items), last, catalogue.items).vectors
         matched = pointed @ catalogue.items.vectors.T
     fitted = scalars(model)
     before = [value.detach().clone() for value in fitted]
@@ -55,7 +56,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     )
 
     def loss() -> Tensor:
-        scores = _logits(model, matched, catalogue.items.traits, heard)
+        scores = _logits(model, matched, catalogue.items.traits, spoken)
         return cross_entropy(scores, tasks.targets, touched)
 
     def closure() -> Tensor:
@@ -87,13 +88,24 @@ def _logits(
     model: ClusterSeq,
     matched: Float[Tensor, "users items"],
     traits: Float[Tensor, "items traits"],
-    heard: Float[Tensor, "users items kinds"] | None,
+    spoken: Spoken | None,
 ) -> Float[Tensor, "users items"]:
-    """``head.logits`` with what does not change taken out of the loop; ``heard`` in logarithms."""
+    """Scores of the catalogue, with what does not change taken out of the loop."""
     theta = model.theta
     scores: Tensor = torch.exp(theta["sharpness"]) * matched + torch.mv(traits, theta["popularity"])
-    if heard is None or model.acuity is None:
+    if spoken is None or model.acuity is None:
         return scores
-    # log(1 + e^acuity · share), which no acuity that a line search may try can make overflow
-    evidence = torch.nn.functional.softplus(model.acuity + heard)
-    return scores + torch.matmul(evidence, theta["trust"])
+    # All that one kind says stands together. (Looking a scalar up for each cell would add its
+    # slopes in another order at every run.)
+    sizes = torch.div(spoken.owners, len(matched), rounding_mode="floor").bincount(
+        minlength=model.kinds
+    )
+    parts = zip(
+        spoken.said.log().split_with_sizes(sizes.tolist()),
+        model.acuity,
+        theta["trust"],
+        strict=True,
+    )
+    # log(1 + e^acuity · said), which no acuity that a line search may try can make overflow
+    heard = [trust * torch.nn.functional.softplus(acuity + said) for said, acuity, trust in parts]
+    return scores.view(-1).scatter_add(0, spoken.cells, torch.cat(heard)).view_as(scores)

@@ -99,7 +99,7 @@ class ModelConfig:
     """Gradient steps of the inner loop."""
     inner_rate: float = 0.02
     """Start of the learnt step sizes."""
-    anchors: int = 512
+    anchors: int = 128
     """Items that the inner loop contrasts with those touched; at most the catalogue."""
 
     def __post_init__(self) -> None:

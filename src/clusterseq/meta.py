@@ -23,86 +23,94 @@ from clusterseq.model.head import Candidates, Pointer, Theta
 
 @dataclass(frozen=True)
 class Support:
-    """The support prefixes of some people: after each, the next item against shared anchors."""
+    """The support prefixes of some people: after each, the next item against shared anchors.
+
+    Candidates are the item that came next (first) and the anchors.
+    """
 
     queries: Float[Tensor, "*users prefixes width"]
     """The query after each prefix."""
-    targets: Float[Tensor, "*users prefixes width"]
-    """The vector of the item that came next."""
-    facts: Float[Tensor, "*users prefixes candidates facts"]
-    """Traits, and what the memory says, of the item that came next (first) and of the anchors."""
+    targets: Float[Tensor, "*users prefixes columns"]
+    """The columns of the item that came next (see ``Candidates``)."""
+    evidence: Float[Tensor, "*users kinds prefixes candidates"]
+    """What each kind of memory says of the candidates; no kinds without a memory."""
     counted: Float[Tensor, "*users prefixes"]
     """1 for a prefix that exists, 0 for padding."""
     offsets: Float[Tensor, "*users prefixes candidates"]
     """Log-weight of each candidate in the softmax; −∞ for an anchor that came next itself."""
 
     @cached_property
-    def weights(self) -> Float[Tensor, "*users prefixes"]:
+    def weights(self) -> Float[Tensor, "*users prefixes 1"]:
         """The share of each prefix in its person's mean."""
-        return self.counted / self.counted.sum(dim=-1, keepdim=True).clamp_min(1.0)
+        return (self.counted / self.counted.sum(dim=-1, keepdim=True).clamp_min(1.0))[..., None]
 
     @cached_property
     def truth(self) -> Float[Tensor, " candidates"]:
         """1 for the item that came next, 0 for the anchors."""
-        return torch.eye(1, self.facts.shape[-2], dtype=self.facts.dtype)[0]
+        return torch.eye(1, self.offsets.shape[-1], dtype=self.offsets.dtype)[0]
+
+    @cached_property
+    def said(self) -> Float[Tensor, "*users kinds cells"]:
+        """The evidence with prefixes and candidates in a row, as products read it."""
+        return self.evidence.flatten(-2)
 
 
-def support_loss(theta: Theta, support: Support, anchors: Candidates) -> Float[Tensor, "*users"]:
+def support_loss(
+    theta: Float[Tensor, "*users size"], support: Support, anchors: Candidates
+) -> Float[Tensor, "*users"]:
     """Each person's mean cross-entropy over the support prefixes; 0 where there is none."""
-    scores = _scores(theta, Pointer(theta, support.queries, anchors), support, anchors)
+    parts = Theta(theta, anchors)
+    scores = _scores(parts, Pointer(parts, support.queries, anchors), support, anchors)
     losses = torch.logsumexp(scores, dim=-1) - scores[..., 0]
-    return (losses * support.weights).sum(dim=-1)
+    return (losses * support.weights[..., 0]).sum(dim=-1)
 
 
-def support_gradient(theta: Theta, support: Support, anchors: Candidates) -> dict[str, Tensor]:
+def support_gradient(
+    theta: Float[Tensor, "*users size"], support: Support, anchors: Candidates
+) -> Float[Tensor, "*users size"]:
     """The gradient of ``support_loss`` with respect to each person's θ, written out.
 
     With the errors e = softmax(scores) − [1, 0, …], one row per prefix and in parts of the mean,
     every parameter collects e times what it multiplies; gain and shift get theirs through the
     direction of the query (``Pointer.pull_back``).
     """
-    pointer = Pointer(theta, support.queries, anchors)
-    errors = _scores(theta, pointer, support, anchors).softmax(dim=-1) - support.truth
-    errors = errors * support.weights[..., None]
-    # What the errors would have of the query, but for its length: (users, prefixes, width)
-    wanted = errors[..., :1] * support.targets + errors[..., 1:] @ anchors.vectors
-    wanted = wanted * torch.exp(theta["sharpness"])[..., None]
-    moved = pointer.pull_back(wanted)
-    facts = (errors.flatten(-2)[..., None, :] @ support.facts.flatten(-3, -2)).squeeze(-2)
-    traits = theta["popularity"].shape[-1]
-    gradient = {
-        "gain": (moved * support.queries).sum(dim=-2),
-        "shift": moved.sum(dim=-2),
-        "sharpness": (pointer.vectors * wanted).sum(dim=(-2, -1))[..., None],
-        "popularity": facts[..., :traits],
-    }
-    return gradient | ({"trust": facts[..., traits:]} if "trust" in theta else {})
+    parts = Theta(theta, anchors)
+    pointer = Pointer(parts, support.queries, anchors)
+    errors = _scores(parts, pointer, support, anchors).softmax(dim=-1) - support.truth
+    errors = errors * support.weights
+    # What the errors have of the candidates' columns: (users, prefixes, columns)
+    own, others = errors[..., :1], errors[..., 1:]
+    slopes = torch.addcmul(others @ anchors.columns, own, support.targets)
+    trust = (support.said @ errors.flatten(-2)[..., None]).squeeze(-1)
+    return torch.cat([*pointer.pull_back(slopes), trust], dim=-1)
 
 
 def adapt(
-    theta: Theta, rates: Theta, support: Support, anchors: Candidates, *, second_order: bool
-) -> dict[str, Tensor]:
-    """Everybody's θ after gradient steps on their support; ``rates`` hold a row for each step.
+    theta: Float[Tensor, "*users size"],
+    rates: Float[Tensor, "steps size"],
+    support: Support,
+    anchors: Candidates,
+    *,
+    second_order: bool,
+) -> Float[Tensor, "*users size"]:
+    """Everybody's θ after gradient steps on their support, one for each row of ``rates``.
 
     θ' = θ − α_s ∘ ∇ L_support(θ), repeated over the steps s (MAML, eq. 1). People don't influence
     each other. In first order the gradient counts as a constant.
     """
-    adapted = dict(theta)
-    for step in range(len(next(iter(rates.values())))):
+    for rate in rates:
         with torch.set_grad_enabled(second_order and torch.is_grad_enabled()):
-            gradient = support_gradient(adapted, support, anchors)
-        adapted = {n: value - rates[n][step] * gradient[n] for n, value in adapted.items()}
-    return adapted
+            gradient = support_gradient(theta, support, anchors)
+        theta = torch.addcmul(theta, rate, gradient, value=-1)
+    return theta
 
 
 def _scores(
     theta: Theta, pointer: Pointer, support: Support, anchors: Candidates
 ) -> Float[Tensor, "*users prefixes candidates"]:
     """The logits of each prefix's own next item (first) and of the anchors."""
-    own = (pointer.vectors * support.targets).sum(dim=-1, keepdim=True)
-    matched = torch.cat([own, pointer.vectors @ anchors.vectors.T], dim=-1)
-    weights = theta["popularity"]
-    if "trust" in theta:
-        weights = torch.cat([weights, theta["trust"]], dim=-1)
-    liked = (support.facts @ weights[..., None, :, None]).squeeze(-1)
-    return torch.exp(theta["sharpness"])[..., None] * matched + liked + support.offsets
+    looked_for = pointer.columns
+    own = (looked_for * support.targets).sum(dim=-1, keepdim=True)
+    scores = torch.cat([own, looked_for @ anchors.columns.T], dim=-1) + support.offsets
+    trusted = theta.trust[..., None, :] @ support.said  # (users, 1, cells)
+    return scores + trusted.reshape(scores.shape)

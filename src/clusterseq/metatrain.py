@@ -17,6 +17,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from clusterseq.config import TrainConfig
+from clusterseq.evidence import Evidence
 from clusterseq.graph import profiles
 from clusterseq.memory import Memory
 from clusterseq.model.catalogue import Catalogue, catalogue_loss
@@ -56,14 +57,13 @@ def make_folds(
     *,
     folds: int,
     memory: bool,
-    anchors: Int64[Tensor, " anchors"],
     generator: np.random.Generator,
 ) -> list[Fold]:
     """Deal ``users`` into folds; each fold's memory is built from the users of the others."""
     parts = [np.sort(part) for part in np.array_split(generator.permutation(users), folds)]
 
     def others(part: Int64[np.ndarray, " users"]) -> Memory:
-        return Memory.build(known.select(np.setdiff1d(users, part)), n_items, anchors)
+        return Memory.build(known.select(np.setdiff1d(users, part)), n_items)
 
     return [
         Fold(part[known.lengths[part] > 1], others(part) if memory else None)
@@ -101,8 +101,10 @@ class MetaLoss:
         """The outer loss of one batch of tasks."""
         tasks, model = batch.tasks, self.model
         catalogue = self.settled or model.catalogue()
-        wanted = model.preferences(tasks.support, catalogue, batch.memory, generator)
-        loss = catalogue_loss(wanted, catalogue.columns, model.acuity, batch.memory, tasks)
+        evidence = None if batch.memory is None else Evidence(batch.memory, tasks.support)
+        wanted = model.preferences(tasks.support, catalogue, evidence, generator)
+        columns = catalogue.items.columns
+        loss = catalogue_loss(wanted, columns, model.acuity, batch.memory, tasks)
         if model.clusters is not None:
             errors = model.clusters.errors(model.represent(tasks.support))
             shares = model.clusters.assigned(errors)

@@ -19,7 +19,7 @@ from torch import Tensor
 from clusterseq.histories import Histories
 from clusterseq.losses import linear_cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.head import Candidates, Pointer
+from clusterseq.model.head import Candidates, Pointer, Theta
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +82,8 @@ class PrefixLoss:
         apart, they err apart, and the mean of their scores errs less.
         """
         members = candidates.members
-        pointed = members * Pointer(self.model.theta, queries, candidates).vectors
+        pointed = (
+            members * Pointer(Theta(self.model.start, candidates), queries, candidates).vectors
+        )
         pieces = zip(pointed.chunk(members, -1), candidates.vectors.chunk(members, -1), strict=True)
         return ((query, vectors, candidates.traits[:, 0]) for query, vectors in pieces)

@@ -6,16 +6,19 @@ Knows nothing about: what the matrix holds.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 
 def entries_of_rows(
-    starts: Int64[Tensor, " bounds"], rows: Int64[Tensor, " rows"]
+    starts: Int64[Tensor, " bounds"],
+    rows: Int64[Tensor, " rows"],
+    there: Bool[Tensor, " rows"] | None = None,
 ) -> tuple[Int64[Tensor, " entries"], Int64[Tensor, " rows"]]:
     """Where the entries of some rows lie, one row after another, and how many each row has.
 
-    ``starts`` holds where each row of the matrix begins, and where the last one ends.
+    ``starts`` holds where each row of the matrix begins, and where the last one ends. A row that
+    isn't ``there`` counts as empty.
 
     >>> places, sizes = entries_of_rows(torch.tensor([0, 2, 2, 5]), torch.tensor([2, 0, 1]))
     >>> places.tolist(), sizes.tolist()
@@ -23,6 +26,8 @@ def entries_of_rows(
     """
     first = starts[rows]
     sizes = starts[rows + 1] - first
+    if there is not None:
+        sizes = sizes * there
     ends = sizes.cumsum(dim=0)
     total = int(ends[-1]) if len(ends) else 0
     return torch.arange(total) + (first - (ends - sizes)).repeat_interleave(sizes), sizes

@@ -175,7 +175,6 @@ class Trainer:
             model.n_items,
             folds=config.folds,
             memory=model.config.memory,
-            anchors=model.anchors,
             generator=self._draws("folds"),
         )
         return Stage(
@@ -209,7 +208,7 @@ class Trainer:
                 torch.from_numpy(freshness(people, self.model.n_items))
             )
         if self.model.config.memory:
-            self.model.memory = Memory.build(people, self.model.n_items, self.model.anchors)
+            self.model.memory = Memory.build(people, self.model.n_items)
 
     def _calibrates(self) -> bool:
         """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""
@@ -227,9 +226,11 @@ class Trainer:
         return (p for p in self.model.parameters() if id(p) not in settled)
 
     def _refresh_clusters(self) -> None:
-        if self.model.clusters is not None:
+        if self.model.clusters is None:
+            return
+        if self.config.backbone_rate:  # else they are what they were when the clusters started
             refresh_profiles(self.model, self.known)
-            revive_clusters(self.model, self.known)
+        revive_clusters(self.model, self.known)
 
     def _learners_and_judges(self, validation: Sequences) -> tuple[np.ndarray, Sequences]:
         """Known users to train on, and the users who judge."""

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from clusterseq.evidence import Evidence
 from clusterseq.histories import Histories
 from clusterseq.losses import cross_entropy
-from clusterseq.memory import KINDS, NO_ITEMS, Memory
+from clusterseq.memory import KINDS, Memory
 from clusterseq.model import catalogue as module
 from clusterseq.model.catalogue import Preferences, catalogue_loss, scores
 from clusterseq.tasks import Tasks
 from tests.tiny import KNOWN, N_ITEMS
 
-MEMORY = Memory.build(KNOWN, N_ITEMS, NO_ITEMS)
+MEMORY = Memory.build(KNOWN, N_ITEMS)
 # Somebody with an item twice, and somebody whose target is among what they have touched.
 SUPPORT = Histories.from_lists([[3, 9, 3], [4], [0, 5], [16, 17, 1], [2]])
 TASKS = Tasks(SUPPORT, torch.tensor([1, 7, 5, 0, 19]))
@@ -32,14 +33,15 @@ def drawn(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def dense(queries: Tensor, columns: Tensor, trust: Tensor, acuity: Tensor) -> Tensor:
-    heard = torch.log1p(acuity.exp() * MEMORY.catalogue(SUPPORT).double())
-    return queries @ columns.T + (trust[:, None] * heard).sum(dim=-1)
+    said = Evidence(MEMORY, SUPPORT).catalogue().double()  # (kinds, users, items)
+    heard = torch.log1p(acuity.exp()[:, None, None] * said)
+    return queries @ columns.T + (trust.T[:, :, None] * heard).sum(dim=0)
 
 
 def test_scores_are_what_query_and_memory_say() -> None:
     queries, columns, trust, acuity = drawn(0)
-    spoken = [(cells, said.double()) for cells, said in MEMORY.spoken_for(SUPPORT)]
     with torch.no_grad():
+        spoken = Evidence(MEMORY, SUPPORT).spoken
         found = scores(Preferences(queries, trust), columns, acuity, spoken)
     torch.testing.assert_close(found, dense(queries, columns, trust, acuity))
     assert not torch.allclose(found, queries @ columns.T), "the memory says something"
@@ -62,11 +64,11 @@ def test_the_loss_and_its_gradients_are_those_of_all_scores(
 
 
 def test_without_a_memory_only_queries_and_items_count() -> None:
-    queries, columns, _, _ = inputs = drawn(2)
+    queries, columns, trust, acuity = drawn(2)
     expected = cross_entropy(queries @ columns.T, TASKS.targets, SUPPORT.touched(N_ITEMS))
-    found = catalogue_loss(Preferences(queries, None), columns, None, None, TASKS)
+    found = catalogue_loss(Preferences(queries, trust[:, :0]), columns, None, None, TASKS)
     torch.testing.assert_close(found, expected)
-    silent = catalogue_loss(Preferences(queries, inputs[2]), columns, inputs[3], None, TASKS)
+    silent = catalogue_loss(Preferences(queries, trust), columns, acuity, None, TASKS)
     torch.testing.assert_close(silent, expected)
 
 

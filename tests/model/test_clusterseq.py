@@ -11,11 +11,13 @@ from torch import Tensor
 
 from clusterseq.config import ModelConfig
 from clusterseq.errors import CheckpointError
+from clusterseq.evidence import Evidence
 from clusterseq.histories import Histories
 from clusterseq.model import catalogue as catalogue_module
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.head import Theta
 from clusterseq.model.ranker import Ranker
-from clusterseq.model.restore import restored
+from clusterseq.model.restore import GRAPH, MEMORY, restored
 from clusterseq.scorer import Scorer
 from tests.reference import logits
 from tests.tiny import ABLATIONS, HISTORIES, N_ITEMS, WORLD, tiny, trained
@@ -26,10 +28,10 @@ LACKS = {
     "clustering": ("clusters.", "profiles", "conditioner."),
     "conditioning": ("conditioner.",),
     "freshness": ("items.freshness",),
-    "memory": ("memory.", "acuity", "theta.trust", "rates.trust"),
+    "memory": ("memory.", "acuity", "theta.trust"),
     "smoothing": ("items.graph_",),
-    "meta": ("rates.", "anchors"),
-    "inner steps": ("rates.", "anchors"),
+    "meta": ("rates", "anchors"),
+    "inner steps": ("rates", "anchors"),
 }
 """Beginnings of the names of what each ablation takes away."""
 
@@ -54,16 +56,18 @@ def plain_scores(model: ClusterSeq, histories: Histories) -> Tensor:
     """Every step spelt out, with all of everybody's evidence held at once."""
     catalogue = model.catalogue()
     queries = model.encode(histories, catalogue.table)
-    theta = model.adapted(histories, queries, catalogue, model.memory)
+    evidence = None if model.memory is None else Evidence(model.memory, histories)
+    theta = model.adapted(histories, queries, catalogue, evidence)
     last = queries[torch.arange(len(histories)), histories.lengths - 1][:, None]
-    evidence = torch.zeros(len(histories), N_ITEMS, model.kinds)
-    if model.memory is not None and model.acuity is not None:
-        evidence = torch.log1p(model.acuity.exp() * model.memory.catalogue(histories))
-    rows = []
-    for person, heard in enumerate(evidence):
-        own = {name: value[person] for name, value in theta.items()}
-        rows.append(logits(own, last[person], catalogue.items, heard[None])[0])
-    return torch.stack(rows)
+    heard = torch.zeros(model.kinds, len(histories), N_ITEMS)
+    if evidence is not None and model.acuity is not None:
+        heard = torch.log1p(model.acuity.exp()[:, None, None] * evidence.catalogue())
+    return torch.cat(
+        [
+            logits(theta[person], last[person], catalogue.items, heard[:, person : person + 1])
+            for person in range(len(histories))
+        ]
+    )
 
 
 def test_it_trains_and_scores_without_each_part(part: str) -> None:
@@ -77,7 +81,7 @@ def test_it_trains_and_scores_without_each_part(part: str) -> None:
 
 def test_the_tests_see_a_model_that_has_learnt_to_adapt() -> None:
     tensors = model_without("whole").tensors()
-    for name in ("conditioner.gates.gain", "conditioner.shifts.shift", "rates.trust"):
+    for name in ("conditioner.gates", "conditioner.shifts", "rates"):
         assert tensors[name].std() > 1e-3, name
 
 
@@ -154,8 +158,14 @@ def test_what_is_ablated_is_gone(part: str) -> None:
     gone = {name for name in held(model_without("whole")) if name.startswith(LACKS[part])}
     assert all(any(name.startswith(start) for name in gone) for start in LACKS[part])
     left = held(model_without("whole")) - gone
-    lost = {"conditioner.gates.trust", "conditioner.shifts.trust"} if part == "memory" else set()
-    assert held(model_without(part)) == left - lost
+    assert held(model_without(part)) == left
+
+
+def test_theta_stands_in_one_tensor_in_the_order_of_its_parts() -> None:
+    model = model_without("whole")
+    parts = Theta(model.start, model.catalogue().items)
+    for name, value in model.theta.items():
+        assert torch.equal(getattr(parts, name), value), name
 
 
 def test_without_clustering_everybody_is_in_one_cluster() -> None:
@@ -166,7 +176,7 @@ def test_without_clustering_everybody_is_in_one_cluster() -> None:
 def test_first_and_second_order_score_alike_but_learn_apart() -> None:
     first, second = model_without("first order"), model_without("whole")
     assert held(first) == held(second)
-    assert not torch.equal(first.tensors()["rates.gain"], second.tensors()["rates.gain"])
+    assert not torch.equal(first.tensors()["rates"], second.tensors()["rates"])
     same = restored(first.config, second.tensors())
     torch.testing.assert_close(score(same, *HISTORIES), score(second, *HISTORIES))
 
@@ -176,7 +186,7 @@ def test_adaptation_changes_the_scores_of_those_with_two_items_or_more() -> None
     tensors = model.tensors()
     still = restored(
         model.config,
-        {n: torch.zeros_like(t) if n.startswith("rates.") else t for n, t in tensors.items()},
+        {n: torch.zeros_like(t) if n == "rates" else t for n, t in tensors.items()},
     )
     differs = (score(model, *HISTORIES) != score(still, *HISTORIES)).any(dim=1)
     assert differs.tolist() == [len(history) > 1 for history in HISTORIES]
@@ -199,21 +209,16 @@ def permuted(model: ClusterSeq, places: Tensor) -> ClusterSeq:
         tensors[name] = tensors[name][back].contiguous()
     tensors["cluster_popularity"] = tensors["cluster_popularity"][:, back].contiguous()
     tensors["anchors"] = places[tensors["anchors"]].sort().values
-    graph = ("items.graph_weights", "items.graph_items", "items.graph_starts")
-    sparse_names = [graph] + [
-        tuple(f"memory.{kind}.{part}" for part in ("data", "indices", "indptr"))
-        for kind in ("rules", "sessions")
-    ]
-    for names in sparse_names:
-        parts = [tensors[name] for name in names]
-        shape = (N_ITEMS, N_ITEMS)
-        matrix = sparse.csr_array(tuple(part.numpy() for part in parts), shape=shape)
-        order = back.numpy()
-        moved = sparse.csr_array(matrix[order][:, order])
+    order = back.numpy()
+    for names in (GRAPH, [f"memory.{part}" for part in MEMORY]):
+        starts, items, weights = (tensors[name] for name in names)
+        matrix = sparse.csr_array((weights, items, starts), shape=(len(starts) - 1, N_ITEMS))
+        squares = [matrix[top : top + N_ITEMS] for top in range(0, matrix.shape[0], N_ITEMS)]
+        moved = sparse.vstack([square[order][:, order] for square in squares], format="csr")
         moved.sort_indices()
-        found = (moved.data, moved.indices, moved.indptr)
-        for name, part, array in zip(names, parts, found, strict=True):
-            tensors[name] = torch.from_numpy(array).to(part.dtype)
+        found = (moved.indptr, moved.indices, moved.data)
+        for name, array in zip(names, found, strict=True):
+            tensors[name] = torch.from_numpy(array).to(tensors[name].dtype)
     return restored(model.config, tensors)
 
 
@@ -261,9 +266,10 @@ def test_the_seed_decides_the_start() -> None:
         ("items.bias", lambda t: t.double()),
         ("items.bias", lambda t: torch.full_like(t, torch.nan)),
         ("theta.gain", None),
-        ("memory.rules.data", None),
-        ("memory.rules.indices", lambda t: t + N_ITEMS),
-        ("memory.sessions.indptr", lambda t: t.flip(0)),
+        ("memory.weights", None),
+        ("memory.items", lambda t: t + N_ITEMS),
+        ("memory.starts", lambda t: t.flip(0)),
+        ("memory.items", lambda t: t.flip(0)),
         ("items.graph_starts", lambda t: t[:-1]),
         ("items.graph_items", lambda t: -t - 1),
         ("items.graph_weights", lambda t: t * torch.inf),

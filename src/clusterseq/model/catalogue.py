@@ -9,15 +9,15 @@ Knows nothing about: how preferences come about, who may not be recommended what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from clusterseq.histories import Histories
+from clusterseq.evidence import Evidence, Spoken
 from clusterseq.losses import loss_and_slopes
 from clusterseq.memory import Memory
 from clusterseq.model.head import Candidates, Pointer, Theta
@@ -28,9 +28,6 @@ SCORES_AT_ONCE = 1_000_000
 PEOPLE_AT_LEAST = 16
 """People of one product all the same: each product reads the whole catalogue."""
 
-Spoken: TypeAlias = Sequence[tuple[Int64[Tensor, " _"], Float[Tensor, " _"]]]
-"""For each kind of memory, cells of people × items and what is said of them (``Memory``)."""
-
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -40,10 +37,10 @@ class Catalogue:
     """The smoothed vectors, as histories are read."""
     items: Candidates
     """All of them, as they are ranked."""
-    columns: Float[Tensor, "items columns"]
-    """Their vectors and traits side by side: a trait counts as one more dimension."""
     anchors: Candidates | None
     """Those that the inner loop contrasts with what was touched; None if nothing adapts."""
+    anchor_places: Int64[Tensor, " items"] | None
+    """Where each item stands among the anchors; −1 if it is none."""
 
 
 @dataclass(frozen=True)
@@ -51,39 +48,44 @@ class Preferences:
     """What people look for: all that differs from one to the other in a ranking."""
 
     queries: Float[Tensor, "users columns"]
-    """Their product with an item's column is its score, but for the memory's part."""
-    trust: Float[Tensor, "users kinds"] | None
+    """Their product with an item's columns is its score, but for the memory's part."""
+    trust: Float[Tensor, "users kinds"]
     """How much each kind of memory counts."""
 
     @classmethod
     def of(
-        cls, theta: Theta, queries: Float[Tensor, "users width"], items: Candidates
+        cls,
+        values: Float[Tensor, "users size"],
+        queries: Float[Tensor, "users width"],
+        items: Candidates,
     ) -> Preferences:
         """The last queries of people, pointed by their own θ."""
-        pointed = Pointer(theta, queries[:, None], items).vectors[:, 0]
-        sharp = torch.exp(theta["sharpness"]) * pointed
-        queries = torch.cat([sharp, theta["popularity"]], dim=1)
-        return cls(queries, theta.get("trust"))
+        theta = Theta(values, items)
+        return cls(Pointer(theta, queries[:, None], items).columns[:, 0], theta.trust)
 
     def __getitem__(self, rows: slice) -> Preferences:
         """Those of some people."""
-        return Preferences(self.queries[rows], None if self.trust is None else self.trust[rows])
+        return Preferences(self.queries[rows], self.trust[rows])
 
 
 def scores(
     wanted: Preferences,
     columns: Float[Tensor, "items columns"],
     acuity: Float[Tensor, " kinds"] | None,
-    spoken: Spoken,
+    spoken: Spoken | None,
 ) -> Float[Tensor, "users items"]:
-    """Everybody's scores of all items: ⟨query, column⟩ + Σ trust · log(1 + e^acuity · said)."""
+    """Everybody's scores of all items: ⟨query, columns⟩ + Σ trust · log(1 + e^acuity · said)."""
     found = wanted.queries @ columns.T
-    if wanted.trust is not None and acuity is not None:
-        flat = found.view(-1)
-        for kind, (cells, said) in enumerate(spoken):
-            trust = wanted.trust[:, kind][cells // len(columns)]
-            flat.scatter_(0, cells, flat[cells] + trust * torch.log1p(acuity[kind].exp() * said))
+    if acuity is not None and spoken is not None:
+        heard = torch.log1p(_grown(spoken, acuity, len(found)))
+        trust = wanted.trust.T.flatten()[spoken.owners]
+        found.view(-1).scatter_add_(0, spoken.cells, (trust * heard).to(found.dtype))
     return found
+
+
+def _grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Float[Tensor, " cells"]:
+    """e^acuity · said."""
+    return acuity.exp().repeat_interleave(people)[spoken.owners] * spoken.said
 
 
 def chunks(people: int, n_items: int) -> Iterator[slice]:
@@ -100,9 +102,8 @@ def catalogue_loss(
     tasks: Tasks,
 ) -> Float[Tensor, ""]:
     """Mean −log softmax of the tasks' targets over all items but the support's others."""
-    trust = wanted.trust if memory is not None else None
     found: Tensor = _CatalogueLoss.apply(  # type: ignore[no-untyped-call]
-        wanted.queries, columns, trust, acuity, memory, tasks
+        wanted.queries, columns, wanted.trust, acuity, memory, tasks
     )
     return found
 
@@ -113,7 +114,7 @@ class _CatalogueLoss(torch.autograd.Function):
         ctx: Any,
         queries: Tensor,
         columns: Tensor,
-        trust: Tensor | None,
+        trust: Tensor,
         acuity: Tensor | None,
         memory: Memory | None,
         tasks: Tasks,
@@ -123,7 +124,7 @@ class _CatalogueLoss(torch.autograd.Function):
         total = queries.new_zeros(())
         for rows in chunks(len(tasks), len(columns)):
             part = tasks[rows]
-            spoken = what_is_said(memory, part.support, queries.dtype)
+            spoken = None if memory is None else Evidence(memory, part.support).spoken
             found = scores(wanted[rows], columns, acuity, spoken)
             target = part.targets[:, None]
             others = part.support.touched(len(columns)).scatter_(1, target, False)
@@ -145,34 +146,28 @@ class _Slopes:
 
     def __init__(self, wanted: Preferences, columns: Tensor | None, acuity: Tensor | None) -> None:
         self.wanted, self.sharpness = wanted, acuity
-        self.queries = torch.empty_like(wanted.queries)
+        self.queries, self.trust = torch.empty_like(wanted.queries), torch.zeros_like(wanted.trust)
         self.columns = None if columns is None else torch.zeros_like(columns)
-        self.trust = None if wanted.trust is None else torch.zeros_like(wanted.trust)
         self.acuity = None if acuity is None else torch.zeros_like(acuity)
 
     def add(
-        self, rows: slice, errors: Float[Tensor, "users items"], columns: Tensor, spoken: Spoken
+        self,
+        rows: slice,
+        errors: Float[Tensor, "users items"],
+        columns: Tensor,
+        spoken: Spoken | None,
     ) -> None:
         """Count in what some people's errors say."""
         self.queries[rows] = errors @ columns
         if self.columns is not None:
             self.columns.addmm_(errors.T, self.wanted.queries[rows])
-        if self.trust is None or self.wanted.trust is None or self.acuity is None:
+        if self.acuity is None or self.sharpness is None or spoken is None:
             return
-        assert self.sharpness is not None, "acuity has slopes where it has values"
-        flat, of_trust = errors.view(-1), self.trust[rows]
-        for kind, (cells, said) in enumerate(spoken):
-            people = cells // errors.shape[1]
-            grown = self.sharpness[kind].exp() * said
-            times = torch.zeros_like(flat).scatter_add_(0, cells, torch.ones_like(said))[cells]
-            once = flat[cells] / times  # a cell that comes several times counts once
-            of_trust[:, kind].index_add_(0, people, once * torch.log1p(grown))
-            trusted = self.wanted.trust[rows][people, kind]
-            self.acuity[kind] += (once * trusted * grown / (1 + grown)).sum()
-
-
-def what_is_said(memory: Memory | None, histories: Histories, dtype: torch.dtype) -> Spoken:
-    """What a memory says of the catalogue to some people; nothing where there is none."""
-    if memory is None:
-        return []
-    return [(cells, said.to(dtype)) for cells, said in memory.spoken_for(histories)]
+        trust = self.wanted.trust[rows].T  # (kinds, users)
+        grown = _grown(spoken, self.sharpness, len(errors))
+        wrong = errors.view(-1)[spoken.cells]
+        of_trust, of_acuity = wrong * torch.log1p(grown), wrong * grown / (1 + grown)
+        flat = torch.zeros(2, trust.numel(), dtype=errors.dtype)
+        flat.index_add_(1, spoken.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
+        self.trust[rows] = flat[0].view_as(trust).T
+        self.acuity += (flat[1].view_as(trust) * trust).sum(dim=1)

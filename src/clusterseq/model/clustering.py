@@ -40,10 +40,10 @@ class KAutoencoders(nn.Module):
 
     def errors(self, people: Float[Tensor, "users dim"]) -> Float[Tensor, "users clusters"]:
         """Squared reconstruction error of every person under every autoencoder, r_k."""
-        offsets = people[:, None] - self.centres  # (users, clusters, dim)
-        codes = torch.tanh(torch.einsum("ukd,kdb->ukb", offsets, self.encoders))
-        residues = offsets - torch.einsum("ukb,kbd->ukd", codes, self.decoders)
-        return residues.square().sum(dim=-1)
+        offsets = people - self.centres[:, None]  # (clusters, users, dim)
+        codes = torch.tanh(offsets @ self.encoders)
+        residues = torch.baddbmm(offsets, codes, self.decoders, alpha=-1)
+        return residues.square().sum(dim=-1).T
 
     def forward(self, people: Float[Tensor, "users dim"]) -> Float[Tensor, "users clusters"]:
         """Soft assignment of every person."""
@@ -57,7 +57,7 @@ class KAutoencoders(nn.Module):
     def start(self, people: Float[Tensor, "users dim"], generator: torch.Generator) -> None:
         """Put the centres where k-means does, at its best of some k-means++ draws."""
         tries = [_lloyd(people, len(self.centres), generator) for _ in range(STARTS)]
-        costs = torch.stack([_nearest(people, centres)[0].square().sum() for centres in tries])
+        costs = torch.stack([_nearest(people, centres)[0].sum() for centres in tries])
         self.centres.copy_(tries[int(costs.argmin())])
 
     @torch.no_grad()
@@ -101,9 +101,10 @@ def _lloyd(
 def _nearest(
     people: Float[Tensor, "users dim"], centres: Float[Tensor, "clusters dim"]
 ) -> tuple[Float[Tensor, " users"], Int64[Tensor, " users"]]:
-    """Distance to the nearest centre, and which it is."""
-    distances, places = torch.cdist(people, centres).min(dim=1)
-    return distances, places
+    """Squared distance to the nearest centre, and which it is."""
+    crossed = torch.addmm(centres.square().sum(dim=1), people, centres.T, alpha=-2)
+    distances, places = crossed.min(dim=1)
+    return (distances + people.square().sum(dim=1)).clamp_min(0), places
 
 
 def _plus_plus(
@@ -113,6 +114,6 @@ def _plus_plus(
     first = torch.randint(len(people), (1,), generator=generator)
     chosen = [people[first[0]]]
     for _ in range(clusters - 1):
-        nearest = torch.cdist(people, torch.stack(chosen)).min(dim=1).values.square()
+        nearest, _ = _nearest(people, torch.stack(chosen))
         chosen.append(people[torch.multinomial(nearest + 1e-9, 1, generator=generator)[0]])
     return torch.stack(chosen)

@@ -11,20 +11,20 @@ Knows nothing about: raw ids, optimisers, files.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from clusterseq.config import ModelConfig
+from clusterseq.evidence import Evidence, places_of
 from clusterseq.histories import Histories
-from clusterseq.memory import KINDS, NO_ITEMS, Memory
+from clusterseq.memory import KINDS, Memory
 from clusterseq.meta import Support, adapt
 from clusterseq.model.catalogue import Catalogue, Preferences
 from clusterseq.model.clustering import KAutoencoders
 from clusterseq.model.conditioning import Conditioner
-from clusterseq.model.head import Candidates, start_of_theta
+from clusterseq.model.head import PARTS, Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
 from clusterseq.model.transition import TransitionModel
 
@@ -34,7 +34,7 @@ class ClusterSeq(nn.Module):
 
     >>> model = ClusterSeq(ModelConfig(n_items=50, dim=8))
     >>> histories = Histories.from_lists([[3, 14], [15]])
-    >>> model.preferences(histories, model.catalogue(), model.memory).trust.shape
+    >>> model.preferences(histories, model.catalogue(), None).trust.shape
     torch.Size([2, 2])
     """
 
@@ -67,10 +67,11 @@ class ClusterSeq(nn.Module):
         theta = start_of_theta(config.width, self.items.traits().shape[1], self.kinds)
         self.theta = nn.ParameterDict(theta)
         self.acuity = nn.Parameter(torch.full((self.kinds,), 5.5)) if config.memory else None
-        self._add_clusters(theta, generator)
-        self._add_adaptation(theta, generator)
+        size = sum(len(value) for value in theta.values())
+        self._add_clusters(size, generator)
+        self._add_adaptation(size, generator)
 
-    def _add_clusters(self, theta: Mapping[str, Tensor], generator: torch.Generator) -> None:
+    def _add_clusters(self, size: int, generator: torch.Generator) -> None:
         config = self.config
         clusters = config.clusters if config.clustering else 1
         self.clusters: KAutoencoders | None = None
@@ -85,20 +86,17 @@ class ClusterSeq(nn.Module):
             self.register_buffer("profiles", torch.zeros(config.n_items, config.width))
         self.conditioner: Conditioner | None = None
         if config.conditioned:
-            sizes = {name: len(value) for name, value in theta.items()}
-            self.conditioner = Conditioner(clusters, config.cluster_dim, sizes, generator)
+            self.conditioner = Conditioner(clusters, config.cluster_dim, size, generator)
         self.register_buffer("cluster_popularity", torch.ones(clusters, config.n_items))
         self.register_buffer("cluster_sizes", torch.full((clusters,), 1 / clusters))
 
-    def _add_adaptation(self, theta: Mapping[str, Tensor], generator: torch.Generator) -> None:
-        self.rates: nn.ParameterDict | None = None
-        self.register_buffer("anchors", NO_ITEMS, persistent=False)
+    def _add_adaptation(self, size: int, generator: torch.Generator) -> None:
+        self.rates: nn.Parameter | None = None
+        self.register_buffer("anchors", torch.empty(0, dtype=torch.int64), persistent=False)
         if not self.config.adapts:
             return
         steps, rate = self.config.inner_steps, self.config.inner_rate
-        self.rates = nn.ParameterDict(
-            {name: torch.full((steps, len(value)), rate) for name, value in theta.items()}
-        )
+        self.rates = nn.Parameter(torch.full((steps, size), rate))
         drawn = torch.randperm(self.n_items, generator=generator)[: self.config.anchors]
         self.register_buffer("anchors", drawn.sort().values)
 
@@ -110,29 +108,34 @@ class ClusterSeq(nn.Module):
         shares = self.clusters(self.represent(histories))
         return torch.where(histories.lengths[:, None] == 0, self.cluster_sizes, shares)
 
+    @property
+    def start(self) -> Float[Tensor, " size"]:
+        """θ before anything is known of a person, in one tensor."""
+        return torch.cat([self.theta[name] for name in PARTS if name in self.theta])
+
     def catalogue(self) -> Catalogue:
         """The items, with gradients; worth keeping where the parameters don't change."""
         table, everything = self.items.vectors(), torch.arange(self.n_items)
         items = self.candidates(table, everything)
-        columns = torch.cat([items.vectors, items.traits], dim=1)
         if self.rates is None:
-            return Catalogue(table, items, columns, None)
+            return Catalogue(table, items, None, None)
         anchors = self.candidates(table[self.anchors], self.anchors)
-        return Catalogue(table, items, columns, anchors)
+        return Catalogue(table, items, anchors, places_of(self.anchors, self.n_items))
 
     def preferences(
         self,
         histories: Histories,
         catalogue: Catalogue,
-        memory: Memory | None,
+        evidence: Evidence | None,
         generator: torch.Generator | None = None,
     ) -> Preferences:
         """What everybody looks for after conditioning and adaptation, with gradients through both.
 
-        A generator drives dropout. Without history it means nothing.
+        The evidence is what a memory says to these histories. A generator drives dropout. Without
+        history a row means nothing.
         """
         queries = self.encode(histories, catalogue.table, generator)
-        theta = self.adapted(histories, queries, catalogue, memory)
+        theta = self.adapted(histories, queries, catalogue, evidence)
         last = (histories.lengths - 1).clamp_min(0)
         final = queries[torch.arange(len(last)), last]
         return Preferences.of(theta, final, catalogue.items)
@@ -155,14 +158,12 @@ class ClusterSeq(nn.Module):
         total = (self.profiles[histories.items] * mask).sum(dim=1)
         return nn.functional.normalize(total, dim=-1)
 
-    def conditioned(self, histories: Histories) -> dict[str, Tensor]:
+    def conditioned(self, histories: Histories) -> Float[Tensor, "users size"]:
         """Everybody's θ before adaptation."""
-        start = dict(self.theta.items())
         if self.clusters is None or self.conditioner is None:
-            return {n: v.expand(len(histories), -1) for n, v in start.items()}
-        conditioned: dict[str, Tensor] = self.conditioner(
-            start, self.clusters(self.represent(histories))
-        )
+            return self.start.expand(len(histories), -1)
+        shares = self.clusters(self.represent(histories))
+        conditioned: Tensor = self.conditioner(self.start, shares)
         return conditioned
 
     def adapted(
@@ -170,13 +171,13 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        memory: Memory | None,
-    ) -> dict[str, Tensor]:
+        evidence: Evidence | None,
+    ) -> Float[Tensor, "users size"]:
         """Everybody's θ after the inner loop; one item alone is no support, so no step."""
         theta = self.conditioned(histories)
         if self.rates is None or catalogue.anchors is None or histories.items.shape[1] < 2:
             return theta
-        support = self.support(histories, queries, catalogue, memory)
+        support = self.support(histories, queries, catalogue, evidence)
         second_order = self.config.meta == "second"
         return adapt(theta, self.rates, support, catalogue.anchors, second_order=second_order)
 
@@ -185,7 +186,7 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        memory: Memory | None,
+        evidence: Evidence | None,
     ) -> Support:
         """Each item from the second on, to be predicted from its prefix."""
         targets = histories.items[:, 1:]  # (users, prefixes)
@@ -197,8 +198,8 @@ class ClusterSeq(nn.Module):
         offsets[..., 1:].masked_fill_(targets[:, :, None] == self.anchors, -torch.inf)
         return Support(
             queries=queries[:, :-1],
-            targets=nn.functional.embedding(targets, catalogue.items.vectors),
-            facts=self._support_facts(histories, catalogue, memory),
+            targets=nn.functional.embedding(targets, catalogue.items.columns),
+            evidence=self._support_evidence(offsets, catalogue, evidence),
             counted=histories.mask[:, 1:].to(dtype),
             offsets=offsets,
         )
@@ -212,23 +213,21 @@ class ClusterSeq(nn.Module):
             pieces = vectors.reshape(len(vectors), members, -1)
             vectors = nn.functional.normalize(pieces, dim=-1).flatten(-2)
         scale = self.config.scale if self.config.cosine else 0.0
-        return Candidates(vectors, self.items.traits()[items], scale, members)
+        columns = torch.cat([vectors, self.items.traits()[items]], dim=1)
+        return Candidates(columns, self.config.width, scale, members)
 
-    def _support_facts(
-        self, histories: Histories, catalogue: Catalogue, memory: Memory | None
-    ) -> Float[Tensor, "users prefixes candidates facts"]:
-        """Traits and evidence of what came next (first) and of the anchors, side by side."""
-        traits = catalogue.items.traits
-        own = nn.functional.embedding(histories.items[:, 1:], traits)[:, :, None]
-        others = traits[self.anchors].expand(*own.shape[:2], -1, -1)
-        facts = torch.cat([own, others], dim=2)  # (users, prefixes, 1 + anchors, traits)
-        if self.acuity is None:
-            return facts
-        if memory is None:
-            return torch.cat([facts, facts.new_zeros(*facts.shape[:-1], self.kinds)], dim=3)
-        next_items, anchors = memory.at_next(histories), memory.at_anchors(histories)
-        said = torch.cat([next_items[:, :, None], anchors], dim=2).to(facts.dtype)
-        return torch.cat([facts, torch.log1p(torch.exp(self.acuity) * said)], dim=3)
+    def _support_evidence(
+        self,
+        offsets: Float[Tensor, "users prefixes candidates"],
+        catalogue: Catalogue,
+        evidence: Evidence | None,
+    ) -> Float[Tensor, "users kinds prefixes candidates"]:
+        """What the memory says of what came next (first) and of the anchors, side by side."""
+        if evidence is None or self.acuity is None or catalogue.anchor_places is None:
+            return offsets.new_zeros(len(offsets), self.kinds, *offsets.shape[1:])
+        anchors = evidence.at_anchors(catalogue.anchor_places, len(self.anchors))
+        said = torch.cat([evidence.at_next()[..., None], anchors], dim=3).to(offsets.dtype)
+        return torch.log1p(self.acuity.exp()[:, None, None] * said)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that the model is, graph and memory included, by name."""

@@ -9,8 +9,6 @@ Knows nothing about: how people are assigned, what the parameters do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,25 +17,16 @@ from torch import Tensor, nn
 class Conditioner(nn.Module):
     """From soft assignments to everybody's own start of the adaptable parameters."""
 
-    def __init__(
-        self,
-        clusters: int,
-        width: int,
-        sizes: Mapping[str, int],
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, clusters: int, width: int, size: int, generator: torch.Generator) -> None:
         super().__init__()
         self.embedding = nn.Parameter(torch.randn(clusters, width, generator=generator))
-        self.gates = nn.ParameterDict({n: torch.zeros(size, width) for n, size in sizes.items()})
-        self.shifts = nn.ParameterDict({n: torch.zeros(size, width) for n, size in sizes.items()})
+        self.gates = nn.Parameter(torch.zeros(size, width))
+        self.shifts = nn.Parameter(torch.zeros(size, width))
 
     def forward(
-        self, start: Mapping[str, Tensor], shares: Float[Tensor, "users clusters"]
-    ) -> dict[str, Tensor]:
-        """θ_u for every person: each of ``start``'s (size,) tensors becomes (users, size)."""
+        self, start: Float[Tensor, " size"], shares: Float[Tensor, "users clusters"]
+    ) -> Float[Tensor, "users size"]:
+        """θ_u of every person."""
         cluster = shares @ self.embedding  # (users, width)
-        return {
-            name: value * (2 * torch.sigmoid(cluster @ self.gates[name].T))
-            + cluster @ self.shifts[name].T
-            for name, value in start.items()
-        }
+        gates = 2 * torch.sigmoid(cluster @ self.gates.T)
+        return torch.addmm(start * gates, cluster, self.shifts.T)

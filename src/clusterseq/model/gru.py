@@ -45,13 +45,13 @@ class GRU(nn.Module):
         projected: Float[Tensor, "members users gates"],
         state: Float[Tensor, "members users dim"],
     ) -> Float[Tensor, "members users dim"]:
-        reset_in, update_in, new_in = projected.chunk(3, dim=-1)
         recurrent = linear([state], self.state_weight, self.state_bias[:, None])
-        reset_rec, update_rec, new_rec = recurrent.chunk(3, dim=-1)
-        reset = torch.sigmoid(reset_in + reset_rec)
-        update = torch.sigmoid(update_in + update_rec)
-        new = torch.tanh(new_in + reset * new_rec)
-        return (1 - update) * new + update * state
+        dim = state.shape[-1]
+        gates_in, new_in = projected.split_with_sizes([2 * dim, dim], dim=-1)
+        gates_rec, new_rec = recurrent.split_with_sizes([2 * dim, dim], dim=-1)
+        reset, update = torch.sigmoid(gates_in + gates_rec).chunk(2, dim=-1)
+        new = torch.tanh(torch.addcmul(new_in, reset, new_rec))
+        return torch.lerp(new, state, update)
 
 
 def linear(
@@ -64,7 +64,7 @@ def linear(
     Rows are the places, one after another; ``start`` is what the products are added to.
     """
     rows = start
-    pieces = torch.tensor_split(weight, len(sources), dim=-1)
+    pieces = weight.chunk(len(sources), dim=-1)
     for source, piece in zip(sources, pieces, strict=True):
         rows = torch.baddbmm(rows, source.flatten(1, -2), piece.mT)
     return rows

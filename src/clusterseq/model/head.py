@@ -4,35 +4,47 @@ What adapts is small and acts where the error is: the decoder's output (an eleme
 shift of the query), how sharp the scores are, how much popularity counts, and how far to trust each
 kind of neighbour memory. All is a pure function: of one person's θ, or of many with a leading axis.
 
-Knows nothing about: how θ is found, sequences, sampling.
+Knows nothing about: how θ is found, sequences, sampling, the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-
-Theta: TypeAlias = Mapping[str, Tensor] | nn.ParameterDict
-"""gain and shift (width), sharpness (1), popularity (traits), and with a memory trust (kinds)."""
+from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Candidates:
     """Some items that queries are scored against."""
 
-    vectors: Float[Tensor, "items width"]
-    """Their vectors, each member's piece of length 1 if the score is a cosine."""
-    traits: Float[Tensor, "items traits"]
-    """Their biases, near the logarithm of how often they are touched, and how fresh they are."""
+    columns: Float[Tensor, "items columns"]
+    """Vectors and traits side by side: a trait counts as one more dimension."""
+    width: int
+    """How many of the columns are vectors."""
     scale: float
     """Scale of the cosine; 0 scores by the inner product."""
     members: int = 1
     """Equal pieces of a vector, each with a score of its own; the mean counts."""
+
+    @property
+    def vectors(self) -> Float[Tensor, "items width"]:
+        """Their vectors, each member's piece of length 1 if the score is a cosine."""
+        return self.columns[:, : self.width]
+
+    @property
+    def traits(self) -> Float[Tensor, "items traits"]:
+        """Their biases, near the logarithm of how often they are touched, and how fresh they are.
+
+        They speak for an item whoever asks.
+        """
+        return self.columns[:, self.width :]
+
+
+PARTS = ("gain", "shift", "sharpness", "popularity", "trust")
+"""Of θ, in the order in which they stand in one tensor."""
 
 
 def start_of_theta(width: int, traits: int, kinds: int) -> dict[str, Tensor]:
@@ -46,33 +58,65 @@ def start_of_theta(width: int, traits: int, kinds: int) -> dict[str, Tensor]:
     return theta | {"trust": torch.full((kinds,), 0.3)} if kinds else theta
 
 
+class Theta:
+    """θ of one person or of many, all in one tensor: a step of the inner loop moves it at once."""
+
+    def __init__(self, values: Float[Tensor, "*users size"], some: Candidates) -> None:
+        traits = some.columns.shape[1] - some.width
+        sizes = [some.width, some.width, 1, traits, values.shape[-1] - 2 * some.width - 1 - traits]
+        self.gain: Float[Tensor, "*users width"]
+        self.shift: Float[Tensor, "*users width"]
+        self.sharpness: Float[Tensor, "*users 1"]
+        self.popularity: Float[Tensor, "*users traits"]
+        self.trust: Float[Tensor, "*users kinds"]
+        parts = values.split_with_sizes(sizes, -1)
+        self.gain, self.shift, self.sharpness, self.popularity, self.trust = parts
+
+
 class Pointer:
-    """The query after gain and shift, whose product with a vector is the mean of all members'."""
+    """Where θ points queries: ``columns`` · an item's columns is its score, but for the memory.
+
+    Of a vector's members the mean counts. The length of a query means nothing where the score is a
+    cosine; its squares get a little more, so that there are second derivatives where dropout left
+    nothing of a query.
+    """
 
     def __init__(
-        self, theta: Theta, queries: Float[Tensor, "*users prefixes width"], candidates: Candidates
+        self, theta: Theta, queries: Float[Tensor, "*users prefixes width"], some: Candidates
     ) -> None:
-        moved = torch.addcmul(
-            theta["shift"][..., None, :], queries, theta["gain"][..., None, :]
-        )  # (users, prefixes, width)
-        self.members, self.scale = candidates.members, candidates.scale
-        self.pieces = moved.reshape(*moved.shape[:-1], self.members, -1)
-        pointed = self.pieces
-        if self.scale:
-            # Unlike a norm, it has second derivatives where dropout left nothing of a query.
-            squares = self.pieces.square().sum(dim=-1, keepdim=True)
+        self.queries, self.popularity, self.scale = queries, theta.popularity, some.scale
+        self.sharpness = torch.exp(theta.sharpness)[..., None]  # (users, 1, 1)
+        gain, shift = theta.gain[..., None, :], theta.shift[..., None, :]
+        moved = torch.addcmul(shift, queries, gain)  # (users, prefixes, width)
+        pieces = moved.reshape(*moved.shape[:-1], some.members, -1)
+        self.share = 1 / some.members  # of a member in the score
+        if some.scale:
+            squares = pieces.square().sum(dim=-1, keepdim=True)
             self.shortening = torch.rsqrt(squares + 1e-6)
-            pointed = self.scale * self.shortening * self.pieces
-        self.vectors: Float[Tensor, "*users prefixes width"] = (pointed / self.members).flatten(-2)
+            pieces = self.shortening * pieces
+            self.share *= some.scale
+        self.pieces: Float[Tensor, "*users prefixes members dim"] = pieces
+        self.vectors: Float[Tensor, "*users prefixes width"] = self.share * pieces.flatten(-2)
 
-    def pull_back(
-        self, slopes: Float[Tensor, "*users prefixes width"]
-    ) -> Float[Tensor, "*users prefixes width"]:
-        """Slopes at ``vectors``, turned into slopes at gain · query + shift."""
-        slopes = slopes.reshape(self.pieces.shape) / self.members
+    @property
+    def columns(self) -> Float[Tensor, "*users prefixes columns"]:
+        """What multiplies the candidates' columns."""
+        popularity = self.popularity[..., None, :].expand(*self.vectors.shape[:-1], -1)
+        return torch.cat([self.sharpness * self.vectors, popularity], dim=-1)
+
+    def pull_back(self, slopes: Float[Tensor, "*users prefixes columns"]) -> list[Tensor]:
+        """Slopes at ``columns``, turned into those of gain, shift, sharpness and popularity."""
+        width = self.vectors.shape[-1]
+        wanted = slopes[..., :width] * self.sharpness
+        turned = wanted.reshape(self.pieces.shape)
         if self.scale:
             # Of a direction u/|u| only what is across u can change: I − u uᵀ/|u|², over |u|.
-            units = self.shortening * self.pieces
-            along = (units * slopes).sum(dim=-1, keepdim=True)
-            slopes = self.scale * self.shortening * (slopes - along * units)
-        return slopes.flatten(-2)
+            along = (self.pieces * turned).sum(dim=-1, keepdim=True)
+            turned = self.shortening * torch.addcmul(turned, along, self.pieces, value=-1)
+        moved = self.share * turned.flatten(-2)
+        return [
+            (moved * self.queries).sum(dim=-2),
+            moved.sum(dim=-2),
+            (self.vectors * wanted).sum(dim=(-2, -1))[..., None],
+            slopes[..., width:].sum(dim=-2),
+        ]

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from clusterseq.evidence import Evidence
 from clusterseq.histories import Histories
-from clusterseq.model.catalogue import chunks, scores, what_is_said
+from clusterseq.model.catalogue import chunks, scores
 from clusterseq.model.clusterseq import ClusterSeq
 
 
@@ -45,7 +46,8 @@ class Ranker:
         return found
 
     def _scores(self, histories: Histories) -> Float[Tensor, "users items"]:
-        model, memory = self.model, self.model.memory
-        wanted = model.preferences(histories, self.catalogue, memory)
-        spoken = what_is_said(memory, histories, wanted.queries.dtype)
-        return scores(wanted, self.catalogue.columns, model.acuity, spoken)
+        model = self.model
+        evidence = None if model.memory is None else Evidence(model.memory, histories)
+        wanted = model.preferences(histories, self.catalogue, evidence)
+        spoken = None if evidence is None else evidence.spoken
+        return scores(wanted, self.catalogue.items.columns, model.acuity, spoken)

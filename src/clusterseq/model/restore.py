@@ -14,10 +14,11 @@ from torch import Tensor
 
 from clusterseq.config import ModelConfig
 from clusterseq.errors import CheckpointError
-from clusterseq.memory import KINDS, PARTS, Memory
+from clusterseq.memory import KINDS, Memory
 from clusterseq.model.clusterseq import ClusterSeq
 
-GRAPH = ("items.graph_weights", "items.graph_items", "items.graph_starts")
+GRAPH = ("items.graph_starts", "items.graph_items", "items.graph_weights")
+MEMORY = ("starts", "items", "weights")
 _INTEGERS = (torch.int32, torch.int64)
 
 
@@ -33,14 +34,14 @@ def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
     expected = model.state_dict()
     _same_names(set(expected), set(own))
     if model.config.memory:
-        _same_names({f"{kind}.{part}" for kind in KINDS for part in PARTS}, set(memory))
+        _same_names(set(MEMORY), set(memory))
     elif memory:
         raise CheckpointError("the model has a memory that its configuration denies; save it anew")
     for name, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"tensor {name} is not finite; train the model again")
     if model.config.smoothing > 0:
-        model.items.set_graph(_matrix(own, GRAPH, model.n_items))
+        model.items.set_graph(_matrix([own[name] for name in GRAPH], model.n_items, model.n_items))
     for name, wanted in model.state_dict().items():
         if own[name].shape != wanted.shape or own[name].dtype != wanted.dtype:
             raise CheckpointError(
@@ -49,9 +50,8 @@ def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
             )
     model.load_state_dict(own)
     if memory:
-        for kind in KINDS:
-            _matrix(memory, [f"{kind}.{part}" for part in PARTS], model.n_items)
-        model.memory = Memory.from_tensors(memory, model.n_items, model.anchors)
+        _matrix([memory[name] for name in MEMORY], len(KINDS) * model.n_items, model.n_items)
+        model.memory = Memory.from_tensors(memory)
     return model
 
 
@@ -62,19 +62,21 @@ def _same_names(expected: set[str], found: set[str]) -> None:
         raise CheckpointError(f"the model holds an unknown tensor {unknown[0]}; save it anew")
 
 
-def _matrix(tensors: Mapping[str, Tensor], names: Sequence[str], n_items: int) -> sparse.csr_array:
+def _matrix(parts: Sequence[Tensor], rows: int, columns: int) -> sparse.csr_array:
     """A sparse matrix, if the three arrays are one: wrong ones would read outside memory."""
-    weights, items, starts = (tensors[name] for name in names)
+    starts, items, weights = parts
     fits = (
         weights.dtype == torch.float32
         and items.dtype in _INTEGERS
         and starts.dtype in _INTEGERS
-        and len(starts) == n_items + 1
+        and len(starts) == rows + 1
         and len(items) == len(weights) == int(starts[-1])
         and int(starts[0]) == 0
         and bool((np.diff(starts.numpy()) >= 0).all())
-        and (not len(items) or (int(items.min()) >= 0 and int(items.max()) < n_items))
+        and (not len(items) or (int(items.min()) >= 0 and int(items.max()) < columns))
     )
-    if not fits:
-        raise CheckpointError("a sparse matrix of the model is damaged; save the model anew")
-    return sparse.csr_array((weights.numpy(), items.numpy(), starts.numpy()), (n_items, n_items))
+    if fits:
+        matrix = sparse.csr_array((weights.numpy(), items.numpy(), starts.numpy()), (rows, columns))
+        if matrix.has_canonical_format:  # ascending columns, each once
+            return matrix
+    raise CheckpointError("a sparse matrix of the model is damaged; save the model anew")

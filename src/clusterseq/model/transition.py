@@ -80,21 +80,18 @@ class TransitionModel(nn.Module):
         key: Float[Tensor, "members dim dim"],
     ) -> Float[Tensor, "members users steps dim"]:
         """Each state looks back over itself and all earlier ones (long range)."""
-        steps, dim = states.shape[2:]
         keys = (states.flatten(1, 2) @ key.mT).reshape(states.shape)
-        affinity = states @ keys.mT / math.sqrt(dim)
-        later = torch.ones(steps, steps, dtype=torch.bool, device=states.device).triu(1)
-        return affinity.masked_fill(later, -torch.inf).softmax(dim=-1) @ states
+        return nn.functional.scaled_dot_product_attention(states, keys, states, is_causal=True)
 
     def _faded(
         self, read: Float[Tensor, "members users steps dim"]
     ) -> Float[Tensor, "members users steps dim"]:
         """The mean of the items up to each step; each step back divides the weight."""
         assert self.forgetting is not None, "only the direct path forgets"
-        places = torch.arange(read.shape[2], device=read.device)
-        age = (places[:, None] - places).clamp_min(0).to(read.dtype)
-        weights = torch.exp(-self.forgetting[:, None, None] * age).tril()  # (members, steps, steps)
-        return (weights / weights.sum(dim=-1, keepdim=True))[:, None] @ read
+        places = torch.arange(read.shape[2], dtype=read.dtype, device=read.device)
+        ages = places[:, None] - places  # negative for what comes later
+        weights = (-self.forgetting[:, None, None] * ages).masked_fill(ages < 0, -torch.inf)
+        return weights.softmax(dim=-1)[:, None] @ read
 
 
 def dropped(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
