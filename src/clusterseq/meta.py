@@ -45,9 +45,10 @@ class Support:
         return (self.counted / self.counted.sum(dim=-1, keepdim=True).clamp_min(1.0))[..., None]
 
     @cached_property
-    def truth(self) -> Float[Tensor, " candidates"]:
-        """1 for the item that came next, 0 for the anchors."""
-        return torch.eye(1, self.offsets.shape[-1], dtype=self.offsets.dtype)[0]
+    def minus_truth(self) -> Float[Tensor, "*users prefixes candidates"]:
+        """Minus what the softmax of each prefix should be, in parts of the mean."""
+        came_next = torch.eye(1, self.offsets.shape[-1], dtype=self.offsets.dtype)[0]
+        return -self.weights * came_next
 
     @cached_property
     def said(self) -> Float[Tensor, "*users kinds cells"]:
@@ -76,8 +77,8 @@ def support_gradient(
     """
     parts = Theta(theta, anchors)
     pointer = Pointer(parts, support.queries, anchors)
-    errors = _scores(parts, pointer, support, anchors).softmax(dim=-1) - support.truth
-    errors = errors * support.weights
+    shares = _scores(parts, pointer, support, anchors).softmax(dim=-1)
+    errors = torch.addcmul(support.minus_truth, shares, support.weights)
     # What the errors have of the candidates' columns: (users, prefixes, columns)
     own, others = errors[..., :1], errors[..., 1:]
     slopes = torch.addcmul(others @ anchors.columns, own, support.targets)

@@ -85,38 +85,42 @@ class Pointer:
         self, theta: Theta, queries: Float[Tensor, "*users prefixes width"], some: Candidates
     ) -> None:
         self.queries, self.popularity, self.scale = queries, theta.popularity, some.scale
-        self.sharpness = torch.exp(theta.sharpness)[..., None]  # (users, 1, 1)
+        self.share = (some.scale or 1.0) / some.members  # of a member's cosine in the score
+        self.sharpness = self.share * torch.exp(theta.sharpness)[..., None]  # (users, 1, 1)
         gain, shift = theta.gain[..., None, :], theta.shift[..., None, :]
         moved = torch.addcmul(shift, queries, gain)  # (users, prefixes, width)
         pieces = moved.reshape(*moved.shape[:-1], some.members, -1)
-        self.share = 1 / some.members  # of a member in the score
         if some.scale:
             squares = pieces.square().sum(dim=-1, keepdim=True)
             self.shortening = torch.rsqrt(squares + 1e-6)
             pieces = self.shortening * pieces
-            self.share *= some.scale
         self.pieces: Float[Tensor, "*users prefixes members dim"] = pieces
-        self.vectors: Float[Tensor, "*users prefixes width"] = self.share * pieces.flatten(-2)
+        self.directions: Float[Tensor, "*users prefixes width"] = pieces.flatten(-2)
+
+    @property
+    def vectors(self) -> Float[Tensor, "*users prefixes width"]:
+        """What multiplies the candidates' vectors where sharpness doesn't count yet."""
+        return self.share * self.directions
 
     @property
     def columns(self) -> Float[Tensor, "*users prefixes columns"]:
         """What multiplies the candidates' columns."""
-        popularity = self.popularity[..., None, :].expand(*self.vectors.shape[:-1], -1)
-        return torch.cat([self.sharpness * self.vectors, popularity], dim=-1)
+        popularity = self.popularity[..., None, :].expand(*self.queries.shape[:-1], -1)
+        return torch.cat([self.sharpness * self.directions, popularity], dim=-1)
 
     def pull_back(self, slopes: Float[Tensor, "*users prefixes columns"]) -> list[Tensor]:
         """Slopes at ``columns``, turned into those of gain, shift, sharpness and popularity."""
-        width = self.vectors.shape[-1]
+        width = self.queries.shape[-1]
         wanted = slopes[..., :width] * self.sharpness
         turned = wanted.reshape(self.pieces.shape)
         if self.scale:
             # Of a direction u/|u| only what is across u can change: I − u uᵀ/|u|², over |u|.
             along = (self.pieces * turned).sum(dim=-1, keepdim=True)
             turned = self.shortening * torch.addcmul(turned, along, self.pieces, value=-1)
-        moved = self.share * turned.flatten(-2)
+        moved = turned.flatten(-2)
         return [
             (moved * self.queries).sum(dim=-2),
             moved.sum(dim=-2),
-            (self.vectors * wanted).sum(dim=(-2, -1))[..., None],
+            (self.directions * wanted).sum(dim=(-2, -1))[..., None],
             slopes[..., width:].sum(dim=-2),
         ]
