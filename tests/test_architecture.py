@@ -44,7 +44,7 @@ MODEL = [
 ]
 LEARNING = [
     *["metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],
-    *["train", "training_log", "manifest", "checkpoint"],
+    *["train", "training_log", "profiler", "manifest", "checkpoint"],
 ]
 JUDGING = [
     *["scorer", "evaluate", "baselines.peer", "baselines.popularity"],

@@ -23,6 +23,7 @@ from clusterseq.terminal import TrainingScreen
 
 SOURCE = Path(__file__).parent.parent / "src"
 COMMANDS = ("demo", "train", "evaluate", "recommend", "inspect", "bench", "config")
+KINDS_OF_TRACE = ("trace.json", "table.txt")
 Run = Callable[..., "Outcome"]
 
 
@@ -112,6 +113,18 @@ def trained(
     out = tmp_path_factory.mktemp("cli") / "model"
     assert cli.main(["train", str(events_file), "--out", str(out), *small_options]) == 0
     return out
+
+
+def test_train_writes_traces_where_it_is_told(
+    run: Run, events_file: Path, small_options: list[str], tmp_path: Path
+) -> None:
+    traces = tmp_path / "traces"
+    words = ["--out", tmp_path / "model", "--profile", traces, *small_options]
+    found = run("train", events_file, *words)
+    assert found.status == 0, found.err
+    assert f"Traces are in {traces}" in found.err.replace("\n", "")
+    names = {path.name for path in traces.iterdir()}
+    assert {f"meta.{kind}" for kind in KINDS_OF_TRACE} <= names  # one step alone is not recorded
 
 
 def test_train_saves_reports_judges_and_says_what_next(

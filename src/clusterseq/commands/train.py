@@ -51,6 +51,10 @@ def train(
         bool, typer.Option("--resume", help="Go on with the training that was stopped.")
     ] = False,
     threads: options.Threads = 0,
+    profile: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write traces of some steps of each stage there."),
+    ] = None,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
     time_column: options.TimeColumn = None,
@@ -75,7 +79,7 @@ def train(
     names = None if titles is None else read_titles(titles)
     found = read(events, user_column, item_column, time_column, skip_bad)
     experiment = Experiment(found, out, chosen, Runtime(seed, threads), names, k)
-    checkpoint, comparison = run(experiment, resume=resume)
+    checkpoint, comparison = run(experiment, resume=resume, profile=profile)
     if comparison:
         print_comparison(comparison)
     print_next(out, checkpoint)
@@ -100,8 +104,10 @@ def configuration(
     return config
 
 
-def run(experiment: Experiment, *, resume: bool = False) -> tuple[Checkpoint, Comparison | None]:
-    """Run an experiment under the eyes of the user.
+def run(
+    experiment: Experiment, *, resume: bool = False, profile: Path | None = None
+) -> tuple[Checkpoint, Comparison | None]:
+    """Run an experiment under the eyes of the user, and of a profiler if there is a folder for it.
 
     Raises:
         KeyboardInterrupt: after saying how to go on.
@@ -114,7 +120,14 @@ def run(experiment: Experiment, *, resume: bool = False) -> tuple[Checkpoint, Co
     try:
         with TrainingScreen() as watcher:
             progress = partial(watcher.step, "evaluate")
-            return experiment.run(resume=resume, watcher=watcher, progress=progress)
+            if profile is None:
+                return experiment.run(resume=resume, watcher=watcher, progress=progress)
+            from clusterseq.profiler import Profiler
+
+            with Profiler(watcher, profile) as profiler:
+                found = experiment.run(resume=resume, watcher=profiler, progress=progress)
+            notes.print(f"Traces are in {profile}; a .json opens in a browser's chrome://tracing.")
+            return found
     except KeyboardInterrupt:
         if experiment.can_resume:
             place = experiment.unfinished
