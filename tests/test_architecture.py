@@ -31,6 +31,7 @@ DATASET = [
     "dataset",
     "split",
     "histories",
+    "packing",
     "tasks",
     "graph",
     "sparse_rows",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.speed.figures import Figure
 
-SECTIONS = ("meta_step", "pretraining", "newcomer", "evaluation", "ingest")
+SECTIONS = ("meta_step", "pretraining", "newcomer", "evaluation", "ingest", "growth", "dominant")
 HERE = Path(__file__).resolve().parents[1]
 
 
@@ -92,6 +92,10 @@ def _keep(out: Path, section: str, found: dict[str, object]) -> None:
     ordered = {name: results[name] for name in SECTIONS if name in results}
     path.write_text(json.dumps(ordered, indent=1) + "\n")
     (out / "RESULTS.md").write_text(markdown(ordered))
+    if section == "growth":
+        from benchmarks.speed.plot import draw_growth
+
+        draw_growth(found, out / "growth.svg")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What each phase spends its time on: the operations with the largest shares, by PyTorch's profiler.
+"""What each phase spends its time on: the operations with the largest shares, by PyTorch.
 
 Shares are of the operations' own time; what Python adds between them is not seen.
 """
@@ -33,7 +33,7 @@ REPEATS = 5
 
 
 def run() -> Iterator[Figure]:
-    """The largest shares of a step of pre-training and of meta-training, a newcomer, a judgement."""
+    """Of a step of pre-training and one of meta-training, of a newcomer, and of a judgement."""
     known = people(USERS, ITEMS)
     model = model_of(known, ITEMS, members=4, dim=128)
     yield from _largest("pre-training", _pretraining(model, known))
@@ -59,7 +59,7 @@ def _largest(phase: str, action: Callable[[], object]) -> Iterator[Figure]:
 def _pretraining(model: ClusterSeq, known: Sequences) -> Callable[[], None]:
     config = TrainConfig()
     windows = Windows.of(known, config.window)
-    batch = next(windows.batches(config.sequences_per_batch, np.random.default_rng(0)))
+    batch = windows.batches(config.sequences_per_batch, np.random.default_rng(0))[0]
     loss = PrefixLoss(model, config.rivals, config.fast_softmax)
 
     def step() -> None:

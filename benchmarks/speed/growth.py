@@ -8,12 +8,13 @@ folds) is timed whole. Exponents are slopes in the logarithms of both.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -98,15 +99,17 @@ def _epoch(trainer: Trainer, stage: Stage[Batch]) -> float:
     """Seconds of all steps of an epoch, from a few, and of the judgement after it."""
     watch = _Watch(stage.epochs)
     silent = dataclasses.replace(stage, validate=None)
-    unkept: Callable[[], None] = lambda: None  # noqa: E731
-    try:
-        run_stage(silent, trainer.model, Place(stage.name), seed=0, watcher=watch, checkpoint=unkept)
-    except _EnoughError:
-        pass
+    place = Place(stage.name)
+    with contextlib.suppress(_EnoughError):
+        run_stage(silent, trainer.model, place, seed=0, watcher=watch, checkpoint=_unkept)
     begun = time.perf_counter()
     if stage.validate is not None:
         stage.validate()
     return watch.seconds + time.perf_counter() - begun
+
+
+def _unkept() -> None:
+    pass
 
 
 class _EnoughError(Exception):

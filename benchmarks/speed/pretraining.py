@@ -36,7 +36,7 @@ def run() -> Iterator[Figure]:
     """Seconds an epoch at width 64, and of the default preset."""
     known = people(USERS, ITEMS)
     windows = Windows.of(known, CONFIG.window)
-    batches = list(windows.batches(CONFIG.sequences_per_batch, np.random.default_rng(0)))
+    batches = windows.batches(CONFIG.sequences_per_batch, np.random.default_rng(0))
     rival = _sasrec(64)
     theirs = _epoch(rival, _sasrec_loss(rival), batches)
     for members, dim in ((1, 64), (ModelConfig().members, ModelConfig().dim)):

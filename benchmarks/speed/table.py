@@ -40,3 +40,5 @@ def _section(found: Mapping[str, Any]) -> Iterator[str]:
         cells = (figure.name, f"{figure.value:,.4g} {figure.unit}", figure.rival, ratio)
         yield f"| {' | '.join((*cells, figure.target, met))} |"
     yield ""
+    if figures[0].section == "growth":
+        yield "![Seconds and memory over items and people](growth.svg)\n"

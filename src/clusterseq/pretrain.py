@@ -20,6 +20,7 @@ from clusterseq.histories import Histories
 from clusterseq.losses import linear_cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates, Pointer, Theta
+from clusterseq.packing import Packing
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +37,14 @@ class PrefixLoss:
     def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
         """The loss of one batch; the generator drives dropout and who competes."""
         inputs = Histories(windows.items[:, :-1], windows.lengths - 1)
-        targets = windows.items[:, 1:][inputs.mask]
+        packing = Packing.of(inputs)
+        targets = packing.pack(windows.items[:, 1:])
         chosen, extra = self._rivals(targets, generator)
         # Only the rows that the batch reads or ranks are smoothed: a step costs what it touches.
         rows = torch.unique(torch.cat([inputs.items.flatten(), chosen]))  # ascending
         table = self.model.items.vectors(rows)
         read = Histories(torch.searchsorted(rows, inputs.items.contiguous()), inputs.lengths)
-        queries = self.model.encode(read, table, generator)[inputs.mask]  # (prefixes, width)
+        queries = self.model.queries(read, packing, table, generator)  # (prefixes, width)
         candidates = self.model.candidates(table[torch.searchsorted(rows, chosen)], chosen)
         places = torch.searchsorted(chosen, targets)
         losses = [

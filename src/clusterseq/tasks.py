@@ -9,8 +9,9 @@ Knows nothing about: models, raw ids, who is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import torch
@@ -127,12 +128,39 @@ class Windows:
             torch.from_numpy(sizes),
         )
 
-    def batches(self, size: int, generator: np.random.Generator) -> Iterator[Histories]:
-        """All windows in a random order, ``size`` at a time, padded to the longest of the batch."""
-        order = torch.from_numpy(generator.permutation(len(self.starts)))
-        for start in range(0, len(order), size):
-            chosen = order[start : start + size]
-            sizes = self.sizes[chosen]
-            steps = torch.arange(int(sizes.max()))
-            cells = (self.starts[chosen, None] + steps).clamp_max(len(self.items) - 1)
-            yield Histories(self.items[cells] * (steps < sizes[:, None]), sizes)
+    def batches(self, size: int, generator: np.random.Generator) -> WindowBatches:
+        """All windows in a random order, ``size`` at a time."""
+        return WindowBatches(self, generator.permutation(len(self.starts)), size)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowBatches(Sequence[Histories]):
+    """Batches of windows, each made when it is asked for: an epoch is never held whole."""
+
+    windows: Windows
+    """All windows."""
+    order: Int64[np.ndarray, " windows"]
+    """Which comes when."""
+    size: int
+    """How many are in a batch; the last one may have fewer."""
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.size)
+
+    @overload
+    def __getitem__(self, place: int) -> Histories: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Histories]: ...
+
+    def __getitem__(self, place: int | slice) -> Histories | list[Histories]:
+        """A batch, padded to its longest window."""
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        start = range(0, len(self.order), self.size)[place]
+        chosen = torch.from_numpy(self.order[start : start + self.size])
+        windows = self.windows
+        sizes = windows.sizes[chosen]
+        steps = torch.arange(int(sizes.max()))
+        cells = (windows.starts[chosen, None] + steps).clamp_max(len(windows.items) - 1)
+        return Histories(windows.items[cells] * (steps < sizes[:, None]), sizes)

@@ -143,7 +143,7 @@ class Trainer:
             PRETRAIN,
             config.pretrain_epochs,
             [(self._backbone(), config.learning_rate)],
-            lambda generator: list(windows.batches(config.sequences_per_batch, generator)),
+            lambda generator: windows.batches(config.sequences_per_batch, generator),
             PrefixLoss(model, config.rivals, config.fast_softmax),
             self._calibrated if self._calibrates() else None,
             measure=LIKELIHOOD,

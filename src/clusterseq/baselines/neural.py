@@ -96,7 +96,7 @@ def fit_network(setting: Setting, build: Callable[[], Network], training: Traini
     windows, judges = Windows.of(setting.known, network.max_steps), setting.judges()
 
     def batches(generator: np.random.Generator) -> Sequence[Histories]:
-        return list(windows.batches(training.windows, generator))
+        return windows.batches(training.windows, generator)
 
     def loss(batch: Histories, generator: torch.Generator) -> Tensor:
         queries, targets = network.exercises(batch, generator)

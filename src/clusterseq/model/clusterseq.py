@@ -27,6 +27,7 @@ from clusterseq.model.conditioning import Conditioner
 from clusterseq.model.head import PARTS, Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
 from clusterseq.model.transition import TransitionModel
+from clusterseq.packing import Packing
 
 
 class ClusterSeq(nn.Module):
@@ -147,9 +148,22 @@ class ClusterSeq(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "users steps dim"]:
         """The query after every prefix; past a history's length it means nothing."""
+        packing = Packing.of(histories)
+        return packing.unpack(self.queries(histories, packing, table, generator))
+
+    def queries(
+        self,
+        histories: Histories,
+        packing: Packing,
+        table: Float[Tensor, "items dim"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "prefixes dim"]:
+        """The same in the order of the packing."""
         # Unlike an index, whose gradients threads add up in any order, this is deterministic.
-        vectors = nn.functional.embedding(histories.items, table)
-        queries: Tensor = self.transition(vectors, generator)
+        vectors = nn.functional.embedding(packing.pack(histories.items), table)
+        if not packing.sizes:
+            return vectors
+        queries: Tensor = self.transition(vectors, packing, generator)
         return queries
 
     def represent(self, histories: Histories) -> Float[Tensor, "users dim"]:

@@ -2,7 +2,7 @@
 
 ``nn.GRU`` is one network: members that never exchange anything would each be a call of their own.
 
-Knows nothing about: items, padding (a later step never changes an earlier state).
+Knows nothing about: what items are, whose they are.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ class GRU(nn.Module):
         self.state_bias = nn.Parameter(torch.zeros(members, 3 * dim))
 
     def forward(
-        self, inputs: Float[Tensor, "members users steps dim"]
-    ) -> Float[Tensor, "members users steps dim"]:
-        """All states, starting from zeros; the state of step t has read the inputs up to t."""
-        every = linear([inputs], self.input_weight, self.input_bias[:, None])
-        projected = every.reshape(*inputs.shape[:-1], -1)  # (members, users, steps, 3 dim)
-        state = inputs.new_zeros(inputs[:, :, 0].shape)
+        self, inputs: Float[Tensor, "members items dim"], sizes: Sequence[int]
+    ) -> Float[Tensor, "members items dim"]:
+        """All states, starting from zeros; the state after an item has read it and those before.
+
+        Items are packed (``Packing``): ``sizes`` says how many people have a first, a second, ….
+        """
+        projected = linear([inputs], self.input_weight, self.input_bias[:, None])
+        state = inputs.new_zeros(len(inputs), sizes[0], inputs.shape[-1])
         states = []
-        for step in projected.unbind(2):
-            state = self._step(step, state)
+        for step in projected.split_with_sizes(list(sizes), dim=1):
+            state = self._step(step, state[:, : step.shape[1]])
             states.append(state)
-        return torch.stack(states, dim=2)
+        return torch.cat(states, dim=1)
 
     def _step(
         self,
@@ -55,18 +57,18 @@ class GRU(nn.Module):
 
 
 def linear(
-    sources: Sequence[Float[Tensor, "members *places inputs"]],
+    sources: Sequence[Float[Tensor, "members rows inputs"]],
     weight: Float[Tensor, "members outputs inputs_of_all"],
     start: Float[Tensor, "members rows_or_one outputs"],
 ) -> Float[Tensor, "members rows outputs"]:
     """Every member's own affine map of equally wide sources side by side, which need no joining.
 
-    Rows are the places, one after another; ``start`` is what the products are added to.
+    ``start`` is what the products are added to.
     """
     rows = start
     pieces = weight.chunk(len(sources), dim=-1)
     for source, piece in zip(sources, pieces, strict=True):
-        rows = torch.baddbmm(rows, source.flatten(1, -2), piece.mT)
+        rows = torch.baddbmm(rows, source, piece.mT)
     return rows
 
 

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from clusterseq.model.gru import GRU, linear
+from clusterseq.packing import Packing
 
 NEWEST = 0.5
 """Weight of the newest item beside the mean of all, at the start of training."""
@@ -61,37 +62,44 @@ class TransitionModel(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(members, dim))
 
     def forward(
-        self, inputs: Float[Tensor, "users steps width"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, "users steps width"]:
+        self,
+        inputs: Float[Tensor, "items width"],
+        packing: Packing,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "items width"]:
         """The query of every prefix; with a generator, inputs and states are dropped by it."""
-        apart = inputs.reshape(*inputs.shape[:2], self.members, -1).movedim(2, 0)
-        read = dropped(apart, self.dropout, generator)  # (members, users, steps, dim)
-        states = self.encoder(read)
-        said = [states] if self.key is None else [states, self._attended(states, self.key)]
+        apart = inputs.reshape(len(inputs), self.members, -1).movedim(1, 0)
+        read = dropped(apart, self.dropout, generator)  # (members, items, dim)
+        states = self.encoder(read, packing.sizes)
+        said = [states]
+        if self.key is not None:
+            said.append(self._attended(states, self.key, packing))
         kept = [dropped(each, self.dropout, generator) for each in said]
         queries = linear(kept, self.output_weight, self.output_bias[:, None])
         if self.direct is not None:
-            queries = linear([read, self._faded(read)], self.direct, queries)
-        return queries.reshape(*apart.shape).movedim(0, 2).flatten(2)
+            queries = linear([read, self._faded(read, packing)], self.direct, queries)
+        return queries.movedim(0, 1).flatten(1)
 
     def _attended(
         self,
-        states: Float[Tensor, "members users steps dim"],
+        states: Float[Tensor, "members items dim"],
         key: Float[Tensor, "members dim dim"],
-    ) -> Float[Tensor, "members users steps dim"]:
+        packing: Packing,
+    ) -> Float[Tensor, "members items dim"]:
         """Each state looks back over itself and all earlier ones (long range)."""
-        keys = (states.flatten(1, 2) @ key.mT).reshape(states.shape)
-        return nn.functional.scaled_dot_product_attention(states, keys, states, is_causal=True)
+        rows, keys = packing.side_by_side(states), packing.side_by_side(states @ key.mT)
+        found = nn.functional.scaled_dot_product_attention(rows, keys, rows, is_causal=True)
+        return packing.in_turn(found)
 
     def _faded(
-        self, read: Float[Tensor, "members users steps dim"]
-    ) -> Float[Tensor, "members users steps dim"]:
+        self, read: Float[Tensor, "members items dim"], packing: Packing
+    ) -> Float[Tensor, "members items dim"]:
         """The mean of the items up to each step; each step back divides the weight."""
         assert self.forgetting is not None, "only the direct path forgets"
-        places = torch.arange(read.shape[2], dtype=read.dtype, device=read.device)
+        places = torch.arange(len(packing.sizes), dtype=read.dtype, device=read.device)
         ages = places[:, None] - places  # negative for what comes later
         weights = (-self.forgetting[:, None, None] * ages).masked_fill(ages < 0, -torch.inf)
-        return weights.softmax(dim=-1)[:, None] @ read
+        return packing.in_turn(weights.softmax(dim=-1)[:, None] @ packing.side_by_side(read))
 
 
 def dropped(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
