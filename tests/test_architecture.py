@@ -60,15 +60,33 @@ JUDGING = [
     *["baselines.peers"],
     *["baselines", "comparison", "experiment"],
 ]
-USING = ["retrieval", "recommender", "batch"]
+USING = ["retrieval", "recommender", "batch", "atlas"]
+SERVICE = [
+    *["service", "service.limits", "service.directory", "service.engine", "service.batcher"],
+    *["service.desk", "service.metrics", "service.keys", "service.store.protocol"],
+    *["service.store.codec", "service.store.sqlite_file", "service.store.sqlite"],
+    *["service.store.redis_store", "service.store", "service.problems", "service.access"],
+    *[
+        "service.context",
+        "service.messages",
+        "service.answers",
+        "service.envelope",
+        "service.document",
+    ],
+    *["service.routes", "service.routes.recommend", "service.routes.events"],
+    *["service.routes.users", "service.routes.items", "service.routes.model"],
+    *["service.routes.health", "service.routes.page", "service.app", "service.server"],
+]
 SHOWING = [
     *["demo", "display", "terminal", "bench.screen", "options", "commands", "commands.reading"],
     *["commands.showing", "commands.config", "commands.train", "commands.evaluate"],
     *[
         "commands.recommend",
+        "commands.demo",
+        "commands.serve",
+        "commands.keys",
         "commands.inspect",
         "commands.bench",
-        "commands.demo",
         "cli",
         "__main__",
     ],
@@ -79,7 +97,7 @@ BENCH = [
     *["bench.summary", "bench.report", "bench.plot"],
 ]
 ARROW = [
-    *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *BENCH],
+    *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *SERVICE, *BENCH],
     *SHOWING,
 ]
 

@@ -22,7 +22,7 @@ from clusterseq.experiment import Experiment
 from clusterseq.terminal import TrainingScreen
 
 SOURCE = Path(__file__).parent.parent / "src"
-COMMANDS = ("demo", "train", "evaluate", "recommend", "inspect", "bench", "config")
+COMMANDS = ("demo", "train", "evaluate", "recommend", "serve", "keys", "inspect", "bench", "config")
 KINDS_OF_TRACE = ("trace.json", "table.txt")
 Run = Callable[..., "Outcome"]
 

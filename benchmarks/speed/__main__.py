@@ -16,7 +16,16 @@ from pathlib import Path
 
 from benchmarks.speed.figures import Figure
 
-SECTIONS = ("meta_step", "pretraining", "newcomer", "evaluation", "ingest", "growth", "dominant")
+SECTIONS = (
+    "meta_step",
+    "pretraining",
+    "newcomer",
+    "evaluation",
+    "ingest",
+    "service",
+    "growth",
+    "dominant",
+)
 HERE = Path(__file__).resolve().parents[1]
 
 

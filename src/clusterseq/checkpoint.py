@@ -89,6 +89,8 @@ class Checkpoint:
     """What each item is called, if that is known."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Results of its evaluation, as JSON holds them."""
+    content: str = ""
+    """A digest of all files that it was read from; empty where it was read from none."""
 
 
 def save_checkpoint(
@@ -133,6 +135,7 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
         provenance=provenance,
         titles=items["title"].to_list() if "title" in items.columns else None,
         metrics=read_json(path / METRICS),
+        content=manifest["content"],
     )
 
 

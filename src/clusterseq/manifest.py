@@ -44,14 +44,15 @@ def read_manifest(directory: Path, files: Iterable[str]) -> dict[str, Any]:
         raise CheckpointError(f"{directory}: no {MANIFEST} in it, so not a model; name another")
     manifest = read_json(path)
     _check_version(directory, manifest)
-    if manifest.pop("content", None) != _content(manifest):
+    content = manifest.pop("content", None)
+    if content != _content(manifest):
         raise damaged(path, "its own checksum differs")
     entries = manifest.get("files")
     for name in files:
         if not isinstance(entries, dict) or not isinstance(entry := entries.get(name), dict):
             raise damaged(path, f"it doesn't list {name}")
         _check_file(directory / name, entry)
-    return manifest
+    return {**manifest, "content": content}
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -129,14 +129,16 @@ class ClusterSeq(nn.Module):
         catalogue: Catalogue,
         evidence: Evidence | None,
         generator: torch.Generator | None = None,
+        *,
+        steps: int | None = None,
     ) -> Preferences:
         """What everybody looks for after conditioning and adaptation, with gradients through both.
 
-        The evidence is what a memory says to these histories. A generator drives dropout. Without
-        history a row means nothing.
+        The evidence is what a memory says to these histories. A generator drives dropout; ``steps``
+        ends the inner loop early. Without history a row means nothing.
         """
         queries = self.encode(histories, catalogue.table, generator)
-        theta = self.adapted(histories, queries, catalogue, evidence)
+        theta = self.adapted(histories, queries, catalogue, evidence, steps=steps)
         last = (histories.lengths - 1).clamp_min(0)
         final = queries[torch.arange(len(last)), last]
         return Preferences.of(theta, final, catalogue.items)
@@ -186,6 +188,8 @@ class ClusterSeq(nn.Module):
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
         evidence: Evidence | None,
+        *,
+        steps: int | None = None,
     ) -> Float[Tensor, "users size"]:
         """Everybody's θ after the inner loop; one item alone is no support, so no step."""
         theta = self.conditioned(histories)
@@ -193,7 +197,8 @@ class ClusterSeq(nn.Module):
             return theta
         support = self.support(histories, queries, catalogue, evidence)
         second_order = self.config.meta == "second"
-        return adapt(theta, self.rates, support, catalogue.anchors, second_order=second_order)
+        rates = self.rates if steps is None else self.rates[:steps]
+        return adapt(theta, rates, support, catalogue.anchors, second_order=second_order)
 
     def support(
         self,

@@ -5,14 +5,28 @@ Knows nothing about: raw ids, training, which items may be recommended.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from clusterseq.evidence import Evidence
+from clusterseq.evidence import Evidence, Spoken
 from clusterseq.histories import Histories
-from clusterseq.model.catalogue import chunks, scores
+from clusterseq.model.catalogue import Preferences, chunks, scores
 from clusterseq.model.clusterseq import ClusterSeq
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """Some people as the model sees them, adapted to each and ready to be scored."""
+
+    preferences: Preferences
+    """What they look for."""
+    spoken: Spoken | None
+    """What the memory says to them."""
+    unknown: Bool[Tensor, " users"]
+    """Who has no history at all."""
 
 
 class Ranker:
@@ -32,22 +46,30 @@ class Ranker:
         self.catalogue = model.catalogue()
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
-    @torch.no_grad()
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Adapt to every person and score the catalogue; rows don't influence each other.
 
         Without history the score is the clusters' popularity, weighted by their size.
         """
-        histories = histories.last(self.model.config.max_steps)
         found = torch.empty(len(histories), self.n_items)
         for rows in chunks(len(histories), self.n_items):
-            found[rows] = self._scores(histories[rows])
-        found[histories.lengths == 0] = self.prior
+            found[rows] = self.scores(self.adapt(histories[rows]))
         return found
 
-    def _scores(self, histories: Histories) -> Float[Tensor, "users items"]:
+    @torch.no_grad()
+    def adapt(self, histories: Histories, steps: int | None = None) -> Adapted:
+        """Adapt to every person, by all steps of the inner loop or by the first few."""
         model = self.model
+        histories = histories.last(model.config.max_steps)
         evidence = None if model.memory is None else Evidence(model.memory, histories)
-        wanted = model.preferences(histories, self.catalogue, evidence)
+        preferences = model.preferences(histories, self.catalogue, evidence, steps=steps)
         spoken = None if evidence is None else evidence.spoken
-        return scores(wanted, self.catalogue.items.columns, model.acuity, spoken)
+        return Adapted(preferences, spoken, histories.lengths == 0)
+
+    @torch.no_grad()
+    def scores(self, people: Adapted) -> Float[Tensor, "users items"]:
+        """The scores of the whole catalogue."""
+        columns, acuity = self.catalogue.items.columns, self.model.acuity
+        found = scores(people.preferences, columns, acuity, people.spoken)
+        found[people.unknown] = self.prior
+        return found

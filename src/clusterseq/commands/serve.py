@@ -1,0 +1,114 @@
+"""``clusterseq serve``.
+
+Knows nothing about: what is served.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterseq.errors import ConfigError
+
+DEMO = Path("clusterseq-demo")
+
+
+def serve(
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help=f"The directory that train has saved; without it ./{DEMO}, which is made first "
+            "if it isn't there.",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")
+    ] = 8000,
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|redis://…", help="Where histories are kept: an SQLite file or Redis."
+        ),
+    ] = "clusterseq-histories.sqlite",
+    keep_days: Annotated[
+        float, typer.Option(min=0.001, help="Days after which somebody inactive is forgotten.")
+    ] = 90,
+    keep_events: Annotated[
+        int, typer.Option(min=1, help="Newest events of a person that are kept.")
+    ] = 200,
+    keys: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ask for an API key of this file (clusterseq keys)."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen to other machines without keys.")
+    ] = False,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="A site whose pages may call, such as https://a.shop."),
+    ] = None,
+    deadline: Annotated[
+        float, typer.Option(min=1, help="Milliseconds after which what is popular is answered.")
+    ] = 1_000,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Threads of the tensor library in this process.")
+    ] = 1,
+    log_level: Annotated[
+        str, typer.Option(metavar="debug|info|warning|error", help="Least level that is logged.")
+    ] = "info",
+) -> None:
+    """Serve recommendations over HTTP, with a page to try them.
+
+    The page is at /, the documentation of the API at /docs, numbers for Prometheus at /metrics.
+    Ctrl-C or SIGTERM finishes what is under way, then ends.
+
+    \b
+    clusterseq serve
+    clusterseq serve model --port 80 --host 0.0.0.0 --keys keys.jsonl
+    """
+    try:
+        from clusterseq.service.server import Settings
+        from clusterseq.service.server import serve as run
+    except ImportError as error:
+        raise ConfigError(
+            f"{error.name} isn't installed; pip install 'clusterseq[serve]' brings the service"
+        ) from error
+    from clusterseq.service.limits import Limits
+    from clusterseq.service.store.protocol import Retention
+
+    if log_level not in ("debug", "info", "warning", "error"):
+        raise ConfigError(f"--log-level {log_level}: give debug, info, warning or error")
+    settings = Settings(
+        model=model or DEMO,
+        host=host,
+        port=port,
+        store=store,
+        keys=keys,
+        insecure=insecure,
+        origins=tuple(cors or ()),
+        threads=threads,
+        log_level=log_level,
+        retention=Retention(length=keep_events, seconds=86_400 * keep_days),
+        limits=Limits(deadline_ms=deadline),
+    )
+    if model is None and not DEMO.exists():
+        from clusterseq.commands.demo import demo
+
+        demo(DEMO)
+    _greet(settings.host, settings.port, guarded=keys is not None)
+    run(settings)
+
+
+def _greet(host: str, port: int, *, guarded: bool) -> None:
+    from clusterseq.service.server import is_loopback
+    from clusterseq.terminal import screen
+
+    name = f"[{host}]" if ":" in host else host
+    who = "this machine alone" if is_loopback(host) else "every machine that reaches it"
+    keys = "with a key" if guarded else "without a key"
+    line = f"Loading the model; then http://{name}:{port}/ serves {who}, {keys}. Ctrl-C ends it."
+    screen(stderr=True).print(line, soft_wrap=True)

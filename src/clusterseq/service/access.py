@@ -1,0 +1,48 @@
+"""Who may call what: a key in the header, and the scope that a route asks for.
+
+Knows nothing about: what keys are, routes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from clusterseq.service.keys import Keyring
+from clusterseq.service.problems import ProblemError
+
+_BEARER = HTTPBearer(auto_error=False, description="An API key.")
+_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, plainly.")
+
+
+def needs(scope: str, keyring: Keyring) -> Any:
+    """A dependency that lets nobody through without a key of that scope."""
+
+    async def check(  # async, or every request would wait for a thread
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+        header: Annotated[str | None, Security(_HEADER)],
+    ) -> None:
+        if keyring.open:
+            return
+        given = bearer.credentials if bearer is not None else header
+        if not given:
+            raise ProblemError(
+                401,
+                "Key needed",
+                "send an API key as Authorization: Bearer KEY",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        key = keyring.find(given)
+        if key is None:
+            raise ProblemError(
+                401,
+                "Key unknown",
+                "that API key isn't one of this service; ask whoever runs it",
+                {"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            )
+        if scope not in key.scopes:
+            raise ProblemError(403, "Key too weak", f"that API key doesn't have the scope {scope}")
+
+    return Depends(check)

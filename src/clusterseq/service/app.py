@@ -1,0 +1,90 @@
+"""The application: routes, page, errors, and what surrounds every request, put together.
+
+Knows nothing about: sockets, processes, the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from clusterseq import __version__
+from clusterseq.service.context import Context
+from clusterseq.service.document import add_document
+from clusterseq.service.envelope import LOG, Envelope
+from clusterseq.service.problems import Problem, add_problems
+from clusterseq.service.routes import events, health, items, model, page, recommend, users
+from clusterseq.service.store.protocol import StoreError
+
+PURGE_SECONDS = 3_600
+ABOUT = """Recommends the next item to people the model has never seen, from the first few things \
+they touch. Errors are problem details (RFC 9457)."""
+
+
+def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
+    """The application of one service; other ``origins`` may call it from a browser."""
+
+    @asynccontextmanager
+    async def serving(app: FastAPI) -> AsyncIterator[None]:
+        context.desk.batcher.start()
+        purging = asyncio.create_task(_purge(context))
+        yield
+        purging.cancel()
+        await context.desk.batcher.stop()
+        context.store.close()
+
+    app = FastAPI(
+        title="clusterseq",
+        version=__version__,
+        description=ABOUT,
+        lifespan=serving,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation,
+        responses={
+            status: {"model": Problem, "description": what} for status, what in PROBLEMS.items()
+        },
+    )
+    app.state.context = context
+    add_problems(app)
+    for kind in (recommend, events, users, items, model, health):
+        app.include_router(kind.router(context))
+    app.include_router(page.router())
+    add_document(app, context.limits, guarded=not context.keyring.open)
+    context.metrics.watch(lambda: len(context.desk.batcher))
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"])
+    app.add_middleware(Envelope, metrics=context.metrics, body_bytes=context.limits.body_bytes)
+    return app
+
+
+async def _purge(context: Context) -> None:
+    """Now and then, forget who has been away for too long."""
+    while True:
+        try:
+            await asyncio.to_thread(context.store.purge)
+        except StoreError as error:  # it will be tried again, and requests tell of it meanwhile
+            LOG.warning("purging failed: %s", error)
+        await asyncio.sleep(PURGE_SECONDS)
+
+
+PROBLEMS = {
+    400: "The body isn't JSON in UTF-8.",
+    401: "A key is needed.",
+    403: "The key doesn't open this.",
+    404: "There is no such thing.",
+    409: "The model was refused.",
+    413: "The body is too large.",
+    422: "Something in the request can't be used.",
+    503: "Too many are waiting, or the store is out of reach.",
+}
+
+
+def _operation(route: Any) -> str:
+    """Names operations as the functions are named."""
+    return str(route.name)

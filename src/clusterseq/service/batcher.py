@@ -1,0 +1,109 @@
+"""Many who ask at about the same time are served in one go, by a thread that does nothing else.
+
+A go of one costs nearly as much as one of sixteen: the catalogue is read from memory once for all.
+Those who come while a go is under way wait for the next one, so goes grow with the load by
+themselves; where nothing is under way, the first waits a moment for company.
+
+Knows nothing about: HTTP, models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from clusterseq.errors import ClusterSeqError
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+class OverloadedError(ClusterSeqError):
+    """Too many are waiting; come back later."""
+
+
+class Batcher(Generic[Work, Result]):
+    """Gathers work that comes one by one, and has it done together."""
+
+    def __init__(
+        self,
+        serve: Callable[[Sequence[Work]], Sequence[Result]],
+        *,
+        at_once: int,
+        gather_ms: float,
+        waiting: int,
+    ) -> None:
+        self._serve, self._at_once = serve, at_once
+        self._gather, self._waiting = gather_ms / 1000, waiting
+        self._queue: deque[tuple[Work, asyncio.Future[Result]]] = deque()
+        self._arrived = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ranking")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to serve, in the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Serve everybody who waits, and end."""
+        while self._queue:
+            await asyncio.sleep(self._gather)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown(wait=True)
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._queue)
+
+    def submit(self, work: Sequence[Work]) -> list[asyncio.Future[Result]]:
+        """Put all of some work in line, or none of it.
+
+        Raises:
+            OverloadedError: there is no room for it.
+        """
+        if len(self._queue) + len(work) > self._waiting:
+            raise OverloadedError(f"{len(self._queue)} people are waiting already")
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in work]
+        self._queue.extend(zip(work, futures, strict=True))
+        self._arrived.set()
+        return futures
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._arrived.wait()
+            if len(self._queue) < self._at_once:
+                await asyncio.sleep(self._gather)
+            batch = self._next()
+            work, futures = [each for each, _ in batch], [future for _, future in batch]
+            try:
+                done = await loop.run_in_executor(self._thread, self._serve, work)
+            except Exception as error:  # theirs to be told, and the next ones must not suffer
+                _fail(futures, error)
+            else:
+                _deliver(futures, done)
+
+    def _next(self) -> list[tuple[Work, asyncio.Future[Result]]]:
+        """The first in line, as many as are served at once."""
+        batch = [self._queue.popleft() for _ in range(min(self._at_once, len(self._queue)))]
+        if not self._queue:
+            self._arrived.clear()
+        return batch
+
+
+def _deliver(futures: Sequence[asyncio.Future[Result]], results: Sequence[Result]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if not future.done():
+            future.set_result(result)
+
+
+def _fail(futures: Sequence[asyncio.Future[Result]], error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

@@ -1,0 +1,62 @@
+"""What all routes share: the desk, the store, the keys, the numbers, and the bounds.
+
+Knows nothing about: HTTP messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clusterseq.service.access import needs
+from clusterseq.service.desk import Desk
+from clusterseq.service.engine import Engine
+from clusterseq.service.keys import Keyring
+from clusterseq.service.limits import Limits
+from clusterseq.service.metrics import Metrics
+from clusterseq.service.problems import ProblemError
+from clusterseq.service.store.protocol import HistoryStore
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """One service."""
+
+    desk: Desk
+    """Serves rankings."""
+    store: HistoryStore
+    """Keeps histories."""
+    model: Path
+    """Where the model is read from, at the start and at a reload."""
+    keyring: Keyring = field(default_factory=Keyring)
+    """Who may do what."""
+    metrics: Metrics = field(default_factory=Metrics)
+    """What is counted."""
+    limits: Limits = field(default_factory=Limits)
+    """What is taken on."""
+
+    @property
+    def engine(self) -> Engine:
+        """The model in use."""
+        return self.desk.engine
+
+    def needs(self, scope: str) -> Any:
+        """A dependency that asks for a key of a scope."""
+        return needs(scope, self.keyring)
+
+    def bound(self, what: str, found: int, most: int) -> None:
+        """Refuse what is too many, and name the limit.
+
+        Raises:
+            ProblemError: it is.
+        """
+        if found > most:
+            raise ProblemError(422, "Beyond a limit", f"{what}: {found} given, {most} at most")
+
+    def bound_ids(self, what: str, ids: Sequence[int | str], most: int) -> None:
+        """The same for a list of ids, none of which may be too long."""
+        self.bound(what, len(ids), most)
+        longest = max((len(each) for each in ids if isinstance(each, str)), default=0)
+        self.bound(f"characters of an id in {what}", longest, self.limits.id_length)

@@ -1,0 +1,137 @@
+"""Where people's rankings come from: what is remembered, what is on its way, or a new go.
+
+It also holds the engine that is in use, and swaps it for another one between two goes: who was in
+line with the old one is served by it, and nobody is sent away.
+
+Knows nothing about: HTTP, users, what becomes of a ranking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from clusterseq.service.batcher import Batcher
+from clusterseq.service.engine import Codes, Engine, Person, Ranking
+from clusterseq.service.limits import Limits
+
+Key: TypeAlias = tuple[str, Codes, int | None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A person, and the engine that was in use when they came."""
+
+    engine: Engine
+    person: Person
+
+
+@dataclass(frozen=True)
+class Served:
+    """What somebody is told, and how it came about."""
+
+    engine: Engine
+    """The model it comes from."""
+    ranking: Ranking
+    """The ranking."""
+    cached: bool = False
+    """Whether it was remembered."""
+    fallback: bool = False
+    """Whether it is what is popular, for want of time."""
+
+
+class Desk:
+    """Serves rankings to whoever asks, by the engine in use."""
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self.engine, self.limits = engine, limits
+        self._remembered: OrderedDict[Key, Ranking] = OrderedDict()
+        self._coming: dict[Key, asyncio.Future[Ranking]] = {}
+        self.batcher: Batcher[Job, Ranking] = Batcher(
+            _serve, at_once=limits.at_once, gather_ms=limits.gather_ms, waiting=limits.waiting
+        )
+
+    def use(self, engine: Engine) -> None:
+        """Serve by another engine from now on; what was remembered is forgotten."""
+        self.engine = engine
+        self._remembered.clear()
+
+    async def ask(self, people: Sequence[Person]) -> list[Served]:
+        """A ranking for each person; what is popular for those whose turn doesn't come in time.
+
+        Raises:
+            OverloadedError: too many are waiting; nobody of these was put in line.
+        """
+        engine = self.engine
+        found = [self._recall(engine, person) for person in people]
+        missing = [place for place, ranking in enumerate(found) if ranking is None]
+        if not missing:
+            return [Served(engine, ranking, cached=True) for ranking in found if ranking]
+        futures = self._order(engine, [people[place] for place in missing])
+        await asyncio.wait(futures, timeout=self.limits.deadline_ms / 1000)
+        late = dict(zip(missing, futures, strict=True))
+        return [
+            Served(engine, ranking, cached=True)
+            if ranking is not None
+            else _told(engine, late[place])
+            for place, ranking in enumerate(found)
+        ]
+
+    def _recall(self, engine: Engine, person: Person) -> Ranking | None:
+        key = _key(engine, person)
+        if key is None or key not in self._remembered:
+            return None
+        self._remembered.move_to_end(key)
+        return self._remembered[key]
+
+    def _order(self, engine: Engine, people: Sequence[Person]) -> list[asyncio.Future[Ranking]]:
+        """Put people in line, but for those who ask what somebody else waits for already."""
+        keys = [_key(engine, person) for person in people]
+        new = [place for place, key in enumerate(keys) if key is None or key not in self._coming]
+        futures = self.batcher.submit([Job(engine, people[place]) for place in new])
+        own = dict(zip(new, futures, strict=True))
+        for place, future in own.items():
+            key = keys[place]
+            if key is not None:
+                self._coming[key] = future
+                future.add_done_callback(partial(self._arrived, key))
+        return [
+            own[place] if key is None or place in own else self._coming[key]
+            for place, key in enumerate(keys)
+        ]
+
+    def _arrived(self, key: Key, future: asyncio.Future[Ranking]) -> None:
+        if self._coming.get(key) is future:
+            del self._coming[key]
+        if future.cancelled() or future.exception() is not None:
+            return
+        if key[0] == self.engine.version:
+            self._remembered[key] = future.result()
+            while len(self._remembered) > self.limits.remembered:
+                self._remembered.popitem(last=False)
+
+
+def _key(engine: Engine, person: Person) -> Key | None:
+    """What a ranking is remembered by; one with a choice of its own isn't."""
+    return None if person.allowed is not None else (engine.version, person.codes, person.steps)
+
+
+def _serve(jobs: Sequence[Job]) -> list[Ranking]:
+    """One go; just after a new model has come, those who came before are served by the old one."""
+    found: dict[int, Ranking] = {}
+    for engine in dict.fromkeys(job.engine for job in jobs):
+        places = [place for place, job in enumerate(jobs) if job.engine is engine]
+        rankings = engine.rank([jobs[place].person for place in places])
+        found.update(zip(places, rankings, strict=True))
+    return [found[place] for place in range(len(jobs))]
+
+
+def _told(engine: Engine, future: asyncio.Future[Ranking]) -> Served:
+    """What came in time, or what is popular; an error is the asker's to tell."""
+    if future.done():
+        return Served(engine, future.result())
+    return Served(engine, engine.popular, fallback=True)

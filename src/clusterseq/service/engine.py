@@ -1,0 +1,253 @@
+"""A model at work: rankings for some people at once, and what to say where there is no time.
+
+A ranking holds a person's best few hundred items whatever may be filtered; nearly every request is
+answered from it, and it is what is worth keeping for the next one.
+
+Knows nothing about: HTTP, waiting, users.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from clusterseq.atlas import Atlas
+from clusterseq.checkpoint import Checkpoint, load_checkpoint
+from clusterseq.histories import Histories
+from clusterseq.model.ranker import Adapted, Ranker
+from clusterseq.retrieval import NOTHING, top_k
+from clusterseq.service.directory import Directory
+from clusterseq.vocab import UNKNOWN, RawId
+
+DEPTH = 256
+"""Items of a ranking: more than most can ask for and exclude together."""
+POINTS = 2_000
+"""Items on the map."""
+TYPICAL = 8
+"""Items that stand for a cluster."""
+UNNAMED = "unsaved"
+
+Codes = tuple[int, ...]
+"""A history as item indices, oldest first."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody to rank for."""
+
+    codes: Codes
+    """The items they touched that the model knows, the newest last."""
+    steps: int | None = None
+    """Steps of the inner loop; None for all."""
+    allowed: Bool[Tensor, " items"] | None = None
+    """The items to choose from; None for a ranking of all, which can be filtered later."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """A person's best items, best first, and how the model sees the person."""
+
+    items: Int64[np.ndarray, " depth"]
+    """Item indices."""
+    scores: Float32[np.ndarray, " depth"]
+    """Their scores."""
+    complete: bool
+    """Whether nothing else could be recommended."""
+    shares: list[float]
+    """How much the person belongs to each cluster; empty for a model without clusters."""
+    position: tuple[float, float] | None
+    """Where the person stands on the map."""
+    adapt_ms: float = 0.0
+    """Milliseconds of adapting to everybody who was served together."""
+    score_ms: float = 0.0
+    """Milliseconds of scoring the catalogue for them."""
+
+    def best(self, k: int, refused: Collection[int]) -> list[tuple[int, float]] | None:
+        """The best ``k`` items that aren't refused; None where the ranking doesn't reach so far."""
+        reach = k + len(refused)  # if all that is refused stands before the k-th
+        pairs = zip(self.items[:reach].tolist(), self.scores[:reach].tolist(), strict=True)
+        found = [(item, score) for item, score in pairs if item not in refused][:k]
+        return found if len(found) == k or self.complete else None
+
+
+class Engine:
+    """A loaded model; a service that gets a new one makes a new engine."""
+
+    def __init__(self, checkpoint: Checkpoint, name: str) -> None:
+        self.checkpoint, self.name = checkpoint, name
+        self.items, self.n_items = checkpoint.items, len(checkpoint.items)
+        self.ids = checkpoint.items.ids  # a list answers single questions faster than a column
+        self.version = checkpoint.content[:12] or UNNAMED
+        self.ranker = Ranker(checkpoint.model)
+        self.atlas = Atlas(checkpoint.model, checkpoint.item_counts)
+        self.warm()
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Engine:
+        """Load a checkpoint and make it ready.
+
+        Raises:
+            CheckpointError: it is missing, damaged or of another version.
+        """
+        return cls(load_checkpoint(directory), Path(directory).resolve().name)
+
+    def warm(self) -> None:
+        """Rank once, so that the first person doesn't wait for what is made at first use."""
+        self.items.encode(())
+        self.rank([Person((0,) * min(3, self.n_items)), Person(())])
+
+    @property
+    def max_steps(self) -> int:
+        """How many steps the inner loop has."""
+        config = self.checkpoint.config.model
+        return config.inner_steps if config.adapts else 0
+
+    @cached_property
+    def popular(self) -> Ranking:
+        """What everybody touches, for whoever can't be adapted to in time."""
+        counts = torch.from_numpy(self.checkpoint.item_counts.astype(np.float32))
+        best = top_k(counts[None], self.n_items)
+        return Ranking(best.items[0].numpy(), best.scores[0].numpy(), True, [], None)
+
+    def codes(self, history: Sequence[RawId]) -> tuple[Codes, list[RawId]]:
+        """The known items of a history that the model would read, and what it doesn't know."""
+        found = self.items.encode(history)
+        unknown = [raw for raw, code in zip(history, found, strict=True) if code == UNKNOWN]
+        return tuple(found[found != UNKNOWN].tolist()), list(dict.fromkeys(unknown))
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The catalogue, to be searched."""
+        return Directory(self.items, self.checkpoint.titles, self.checkpoint.item_counts)
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """What there is to know of the model and its clusters, as JSON holds it."""
+        origin, model = self.checkpoint.provenance, self.checkpoint.model
+        clusters = zip(
+            model.cluster_sizes.tolist() if model.config.clustering else [],
+            self.atlas.typical(TYPICAL).tolist(),
+            self.atlas.centres().tolist(),
+            strict=False,
+        )
+        return {
+            "version": self.version,
+            "name": self.name,
+            "items": self.n_items,
+            "known_users": origin.known_users,
+            "events": origin.events,
+            "inner_steps": self.max_steps,
+            "clusters": [
+                {
+                    "id": place,
+                    "size": size,
+                    "typical": [self._name(item) for item in typical],
+                    "position": position,
+                }
+                for place, (size, typical, position) in enumerate(clusters)
+            ],
+            "metrics": dict(self.checkpoint.metrics),
+        }
+
+    @cached_property
+    def points(self) -> list[list[float]]:
+        """Popular items on the map: x, y, and the cluster of who touches them alone."""
+        items, places = self.atlas.items(POINTS)
+        clusters = self.atlas.clusters_of(items).tolist()
+        return [
+            [round(x, 4), round(y, 4), cluster]
+            for (x, y), cluster in zip(places.tolist(), clusters, strict=True)
+        ]
+
+    def title(self, item: int) -> str | None:
+        """What an item is called."""
+        titles = self.checkpoint.titles
+        return None if titles is None else titles[item]
+
+    @torch.no_grad()
+    def nearest(self, items: Sequence[int], codes: Codes) -> list[dict[str, Any]]:
+        """The item of a history that is nearest to each of some items, by the table's cosine."""
+        history = list(dict.fromkeys(codes))
+        near = self._directions(items) @ self._directions(history).T
+        best = near.max(dim=1)
+        return [
+            self._named(history[place], similarity)
+            for place, similarity in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+    @torch.no_grad()
+    def similar(self, item: int, k: int) -> list[dict[str, Any]]:
+        """The items nearest to one, by the table's cosine."""
+        near = self._directions(range(self.n_items)) @ self._directions([item])[0]
+        near[item] = -torch.inf
+        best = top_k(near[None], min(k, self.n_items))
+        pairs = zip(best.items[0].tolist(), best.scores[0].tolist(), strict=True)
+        return [self._named(other, score) for other, score in pairs if other not in (NOTHING, item)]
+
+    def _directions(self, items: Sequence[int]) -> Float32[Tensor, "items width"]:
+        rows = self.ranker.catalogue.table[torch.as_tensor(items)]
+        return torch.nn.functional.normalize(rows, dim=1)
+
+    def _named(self, item: int, similarity: float) -> dict[str, Any]:
+        return {**self._name(item), "similarity": round(similarity, 6)}
+
+    def _name(self, item: int) -> dict[str, Any]:
+        return {"item": self.ids[item], "title": self.title(item)}
+
+    def rank(self, people: Sequence[Person]) -> list[Ranking]:
+        """Adapt to people and rank the catalogue for each; the work of one go."""
+        found: list[Ranking | None] = [None] * len(people)
+        for steps in dict.fromkeys(person.steps for person in people):
+            places = [place for place, person in enumerate(people) if person.steps == steps]
+            rankings = self._ranked([people[place] for place in places], steps)
+            for place, ranking in zip(places, rankings, strict=True):
+                found[place] = ranking
+        return [ranking for ranking in found if ranking is not None]
+
+    def _ranked(self, people: Sequence[Person], steps: int | None) -> list[Ranking]:
+        newest = self.checkpoint.model.config.max_steps
+        histories = Histories.from_lists([person.codes[-newest:] for person in people])
+        begun = time.perf_counter()
+        adapted = self.ranker.adapt(histories, steps)
+        shares, positions = self._seen(histories)
+        middle = time.perf_counter()
+        items, scores, complete = self._best(adapted, people)
+        ended = time.perf_counter()
+        spent = {"adapt_ms": 1000 * (middle - begun), "score_ms": 1000 * (ended - middle)}
+        return [
+            Ranking(items[row], scores[row], complete[row], shares[row], positions[row], **spent)
+            for row in range(len(people))
+        ]
+
+    def _seen(
+        self, histories: Histories
+    ) -> tuple[list[list[float]], list[tuple[float, float] | None]]:
+        """Cluster shares, and places on the map; nothing for a model without clusters."""
+        model = self.checkpoint.model
+        if not model.config.clustering:
+            return [[]] * len(histories), [None] * len(histories)
+        places = self.atlas.people(histories).tolist()
+        return model.assign(histories).tolist(), [(x, y) for x, y in places]
+
+    def _best(
+        self, adapted: Adapted, people: Sequence[Person]
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[bool]]:
+        scores = self.ranker.scores(adapted)
+        for row, person in enumerate(people):
+            if person.allowed is not None:
+                scores[row].masked_fill_(~person.allowed, -torch.inf)
+        best = top_k(scores, min(DEPTH, self.n_items))
+        there = [items != NOTHING for items in best.items]
+        complete = [self.n_items <= DEPTH or not bool(each.all()) for each in there]
+        items = [i[t].numpy() for i, t in zip(best.items, there, strict=True)]
+        found = [s[t].numpy() for s, t in zip(best.scores, there, strict=True)]
+        return items, found, complete

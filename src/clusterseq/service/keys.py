@@ -1,0 +1,111 @@
+"""API keys: who may read recommendations, write events, and administer the service.
+
+A key is 256 random bits, shown once; its SHA-256 is kept, in a file of JSON lines. (A slow hash
+guards guessable secrets; nobody guesses these.) Comparison takes as long whatever is given.
+
+Knows nothing about: HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clusterseq.errors import ConfigError
+
+SCOPES = ("read", "events", "admin")
+PREFIX = "cs_"
+
+
+@dataclass(frozen=True)
+class Key:
+    """Who a key was given to, and what it opens."""
+
+    name: str
+    """Whose it is."""
+    sha256: str
+    """Of the key; the key itself is kept nowhere."""
+    scopes: tuple[str, ...]
+    """Some of ``SCOPES``."""
+
+
+class Keyring:
+    """The keys of a service; without any, everybody may do everything."""
+
+    def __init__(self, keys: Sequence[Key] = ()) -> None:
+        self.keys = tuple(keys)
+
+    @classmethod
+    def read(cls, path: Path) -> Keyring:
+        """Read a file of keys.
+
+        Raises:
+            ConfigError: it is missing or holds anything else.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(
+                f"{path}: can't be read; make keys with clusterseq keys {path} --add NAME"
+            ) from error
+        return cls([_parsed(path, at, line) for at, line in enumerate(lines, 1) if line.strip()])
+
+    @property
+    def open(self) -> bool:
+        """Whether no key is asked for."""
+        return not self.keys
+
+    def find(self, given: str) -> Key | None:
+        """The key that was given, if it is one of these."""
+        digest = _digest(given)
+        found = None
+        for key in self.keys:  # all of them, so that the time tells nothing
+            if hmac.compare_digest(key.sha256, digest):
+                found = key
+        return found
+
+
+def add_key(path: Path, name: str, scopes: Iterable[str]) -> str:
+    """Add a key to a file, which only its owner may read; returns the key, to be shown once.
+
+    Raises:
+        ConfigError: a scope is unknown, the name is taken, or the file can't be written.
+    """
+    wanted = tuple(dict.fromkeys(scopes))
+    if unknown := sorted(set(wanted) - set(SCOPES)):
+        raise ConfigError(f"there is no scope {unknown[0]}; give some of {', '.join(SCOPES)}")
+    if not wanted:
+        raise ConfigError(f"a key without a scope opens nothing; give some of {', '.join(SCOPES)}")
+    if path.exists() and any(key.name == name for key in Keyring.read(path).keys):
+        raise ConfigError(f"{path}: {name} has a key already; choose another name")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(Key(name, _digest(secret), wanted))) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; choose another place") from error
+    return secret
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _parsed(path: Path, at: int, line: str) -> Key:
+    try:
+        told = json.loads(line)
+        key = Key(str(told["name"]), str(told["sha256"]), tuple(told["scopes"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path}, line {at}: not a key; make keys with clusterseq keys {path} --add NAME"
+        ) from error
+    if not set(key.scopes) <= set(SCOPES) or len(key.sha256) != 64:
+        raise ConfigError(f"{path}, line {at}: a key with an unknown scope or hash; remove it")
+    return key

@@ -1,0 +1,83 @@
+"""What is counted of a running service, as Prometheus reads it.
+
+Knows nothing about: HTTP, what happens to the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from clusterseq.service.desk import Served
+
+PREFIX = "clusterseq"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """The numbers of one service; each service has its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = self._counter("requests", "Requests.", "route", "status")
+        self.seconds = self._histogram("request_seconds", "Seconds of a request.", "route")
+        self.phases = self._histogram(
+            "phase_seconds", "Seconds of adapting, scoring, and reading the store.", "phase"
+        )
+        self.people = self._counter("people", "People recommended to.", "source")
+        self.items = self._counter("history_items", "Items of histories.", "known")
+        self.events = self._counter("events", "Events received.", "outcome")
+        self.attributed = self._counter("events_attributed", "Events that came of an answer.")
+        self.reloads = self._counter("reloads", "Models taken or refused.", "outcome")
+        self._queue = self._gauge("queue_depth", "People who wait for their turn.")
+        self._coverage = self._gauge(
+            "catalogue_coverage",
+            "Share of the catalogue that was recommended since the model was loaded.",
+        )
+        self._shown: set[int] = set()
+
+    def watch(self, queue: Callable[[], int]) -> None:
+        """Read how many wait whenever somebody asks for the numbers."""
+        self._queue.set_function(queue)
+
+    def served(self, served: Served, known: int, unknown: int) -> None:
+        """Somebody got an answer."""
+        source = "fallback" if served.fallback else "cache" if served.cached else "model"
+        self.people.labels(source).inc()
+        self.items.labels("yes").inc(known)
+        self.items.labels("no").inc(unknown)
+        if source == "model":
+            self.phases.labels("adapt").observe(served.ranking.adapt_ms / 1000)
+            self.phases.labels("score").observe(served.ranking.score_ms / 1000)
+
+    def shown(self, items: list[int], n_items: int) -> None:
+        """Some items were recommended."""
+        self._shown.update(items)
+        self._coverage.set(len(self._shown) / max(1, n_items))
+
+    def new_model(self) -> None:
+        """Nothing of the new catalogue was recommended yet."""
+        self._shown.clear()
+        self._coverage.set(0)
+
+    def text(self) -> bytes:
+        """All numbers in Prometheus' format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", about, registry=self.registry)
+
+    def _histogram(self, name: str, about: str, *labels: str) -> Histogram:
+        return Histogram(f"{PREFIX}_{name}", about, labels, registry=self.registry, buckets=SECONDS)

@@ -1,0 +1,126 @@
+"""A process that serves: sockets, signals, and the log.
+
+Knows nothing about: what is served.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import uvicorn
+from fastapi import FastAPI
+
+from clusterseq.errors import ConfigError
+from clusterseq.service.app import create_app
+from clusterseq.service.context import Context
+from clusterseq.service.desk import Desk
+from clusterseq.service.engine import Engine
+from clusterseq.service.envelope import LOG, JsonLines
+from clusterseq.service.keys import Keyring
+from clusterseq.service.limits import Limits
+from clusterseq.service.store import open_store
+from clusterseq.service.store.protocol import Retention
+
+DRAIN_SECONDS = 20
+"""How long requests under way may take after the service was told to stop."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a service is run."""
+
+    model: Path
+    """Directory of the model."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8000
+    """Port to listen on; 0 for any that is free."""
+    store: str = "memory:"
+    """Where histories are kept."""
+    keys: Path | None = None
+    """File of API keys; None asks nobody for one."""
+    insecure: bool = False
+    """Listen to other machines without keys."""
+    origins: tuple[str, ...] = ()
+    """Pages of other sites that may call from a browser."""
+    threads: int = 1
+    """Threads of the tensor library."""
+    log_level: str = "info"
+    """Least level of what is logged."""
+    retention: Retention = field(default_factory=Retention)
+    """How much of a person is kept, and how long."""
+    limits: Limits = field(default_factory=Limits)
+    """What is taken on."""
+
+    def __post_init__(self) -> None:
+        if not (self.keys or self.insecure or is_loopback(self.host)):
+            raise ConfigError(
+                f"listening on {self.host} lets other machines in, and no keys are asked for; "
+                "give --keys FILE (clusterseq keys makes them), or say --insecure"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def build(settings: Settings) -> FastAPI:
+    """Load the model, open the store, and put the application together.
+
+    Raises:
+        CheckpointError: the model can't be used.
+        ConfigError: keys or store can't be used.
+    """
+    torch.set_num_threads(settings.threads)
+    keyring = Keyring() if settings.keys is None else Keyring.read(settings.keys)
+    engine = Engine.load(settings.model)
+    context = Context(
+        desk=Desk(engine, settings.limits),
+        store=open_store(settings.store, settings.retention),
+        model=settings.model,
+        keyring=keyring,
+        limits=settings.limits,
+    )
+    return create_app(context, origins=settings.origins)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until somebody says stop; then finish what is under way.
+
+    Raises:
+        CheckpointError: the model can't be used.
+        ConfigError: keys, store or address can't be used.
+    """
+    log_to_stderr(settings.log_level)
+    config = uvicorn.Config(
+        build(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    # The server drains at SIGTERM and then raises it once more; having drained is no failure.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    uvicorn.Server(config).run()
+
+
+def log_to_stderr(level: str) -> None:
+    """Structured lines on standard error, the server's own among them."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for logger in (LOG, logging.getLogger("uvicorn")):
+        logger.handlers[:] = [handler]
+        logger.setLevel(level.upper())
+        logger.propagate = False

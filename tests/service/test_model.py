@@ -1,0 +1,161 @@
+"""The model over HTTP: its card, its map, the catalogue, and changing it under load."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterseq.config import Config
+from clusterseq.events import read_events
+from clusterseq.experiment import Experiment
+from clusterseq.manifest import MANIFEST
+from tests.service.serving import Service, serving, settings_of
+
+
+@pytest.fixture(scope="module")
+def service(model_directory: Path) -> Iterator[Service]:
+    with serving(settings_of(model_directory)) as running:
+        yield running
+
+
+@pytest.fixture
+def directory(model_directory: Path, tmp_path: Path) -> Path:
+    """A copy that may be changed."""
+    copy = tmp_path / "model"
+    shutil.copytree(model_directory, copy)
+    return copy
+
+
+def test_the_card_tells_of_model_and_clusters(service: Service) -> None:
+    card = service.client.get("/v1/model").json()
+    assert card["items"] == 60
+    assert card["inner_steps"] == service.context.engine.max_steps > 0
+    assert sum(cluster["size"] for cluster in card["clusters"]) == pytest.approx(1, abs=1e-3)
+    for cluster in card["clusters"]:
+        assert all(-1 <= x <= 1 for x in cluster["position"])
+        assert cluster["typical"][0]["title"].startswith("[item] i")
+
+
+def test_the_map_places_items_and_people_together(service: Service) -> None:
+    points = service.client.get("/v1/model/map").json()["points"]
+    assert len(points) == 60
+    assert {cluster for _, _, cluster in points} <= {0, 1, 2}
+    position = service.recommend(history=["i01", "i02"])["position"]
+    assert isinstance(position, list)
+    assert len(position) == 2
+    assert all(-1 <= x <= 1 for x in position)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"), [("i07", ["i07"]), ("[ITEM] i5", None), ("zzz", []), ("07 item", ["i07"])]
+)
+def test_items_are_found_by_words_of_id_or_title(
+    service: Service, query: str, found: list[str] | None
+) -> None:
+    answer = service.client.get("/v1/items", params={"query": query, "limit": 100}).json()
+    names = [each["item"] for each in answer["items"]]
+    assert sorted(names) == (found if found is not None else [f"i5{d}" for d in range(10)])
+    assert answer["total"] == len(names)
+
+
+def test_without_words_the_popular_come_first(service: Service) -> None:
+    answer = service.client.get("/v1/items", params={"limit": 12}).json()
+    counts = [each["count"] for each in answer["items"]]
+    assert len(counts) == 12
+    assert counts == sorted(counts, reverse=True)
+    assert answer["total"] == 60
+
+
+def test_similar_items_are_near_and_not_the_item_itself(service: Service) -> None:
+    found = service.client.get("/v1/items/i01/similar", params={"k": 5}).json()["items"]
+    nearness = [each["similarity"] for each in found]
+    assert len(found) == 5
+    assert nearness == sorted(nearness, reverse=True)
+    assert "i01" not in [each["item"] for each in found]
+    unknown = service.client.get("/v1/items/nobody/similar")
+    assert unknown.status_code == 404
+    assert unknown.json()["title"] == "Item unknown"
+
+
+@pytest.fixture(scope="module")
+def other_model(events_file: Path, small: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models") / "other"
+    Experiment(read_events(events_file), directory, small).run()
+    return directory
+
+
+def test_a_new_model_is_taken_without_losing_a_request(directory: Path, other_model: Path) -> None:
+    with serving(settings_of(directory)) as service:
+        before = service.recommend(history=["i01", "i02"])
+        outcomes: list[int] = []
+        stop = threading.Event()
+
+        def ask() -> None:
+            at = 0
+            while not stop.is_set():
+                at += 1
+                body = {"history": [f"i{at % 60:02}", f"i{at // 60 % 60:02}"]}
+                outcomes.append(service.client.post("/v1/recommend", json=body).status_code)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        shutil.rmtree(directory)
+        shutil.copytree(other_model, directory)
+        reloaded = service.client.post("/v1/model:reload")
+        seen = len(outcomes)
+        while len(outcomes) < seen + 20:
+            pass
+        stop.set()
+        for thread in threads:
+            thread.join()
+        after = service.recommend(history=["i01", "i02"])
+    assert reloaded.status_code == 200
+    assert set(outcomes) == {200}
+    assert after["model_version"] == reloaded.json()["version"] != before["model_version"]
+    assert not after["cached"]
+    assert before["items"][0]["title"] is not None  # type: ignore[index]
+    assert after["items"][0]["title"] is None  # type: ignore[index]
+
+
+def test_a_broken_model_is_refused_and_the_old_one_goes_on(directory: Path) -> None:
+    with serving(settings_of(directory)) as service:
+        before = service.recommend(history=["i01", "i02"])
+        (directory / "model.safetensors").write_bytes(b"nothing")
+        refused = service.client.post("/v1/model:reload")
+        after = service.recommend(history=["i01", "i02"])
+        (directory / MANIFEST).unlink()
+        gone = service.client.post("/v1/model:reload")
+    for answer in (refused, gone):
+        assert answer.status_code == 409
+        assert "the model in use goes on" in answer.json()["detail"]
+        assert str(directory.parent) not in answer.text
+    assert after["items"] == before["items"]
+
+
+def test_the_page_and_its_parts_are_served(service: Service) -> None:
+    page = service.client.get("/")
+    assert page.status_code == 200
+    assert "<title>" in page.text
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    assert service.client.get("/style.css").headers["Content-Type"].startswith("text/css")
+
+
+def test_health_and_numbers(service: Service) -> None:
+    service.recommend(history=["i20", "unknown"])
+    assert service.client.get("/healthz").json()["status"] == "alive"
+    assert service.client.get("/readyz").json()["status"] == "ready"
+    text = service.client.get("/metrics").text
+    for line in (
+        'clusterseq_requests_total{route="/v1/recommend",status="200"}',
+        'clusterseq_phase_seconds_count{phase="adapt"}',
+        'clusterseq_people_total{source="model"}',
+        'clusterseq_history_items_total{known="no"}',
+        "clusterseq_queue_depth 0.0",
+        "clusterseq_catalogue_coverage 0.",
+    ):
+        assert line in text, line

@@ -1,0 +1,157 @@
+"""Recommendations over HTTP, against those of the recommender itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from clusterseq.recommender import Recommender
+from clusterseq.service import engine as engine_module
+from clusterseq.service.limits import Limits
+from tests.service.serving import Service, serving, settings_of
+
+HISTORIES = [["i01", "i02"], ["i31"], ["i05", "i07", "i05"], [], ["i40", "i41", "i42", "i43"]]
+
+
+@pytest.fixture(scope="module")
+def service(model_directory: Path) -> Iterator[Service]:
+    with serving(settings_of(model_directory)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def recommender(model_directory: Path) -> Recommender:
+    return Recommender.load(model_directory)
+
+
+def ids(answer: dict[str, object]) -> list[object]:
+    items = answer["items"]
+    assert isinstance(items, list)
+    return [each["item"] for each in items]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_an_answer_is_what_the_recommender_says(
+    service: Service, recommender: Recommender, history: list[str]
+) -> None:
+    answer, expected = service.recommend(history=history, k=7), recommender.recommend(history, 7)
+    assert ids(answer) == expected.ids
+    scores = [each["score"] for each in answer["items"]]  # type: ignore[attr-defined]
+    assert scores == pytest.approx([one.score for one in expected], abs=1e-4)
+    assert answer["cluster"] == expected.cluster
+    assert sum(answer["clusters"]) == pytest.approx(1, abs=1e-4)  # type: ignore[call-overload]
+    assert answer["items"][0]["title"] == f"[item] {ids(answer)[0]}"  # type: ignore[index]
+    assert not answer["fallback"]
+    assert answer["model_version"] == service.context.engine.version
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"exclude": ["i01", "i08", "nobody knows"]},
+        {"only": ["i03", "i33", "i50"]},
+        {"only": []},
+        {"only": ["i03", "i33"], "exclude": ["i03"]},
+        {"filter_seen": False},
+        {"filter_seen": False, "exclude": ["i02"]},
+    ],
+)
+def test_filters_are_those_of_the_recommender(
+    service: Service, recommender: Recommender, filters: dict[str, object]
+) -> None:
+    answer = service.recommend(history=["i01", "i02"], k=5, **filters)
+    expected = recommender.recommend(["i01", "i02"], 5, **filters)  # type: ignore[call-overload]
+    assert ids(answer) == expected.ids
+
+
+def test_what_a_ranking_does_not_reach_is_ranked_anew(
+    model_directory: Path, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "DEPTH", 6)
+    best = recommender.recommend(["i01", "i02"], 10)
+    with serving(settings_of(model_directory)) as service:
+        answer = service.recommend(history=["i01", "i02"], k=4, exclude=best.ids[:5])
+    assert ids(answer) == best.ids[5:9]
+
+
+def test_unknown_items_are_ignored_and_told_once(service: Service) -> None:
+    answer = service.recommend(history=["i01", "x", 12, "x", "i02"])
+    assert answer["ignored_items"] == ["x", 12]
+    assert ids(answer) == ids(service.recommend(history=["i01", "i02"]))
+
+
+def test_a_repeated_request_is_remembered(service: Service) -> None:
+    first = service.recommend(history=["i09", "i08", "i10"])
+    again = service.recommend(history=["i09", "i08", "i10"], k=3)
+    assert (first["cached"], again["cached"]) == (False, True)
+    assert ids(again) == ids(first)[:3]
+    assert first["recommendation_id"] != again["recommendation_id"]
+
+
+def test_fewer_steps_of_adaptation_are_another_ranking(service: Service) -> None:
+    history = ["i11", "i04", "i02"]
+    before, after = (service.recommend(history=history, steps=steps) for steps in (0, None))
+    more = service.recommend(history=history, steps=99)
+    assert before["items"] != after["items"]
+    assert more["items"] == after["items"]
+
+
+def test_a_reason_is_an_item_of_the_history(service: Service) -> None:
+    answer = service.recommend(history=["i01", "i33"], k=20, explain=True)
+    whys = [each["why"] for each in answer["items"]]  # type: ignore[attr-defined]
+    assert {why["item"] for why in whys} <= {"i01", "i33"}
+    assert all(-1.001 <= why["similarity"] <= 1.001 for why in whys)
+    assert whys[0]["title"] == f"[item] {whys[0]['item']}"
+
+
+def test_a_batch_is_answered_as_one_by_one(service: Service) -> None:
+    found = service.client.post("/v1/recommend:batch", json={"histories": HISTORIES, "k": 5})
+    assert found.status_code == 200
+    for answer, history in zip(found.json()["results"], HISTORIES, strict=True):
+        alone = service.recommend(history=history, k=5)
+        assert ids(answer) == ids(alone)
+
+
+def test_many_at_once_get_what_each_would_get_alone(service: Service) -> None:
+    histories = [[f"i{a:02}", f"i{(a + b) % 60:02}"] for a in range(20) for b in (1, 2)]
+
+    def ask(history: list[str]) -> list[object]:
+        return ids(service.recommend(history=history, steps=1))
+
+    with ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(ask, histories))
+    service.context.desk.use(service.context.engine)  # forget what was remembered
+    assert together == [ask(history) for history in histories]
+
+
+def test_without_time_the_popular_is_answered_and_said_to_be(
+    model_directory: Path, recommender: Recommender
+) -> None:
+    limits = Limits(deadline_ms=0.01, gather_ms=50.0)
+    with serving(settings_of(model_directory, limits=limits)) as service:
+        answer = service.recommend(history=["i01"], k=60)
+        chosen = service.recommend(history=["i01"], only=["i40", "i41"])
+    counts = recommender.checkpoint.item_counts
+    found = recommender.items.encode(ids(answer)).tolist()
+    assert answer["fallback"]
+    assert len(found) == 59
+    assert "i01" not in ids(answer)
+    assert [counts[item] for item in found] == sorted(counts[found].tolist(), reverse=True)
+    assert set(ids(chosen)) == {"i40", "i41"}
+
+
+def test_where_too_many_wait_the_next_one_is_sent_away(model_directory: Path) -> None:
+    limits = Limits(waiting=3, gather_ms=300.0)
+    with serving(settings_of(model_directory, limits=limits)) as service:
+        body = {"histories": [["i01"], ["i02"], ["i03"], ["i04"]]}
+        refused = service.client.post("/v1/recommend:batch", json=body)
+        served = service.client.post(
+            "/v1/recommend:batch", json={"histories": body["histories"][:3]}
+        )
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert served.status_code == 200

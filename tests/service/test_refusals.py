@@ -1,0 +1,188 @@
+"""What a service refuses, and how it says so: problem details that name limit and remedy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from clusterseq.errors import ConfigError
+from clusterseq.service.envelope import LOG, JsonLines
+from clusterseq.service.keys import Keyring, add_key
+from clusterseq.service.limits import Limits
+from clusterseq.service.server import is_loopback
+from tests.service.serving import Service, serving, settings_of, wait_until
+
+LIMITS = Limits(
+    history=5, k=20, batch=3, events=4, filters=6, id_length=10, body_bytes=2_000, waiting=50
+)
+
+
+@pytest.fixture(scope="module")
+def service(model_directory: Path) -> Iterator[Service]:
+    with serving(settings_of(model_directory, limits=LIMITS)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A file of keys, one for each scope."""
+    path = tmp_path_factory.mktemp("keys") / "keys.jsonl"
+    return path, {scope: add_key(path, scope, [scope]) for scope in ("read", "events", "admin")}
+
+
+@pytest.fixture(scope="module")
+def guarded(model_directory: Path, keys: tuple[Path, dict[str, str]]) -> Iterator[Service]:
+    with serving(settings_of(model_directory, keys=keys[0])) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("recommend", {"history": ["a"] * 6}, "history: 6 given, 5 at most"),
+        ("recommend", {"history": ["a" * 11]}, "characters of an id in history: 11 given"),
+        ("recommend", {"history": [], "k": 21}, "k: 21 given, 20 at most"),
+        ("recommend", {"history": [], "k": 0}, "k: Input should be greater than or equal to 1"),
+        ("recommend", {"history": [], "exclude": ["a"] * 7}, "exclude: 7 given, 6 at most"),
+        ("recommend", {"history": [], "only": ["a"] * 7}, "only: 7 given, 6 at most"),
+        ("recommend", {}, "give either history or user"),
+        ("recommend", {"history": [], "user": "u"}, "give either history or user"),
+        ("recommend", {"history": [], "K": 5}, "K: Extra inputs are not permitted"),
+        ("recommend", {"history": [1.5]}, "history.0"),
+        ("recommend", {"history": [True]}, "history.0"),
+        ("recommend", {"history": [None]}, "history.0"),
+        ("recommend", {"history": "ab"}, "history: Input should be a valid list"),
+        ("recommend:batch", {"histories": [[]] * 4}, "histories: 4 given, 3 at most"),
+        ("recommend:batch", {"histories": []}, "histories"),
+        ("events", {"events": [{"user": "u", "item": "i"}] * 5}, "events: 5 given, 4 at most"),
+        ("events", {"user": "", "item": "i"}, "user"),
+        ("events", {"user": "u", "item": "i", "time": -1}, "time"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    service: Service, path: str, body: dict[str, object], told: str
+) -> None:
+    found = service.client.post(f"/v1/{path}", json=body)
+    assert found.status_code == 422
+    assert found.headers["Content-Type"] == "application/problem+json"
+    problem = found.json()
+    assert set(problem) == {"type", "title", "status", "detail"}
+    assert told in problem["detail"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_body_is_refused_said_or_not(service: Service, chunked: bool) -> None:
+    body = b'{"history": ["' + b"a" * 5_000 + b'"]}'
+    content = iter([body[:100], body[100:]]) if chunked else body
+    found = service.client.post("/v1/recommend", content=content)
+    assert found.status_code == 413
+    assert "2,000 bytes" in found.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[]", b'"a"', b"null", b"[" * 900])
+def test_a_body_that_is_no_request_is_refused(service: Service, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    found = service.client.post("/v1/recommend", content=body, headers=headers)
+    assert found.status_code == 422
+    assert "Traceback" not in found.text
+
+
+def test_what_is_not_there_is_told_as_a_problem(service: Service) -> None:
+    found = service.client.get("/v1/nothing")
+    assert found.status_code == 404
+    assert found.json()["title"] == "Not found"
+    assert service.client.get("/v1/recommend").status_code == 405
+
+
+def test_a_request_id_is_kept_if_it_is_sane(service: Service) -> None:
+    for given, kept in (("abc-1.2", True), ("a b\n", False), ("x" * 65, False)):
+        found = service.client.get("/healthz", headers={"X-Request-ID": given.strip()})
+        assert (found.headers["X-Request-ID"] == given) == kept
+
+
+def test_without_a_key_only_health_is_told(guarded: Service) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/"):
+        assert guarded.client.get(path).status_code == 200
+    found = guarded.client.post("/v1/recommend", json={"history": []})
+    assert found.status_code == 401
+    assert found.headers["WWW-Authenticate"] == "Bearer"
+    wrong = guarded.client.get("/v1/model", headers={"Authorization": "Bearer cs_wrong"})
+    assert wrong.status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+def test_a_key_opens_its_scope_alone(
+    guarded: Service, keys: tuple[Path, dict[str, str]], header: str
+) -> None:
+    calls = {
+        "read": ("POST", "/v1/recommend", {"history": []}),
+        "events": ("POST", "/v1/events", {"user": "u", "item": "i"}),
+        "admin": ("POST", "/v1/model:reload", None),
+    }
+    for owner, key in keys[1].items():
+        value = f"Bearer {key}" if header == "Authorization" else key
+        for scope, (method, path, body) in calls.items():
+            found = guarded.client.request(method, path, json=body, headers={header: value})
+            assert found.status_code == (200 if scope == owner else 403), (owner, scope)
+
+
+def test_keys_are_kept_as_hashes_for_their_owner_alone(
+    keys: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    path, made = keys
+    assert path.stat().st_mode & 0o077 == 0
+    assert not any(key in path.read_text() for key in made.values())
+    ring = Keyring.read(path)
+    assert [key.name for key in ring.keys] == list(made)
+    assert ring.find(made["events"]) == ring.keys[1]
+    assert ring.find("cs_" + "é" * 40) is None
+    with pytest.raises(ConfigError, match="has a key already"):
+        add_key(path, "read", ["read"])
+    with pytest.raises(ConfigError, match="no scope write"):
+        add_key(tmp_path / "k", "a", ["write"])
+    (tmp_path / "bad").write_text('{"name": "a"}\n')
+    with pytest.raises(ConfigError, match="line 1: not a key"):
+        Keyring.read(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "a.shop"])
+def test_other_machines_are_let_in_with_keys_or_a_word(model_directory: Path, host: str) -> None:
+    with pytest.raises(ConfigError, match="--insecure"):
+        settings_of(model_directory, host=host)
+    assert settings_of(model_directory, host=host, insecure=True).insecure
+    assert settings_of(model_directory, host=host, keys=model_directory).keys
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
+def test_this_machine_needs_neither(model_directory: Path, host: str) -> None:
+    assert is_loopback(host)
+    assert settings_of(model_directory, host=host)
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Limits)])
+def test_a_limit_allows_something(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Limits(**{name: type(getattr(Limits(), name))(0)})
+
+
+def test_the_log_holds_no_history(service: Service) -> None:
+    lines: list[str] = []
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(JsonLines().format(record))
+
+    keeper = Keeper()
+    LOG.addHandler(keeper)
+    LOG.setLevel("DEBUG")
+    try:
+        service.recommend(history=["i41", "secret"], exclude=["hidden"])
+        wait_until(lambda: lines)  # a line is written when the answer is on its way
+    finally:
+        LOG.removeHandler(keeper)
+    assert '"route": "/v1/recommend"' in lines[-1]
+    assert not any(word in line for line in lines for word in ("i41", "secret", "hidden"))
