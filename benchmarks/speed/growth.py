@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import statistics
 import subprocess
 import sys
 import time
@@ -35,8 +36,8 @@ MANY_ITEMS = (1_000, 10_000, 100_000, 1_000_000)
 MANY_USERS = (10_000, 100_000, 1_000_000, 10_000_000)
 NEWCOMERS = 500
 """People who judge the training."""
-WARMING, STEPS = 1, 4
-"""Steps of a stage that aren't timed, and that are."""
+WARMING, STEPS = 1, 8
+"""Steps of a stage that aren't timed, and that are; the median counts."""
 LIMIT_MIB = 8 * 1024
 """What training may hold at a million items."""
 
@@ -127,9 +128,8 @@ class _Watch:
         """Remember when a step ended; after the last one, charge an epoch."""
         self.times.append(time.perf_counter())
         if done >= min(WARMING + STEPS, total):
-            timed = self.times[WARMING:]
-            share = (self.times[-1] - self.times[WARMING - 1]) / max(1, len(timed))
-            self.seconds = share * total / self.epochs
+            step = statistics.median(np.diff(self.times[WARMING - 1 :]).tolist() or [0.0])
+            self.seconds = step * total / self.epochs
             raise _EnoughError
 
     def epoch(self, record: Mapping[str, Any]) -> None:

@@ -38,7 +38,7 @@ class Filters(Message):
     only: list[ItemId] | None = Field(None, description="The items to choose from; null for all.")
     filter_seen: bool = Field(True, description="Leave out what is in the history.")
     explain: bool = Field(False, description="Say for each item what in the history is nearest.")
-    steps: Annotated[Whole, Field(ge=0)] | None = Field(
+    steps: Annotated[int, Field(ge=0), BeforeValidator(_whole)] | None = Field(
         None, description="Steps of adaptation; null for all, 0 for none."
     )
 

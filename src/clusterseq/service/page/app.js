@@ -162,6 +162,7 @@ function showAnswer(answer, { history: ids }) {
   const known = ids.length - answer.ignored_items.length;
   ranking.show(answer, known);
   ranking.busy(false);
+  history.label();
   history.showIgnored(answer.ignored_items);
   showLatency(answer);
   showStand(answer, known);
@@ -179,7 +180,8 @@ async function compare(answer, { history: ids, steps }, signal) {
 
 async function nameHistory(ids) {
   try {
-    if (await lookUp(api, ids)) history.label();
+    await lookUp(api, ids);
+    history.label();
   } catch {
     // The ids stand in for their titles.
   }

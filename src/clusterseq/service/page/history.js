@@ -1,8 +1,9 @@
 // History: the chips of what somebody touched, oldest first; removable, and sorted by key or drag.
 
-import { byId, element, glide, plural } from "./elements.js";
+import { byId, element, glide, plural, shape } from "./elements.js";
 import { keyOf, titleOf } from "./titles.js";
 
+const CROSS = "m2 2 8 8m0-8-8 8";
 const EARLIER = new Set(["ArrowLeft", "ArrowUp"]);
 const LATER = new Set(["ArrowRight", "ArrowDown"]);
 
@@ -88,7 +89,7 @@ export class History {
         "data-testid": "history-remove",
         on: { click: () => this.#remove(id) },
       },
-      element("span", { "aria-hidden": "true" }, "×"),
+      shape("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, shape("path", { d: CROSS })),
     );
     const attributes = { class: "chip", "data-testid": "history-chip", "data-item": id };
     return element("li", attributes, grip, remove);

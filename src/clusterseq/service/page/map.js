@@ -63,8 +63,10 @@ export class ItemMap {
     }
     this.#trail.setAttribute("points", this.#path.map(([x, y]) => `${x},${-y}`).join(" "));
     const own = this.#clusters.find(({ id }) => id === cluster);
-    const where = own && here ? `you are nearest to cluster ${cluster}: ${nameOf(own)}` : "you are not on it yet";
-    this.#root.setAttribute("aria-label", `Map of popular items in ${this.#clusters.length} clusters; ${where}.`);
+    const where =
+      own && here ? `you are nearest to cluster ${cluster}: ${nameOf(own)}` : "you are not on it yet";
+    const map = `Map of popular items in ${this.#clusters.length} clusters`;
+    this.#root.setAttribute("aria-label", `${map}; ${where}.`);
   }
 
   /** Bring one cluster forward, or all with null. */

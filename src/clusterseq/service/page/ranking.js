@@ -88,7 +88,7 @@ export class Ranking {
   #head(history, fallback) {
     byId("ranking-title").textContent = history ? "Your ranking" : "What suits everybody";
     byId("ranking-note").textContent = !history
-      ? "Nothing to go by yet: what most people choose."
+      ? "What most people choose."
       : fallback
         ? "The service ran short of time: for now, what is popular."
         : `After ${plural(history, "pick")}, out of the whole catalogue.`;
