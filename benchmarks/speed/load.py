@@ -127,6 +127,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--items", type=int, default=12_000, help="item ids are 0 … ITEMS - 1")
     parser.add_argument("--distinct", type=int, default=0, help="how many people; 0: all new")
+    parser.add_argument("--seed", type=int, default=0, help="of who asks")
     given = parser.parse_args()
-    asked = people(given.items, given.distinct)
+    asked = people(given.items, given.distinct, given.seed)
     print(json.dumps(asdict(asyncio.run(load(given.url, given.rate, given.seconds, asked)))))

@@ -248,6 +248,16 @@ class ClusterSeq(nn.Module):
         said = torch.cat([evidence.at_next()[..., None], anchors], dim=3).to(offsets.dtype)
         return torch.log1p(self.acuity.exp()[:, None, None] * said)
 
+    def settle(self) -> None:
+        """Let go of what only makes the catalogue, in a process that has made it and just serves.
+
+        The memory is copied out of the file that it may lie in, which need not be held open then.
+        """
+        del self.items
+        if self.memory is not None:
+            copies = {name: tensor.clone() for name, tensor in self.memory.tensors().items()}
+            self.memory = Memory.from_tensors(copies)
+
     def tensors(self) -> dict[str, Tensor]:
         """All that the model is, graph and memory included, by name."""
         memory = {} if self.memory is None else self.memory.tensors()

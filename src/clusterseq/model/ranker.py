@@ -5,7 +5,7 @@ Knows nothing about: raw ids, training, which items may be recommended.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -43,7 +43,10 @@ class Ranker:
     @torch.no_grad()
     def __init__(self, model: ClusterSeq) -> None:
         self.model, self.n_items = model, model.n_items
-        self.catalogue = model.catalogue()
+        catalogue = model.catalogue()
+        # Laid out dimension by dimension, a product with one person takes half as long.
+        columns = catalogue.items.columns.T.contiguous().T
+        self.catalogue = replace(catalogue, items=replace(catalogue.items, columns=columns))
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:

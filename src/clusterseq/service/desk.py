@@ -72,7 +72,8 @@ class Desk:
         if not missing:
             return [Served(engine, ranking, cached=True) for ranking in found if ranking]
         futures = self._order(engine, [people[place] for place in missing])
-        await asyncio.wait(futures, timeout=self.limits.deadline_ms / 1000)
+        goes = -(-len(futures) // self.limits.at_once)
+        await asyncio.wait(futures, timeout=goes * self.limits.deadline_ms / 1000)
         late = dict(zip(missing, futures, strict=True))
         return [
             Served(engine, ranking, cached=True)

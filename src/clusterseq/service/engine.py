@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int32
 from torch import Tensor
 
 from clusterseq.atlas import Atlas
@@ -32,7 +32,7 @@ from clusterseq.retrieval import NOTHING, top_k
 from clusterseq.service.directory import Directory
 from clusterseq.vocab import UNKNOWN, RawId
 
-DEPTH = 256
+DEPTH = 128
 """Items of a ranking: more than most can ask for and exclude together."""
 POINTS = 2_000
 """Items on the map."""
@@ -60,7 +60,7 @@ class Person:
 class Ranking:
     """A person's best items, best first, and how the model sees the person."""
 
-    items: Int64[np.ndarray, " depth"]
+    items: Int32[np.ndarray, " depth"]
     """Item indices."""
     scores: Float32[np.ndarray, " depth"]
     """Their scores."""
@@ -84,7 +84,10 @@ class Ranking:
 
 
 class Engine:
-    """A loaded model; a service that gets a new one makes a new engine."""
+    """A loaded model; a service that gets a new one makes a new engine.
+
+    The model serves from then on, and can't be saved or trained any more.
+    """
 
     def __init__(self, checkpoint: Checkpoint, name: str) -> None:
         self.checkpoint, self.name = checkpoint, name
@@ -92,6 +95,7 @@ class Engine:
         self.ids = checkpoint.items.ids  # a list answers single questions faster than a column
         self.version = checkpoint.content[:12] or UNNAMED
         self.ranker = Ranker(checkpoint.model)
+        checkpoint.model.settle()
         self.atlas = Atlas(checkpoint.model, checkpoint.item_counts)
         self.warm()
 
@@ -122,7 +126,8 @@ class Engine:
         """What everybody touches, for whoever can't be adapted to in time."""
         counts = torch.from_numpy(self.checkpoint.item_counts.astype(np.float32))
         best = top_k(counts[None], self.n_items)
-        return Ranking(best.items[0].numpy(), best.scores[0].numpy(), True, [], None)
+        items, scores = best.items[0].int().numpy(), best.scores[0].numpy()
+        return Ranking(items, scores, True, [], None)
 
     def codes(self, history: Sequence[RawId]) -> tuple[Codes, list[RawId]]:
         """The known items of a history that the model would read, and what it doesn't know."""
@@ -170,7 +175,7 @@ class Engine:
         items, places = self.atlas.items(POINTS)
         clusters = self.atlas.clusters_of(items).tolist()
         return [
-            [round(x, 4), round(y, 4), cluster]
+            [round(x, 4), round(y, 4), float(cluster)]
             for (x, y), cluster in zip(places.tolist(), clusters, strict=True)
         ]
 
@@ -256,7 +261,7 @@ class Engine:
         best = top_k(scores, min(DEPTH, self.n_items))
         there = [items != NOTHING for items in best.items]
         complete = [self.n_items <= DEPTH or not bool(each.all()) for each in there]
-        items = [i[t].numpy() for i, t in zip(best.items, there, strict=True)]
+        items = [i[t].int().numpy() for i, t in zip(best.items, there, strict=True)]
         found = [s[t].numpy() for s, t in zip(best.scores, there, strict=True)]
         return items, found, complete
 

@@ -36,7 +36,7 @@ class Limits:
     """How long the first of them waits for the others."""
     deadline_ms: float = 1_000.0
     """After so long a person gets what is popular."""
-    remembered: int = 20_000
+    remembered: int = 10_000
     """People whose ranking is kept for their next request."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,356 @@
+"""The page in a browser, served by a real service: what people do there, and what they see."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
+
+from clusterseq.service.keys import add_key
+from tests.service.serving import PATIENCE, Service, serving, settings_of
+
+ARGUMENTS = [
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+SHARED = ["i11", "i04", "i02"]
+"""A history whose ranking the adaptation changes."""
+REACH = 1.08
+"""From the middle of the map to its edge."""
+
+
+class Visitor:
+    """Opens pages, and writes down whom they ask and what the browser complains of."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.complaints: list[str] = []
+        self.expected: tuple[str, ...] = ()
+        """What a complaint may hold, where a test asks for it."""
+
+    def open(
+        self,
+        service: Service,
+        address: str = "/",
+        width: int = 1280,
+        dark: bool = False,
+        motion: bool = False,
+    ) -> Page:
+        """A page as somebody sees it who has never been there."""
+        context = self.browser.new_context(
+            base_url=service.url,
+            viewport=ViewportSize(width=width, height=900),
+            color_scheme="dark" if dark else "light",
+            reduced_motion="no-preference" if motion else "reduce",
+        )
+        context.set_default_timeout(1000 * PATIENCE)
+        context.on("console", self._hear)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.on("request", lambda request: self._see(request, service))
+        page = context.new_page()
+        page.goto(address)
+        return page
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        expected = any(text in message.text for text in self.expected)
+        if message.type in ("error", "warning") and not expected:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _see(self, request: Request, service: Service) -> None:
+        if urlsplit(request.url)[:2] != urlsplit(service.url)[:2]:
+            self.complaints.append(f"asked elsewhere: {request.url}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    binary = shutil.which("chromium")
+    if binary is None:
+        pytest.skip("chromium isn't installed; Debian's package chromium has it")
+    expect.set_options(timeout=1000 * PATIENCE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    """Whoever it is, the browser has nothing to complain of, and no other host is asked."""
+    visitor = Visitor(browser)
+    yield visitor
+    for context in browser.contexts:
+        context.close()
+    assert visitor.complaints == []
+
+
+@pytest.fixture(scope="module")
+def service(model_directory: Path) -> Iterator[Service]:
+    with serving(settings_of(model_directory)) as running:
+        yield running
+
+
+def settled(page: Page, answers: int) -> None:
+    """Wait until so many rounds of answers are shown."""
+    page.wait_for_selector(f'#app[data-state="ready"][data-answers="{answers}"]')
+
+
+def items(found: Locator) -> list[str | None]:
+    return [each.get_attribute("data-item") for each in found.all()]
+
+
+def history(page: Page) -> list[str | None]:
+    return items(page.get_by_test_id("history-chip"))
+
+
+def ranking(page: Page) -> list[tuple[str | None, str | None]]:
+    """Items and titles in the order of the ranks that are written beside them."""
+    rows = page.get_by_test_id("ranking-item")
+    ranks = [each.get_attribute("data-rank") for each in rows.all()]
+    assert ranks == [str(rank) for rank in range(1, len(ranks) + 1)]
+    titles = [each.text_content() for each in rows.get_by_test_id("ranking-title").all()]
+    return list(zip(items(rows), titles, strict=True))
+
+
+def answered(service: Service, **body: object) -> list[tuple[str, str]]:
+    """The same in the answer of the service."""
+    found = service.recommend(k=10, **body)["items"]
+    assert isinstance(found, list)
+    return [(each["item"], each["title"]) for each in found]
+
+
+def entries(page: Page, side: str) -> list[str | None]:
+    """What one side of the comparison holds."""
+    return items(page.get_by_test_id(f"comparison-{side}").get_by_role("listitem"))
+
+
+def tab_to(page: Page, selector: str, key: str = "Tab") -> None:
+    """Go on until something has the focus, as people do who use no mouse."""
+    for _ in range(100):
+        page.keyboard.press(key)
+        if page.locator(f"{selector}:focus").count():
+            return
+    pytest.fail(f"{key} doesn't reach {selector}")
+
+
+def test_what_is_shown_is_what_the_service_answers_to_the_history(
+    service: Service, visitor: Visitor
+) -> None:
+    page = visitor.open(service, motion=True)
+    settled(page, 1)
+    assert ranking(page) == answered(service, history=[])
+    page.get_by_test_id("search-input").fill("i57")
+    expect(page.get_by_test_id("search-option")).to_have_count(1)
+    page.get_by_test_id("search-input").press("Enter")
+    settled(page, 2)
+    suggestion = page.get_by_test_id("suggestion").first.get_attribute("data-item")
+    page.get_by_test_id("suggestion").first.click()
+    settled(page, 3)
+    fourth = ranking(page)[3][0]
+    page.get_by_test_id("ranking-add").nth(3).click()
+    settled(page, 4)
+    assert history(page) == ["i57", suggestion, fourth]
+    assert ranking(page) == answered(service, history=history(page))
+    assert len(ranking(page)) == 10
+
+
+def test_the_address_holds_the_history_and_back_undoes(service: Service, visitor: Visitor) -> None:
+    page = visitor.open(service)
+    for answers in (1, 2, 3):
+        settled(page, answers)
+        page.get_by_test_id("ranking-add").first.click()
+    settled(page, 4)
+    picked = history(page)
+    assert len(picked) == 3
+    assert urlsplit(page.url).fragment == f"history={','.join(map(str, picked))}"
+    shared = visitor.open(service, page.url)
+    settled(shared, 1)
+    assert history(shared) == picked
+    assert ranking(shared) == ranking(page)
+    chips = shared.get_by_test_id("history-chip")
+    assert [title in str(chips.nth(at).text_content()) for at, title in enumerate(map(str, picked))]
+    for left in (2, 1, 0):
+        page.go_back()
+        settled(page, 7 - left)
+        assert history(page) == picked[:left]
+        assert ranking(page) == answered(service, history=picked[:left])
+    assert urlsplit(page.url).fragment == ""
+
+
+def test_a_reason_is_that_of_the_answer(service: Service, visitor: Visitor) -> None:
+    page = visitor.open(service, f"/#history={','.join(SHARED)}")
+    settled(page, 1)
+    found = service.recommend(history=SHARED, explain=True)["items"]
+    whys = page.get_by_test_id("ranking-why").all_text_contents()
+    assert isinstance(found, list)
+    for why, each in zip(whys, found, strict=True):
+        assert why.startswith(f"because of {each['why']['title']}")
+
+
+def test_all_of_it_can_be_done_by_keyboard(service: Service, visitor: Visitor) -> None:
+    page = visitor.open(service)
+    keys = page.keyboard
+    settled(page, 1)
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(page.locator("#ranking-title")).to_be_focused()  # it skips what stands before
+    tab_to(page, "[data-testid=search-input]", "Shift+Tab")
+    keys.type("item i5")
+    expect(page.get_by_test_id("search-option")).to_have_count(10)
+    second = items(page.get_by_test_id("search-option"))[1]
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    settled(page, 2)
+    tab_to(page, "[data-testid=suggestion]")
+    suggestion = page.locator(":focus").get_attribute("data-item")
+    keys.press("Space")
+    settled(page, 3)
+    tab_to(page, "[data-testid=ranking-add]")
+    first = ranking(page)[0][0]
+    keys.press("Enter")
+    settled(page, 4)
+    assert history(page) == [second, suggestion, first]
+    tab_to(page, ".chip-grip", "Shift+Tab")
+    keys.press("ArrowLeft")
+    settled(page, 5)
+    assert history(page) == [second, first, suggestion]
+    keys.press("Delete")  # the focus stays with the item that moved
+    settled(page, 6)
+    assert history(page) == [second, suggestion]
+    assert ranking(page) == answered(service, history=history(page))
+    tab_to(page, "[data-testid=steps-slider]")
+    keys.press("Home")
+    settled(page, 7)
+    assert ranking(page) == answered(service, history=history(page), steps=0)
+    tab_to(page, "[data-testid=start-over]", "Shift+Tab")
+    keys.press("Enter")
+    settled(page, 8)
+    assert history(page) == []
+    expect(page.get_by_test_id("search-input")).to_be_focused()
+
+
+def test_the_slider_takes_steps_back_and_the_lists_tell_both(
+    service: Service, visitor: Visitor
+) -> None:
+    without = answered(service, history=SHARED, steps=0)
+    adapted = answered(service, history=SHARED)
+    assert without != adapted
+    page = visitor.open(service, f"/#history={','.join(SHARED)}")
+    slider, value = page.get_by_test_id("steps-slider"), page.get_by_test_id("steps-value")
+    most = service.context.engine.max_steps
+    for answers, steps, shown, told in ((1, most, adapted, ""), (2, 0, without, "&steps=0")):
+        slider.fill(str(steps))
+        settled(page, answers)
+        assert ranking(page) == shown
+        assert value.text_content() == f"{steps} of {most}"
+        assert urlsplit(page.url).fragment == f"history={','.join(SHARED)}{told}"
+        assert entries(page, "before") == [item for item, _ in without]
+        assert entries(page, "after") == [item for item, _ in adapted]
+
+
+def test_the_mixture_and_the_map_tell_where_somebody_stands(
+    service: Service, visitor: Visitor
+) -> None:
+    page = visitor.open(service)
+    settled(page, 1)
+    person, plane = page.get_by_test_id("map-person"), page.get_by_test_id("map")
+    expect(plane).to_have_attribute("data-points", "60")
+    expect(plane).to_have_attribute("data-position", "")
+    expect(person).to_have_css("opacity", "0")
+    page.get_by_test_id("ranking-add").first.click()
+    settled(page, 2)
+    answer = service.recommend(history=history(page))
+    rows = page.get_by_test_id("mixture-row")
+    shares = {row.get_attribute("data-cluster"): row.get_attribute("data-share") for row in rows.all()}
+    told = answer["clusters"]
+    assert isinstance(told, list)
+    assert {cluster: float(str(share)) for cluster, share in shares.items()} == pytest.approx(
+        {str(cluster): share for cluster, share in enumerate(told)}, abs=1e-4
+    )
+    expect(person).to_have_css("opacity", "1")
+    frame, core = plane.bounding_box(), page.locator(".person-core").bounding_box()
+    assert frame is not None
+    assert core is not None
+    x = (core["x"] + core["width"] / 2 - frame["x"]) / frame["width"]
+    y = (core["y"] + core["height"] / 2 - frame["y"]) / frame["height"]
+    stands = [(2 * x - 1) * REACH, (1 - 2 * y) * REACH]
+    assert stands == pytest.approx(answer["position"], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status", "told"), [([], 401, "accept this API key"), (["events"], 403, "accept")]
+)
+def test_a_guarded_service_asks_for_a_key(
+    model_directory: Path,
+    tmp_path: Path,
+    visitor: Visitor,
+    scopes: list[str],
+    status: int,
+    told: str,
+) -> None:
+    keys = tmp_path / "keys.jsonl"
+    right = add_key(keys, "reader", ["read"])
+    wrong = add_key(keys, "writer", scopes) if scopes else "cs_nobody"
+    visitor.expected = ("status of 401", f"status of {status}")
+    with serving(settings_of(model_directory, keys=keys)) as service:
+        page = visitor.open(service, f"/#history={','.join(SHARED)}")
+        banner = page.get_by_test_id("banner")
+        expect(banner).to_have_attribute("data-status", "401")
+        expect(banner).to_contain_text("asks for an API key")
+        page.get_by_test_id("api-key").fill(wrong)
+        page.get_by_test_id("api-key-submit").click()
+        expect(banner).to_have_attribute("data-status", str(status))
+        expect(banner).to_contain_text(told)
+        assert page.get_by_test_id("ranking-item").count() == 0
+        page.get_by_test_id("api-key").fill(right)
+        page.get_by_test_id("api-key").press("Enter")
+        settled(page, 1)
+        expect(banner).to_be_hidden()
+        service.client.headers["Authorization"] = f"Bearer {right}"
+        assert ranking(page) == answered(service, history=SHARED)
+        assert right not in page.url
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("address", [f"/#history={','.join(SHARED)},{'unknown' * 30}", "/docs"])
+def test_nothing_stands_out_sideways(
+    service: Service, visitor: Visitor, address: str, width: int, dark: bool
+) -> None:
+    page = visitor.open(service, address, width, dark)
+    if address == "/docs":
+        page.wait_for_selector("section")
+    else:
+        settled(page, 1)
+    metrics = page.context.new_cdp_session(page).send("Page.getLayoutMetrics")
+    assert metrics["cssContentSize"]["width"] <= width
+    ground = page.locator("body").evaluate("node => getComputedStyle(node).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(", "))) < 300) == dark
+
+
+def test_the_documentation_draws_every_operation(service: Service, visitor: Visitor) -> None:
+    document = service.client.get("/openapi.json").json()
+    expected = {
+        (each["operationId"], f"{method.upper()}{path}")
+        for path, methods in document["paths"].items()
+        for method, each in methods.items()
+    }
+    page = visitor.open(service, "/docs")
+    page.wait_for_selector("section")
+    drawn = page.locator("#operations > section")
+    assert {(each.get_attribute("id"), each.locator("h2").text_content()) for each in drawn.all()} == expected
+    assert drawn.count() == len(expected)
+    links = [each.get_attribute("href") for each in page.locator("#contents a").all()]
+    assert sorted(map(str, links)) == sorted(f"#{name}" for name, _ in expected)
