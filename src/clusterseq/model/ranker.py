@@ -59,7 +59,7 @@ class Ranker:
             found[rows] = self.scores(self.adapt(histories[rows]))
         return found
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def adapt(self, histories: Histories, steps: int | None = None) -> Adapted:
         """Adapt to every person, by all steps of the inner loop or by the first few."""
         model = self.model
@@ -69,7 +69,7 @@ class Ranker:
         spoken = None if evidence is None else evidence.spoken
         return Adapted(preferences, spoken, histories.lengths == 0)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def scores(self, people: Adapted) -> Float[Tensor, "users items"]:
         """The scores of the whole catalogue."""
         columns, acuity = self.catalogue.items.columns, self.model.acuity

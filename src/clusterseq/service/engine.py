@@ -214,6 +214,7 @@ class Engine:
     def _name(self, item: int) -> dict[str, Any]:
         return {"item": self.ids[item], "title": self.title(item)}
 
+    @torch.inference_mode()
     def rank(self, people: Sequence[Person]) -> list[Ranking]:
         """Adapt to people and rank the catalogue for each; the work of one go."""
         found: list[Ranking | None] = [None] * len(people)

@@ -2,6 +2,9 @@
 
 const KEY = "clusterseq.api-key";
 
+/** Characters of a query that the service reads. */
+const QUERY = 200;
+
 /** A request that failed; status 0 means that nobody answered. */
 export class ApiError extends Error {
   constructor({ status = 0, title = "", detail = "", retryAfter = null }) {
@@ -40,7 +43,8 @@ export class Api {
   }
 
   items({ query = "", limit }, signal) {
-    const parameters = new URLSearchParams(query ? { query, limit } : { limit });
+    const words = query.slice(0, QUERY);
+    const parameters = new URLSearchParams(words ? { query: words, limit } : { limit });
     return this.#ask(`v1/items?${parameters}`, { signal });
   }
 
