@@ -24,8 +24,6 @@ def needs(scope: str, keyring: Keyring) -> Any:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
         header: Annotated[str | None, Security(_HEADER)],
     ) -> None:
-        if keyring.open:
-            return
         given = bearer.credentials if bearer is not None else header
         if not given:
             raise ProblemError(

@@ -55,7 +55,7 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
     for kind in (recommend, events, users, items, model, health):
         app.include_router(kind.router(context))
     app.include_router(page.router())
-    add_document(app, context.limits, guarded=not context.keyring.open)
+    add_document(app, context.limits)
     context.metrics.watch(lambda: len(context.desk.batcher))
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"])

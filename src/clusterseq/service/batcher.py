@@ -77,8 +77,8 @@ class Batcher(Generic[Work, Result]):
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._arrived.wait()
-            if len(self._queue) < self._at_once:
+            if not self._queue:  # else they have waited while others were served
+                await self._arrived.wait()
                 await asyncio.sleep(self._gather)
             batch = self._next()
             work, futures = [each for each, _ in batch], [future for _, future in batch]

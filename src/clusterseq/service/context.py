@@ -42,9 +42,9 @@ class Context:
         """The model in use."""
         return self.desk.engine
 
-    def needs(self, scope: str) -> Any:
-        """A dependency that asks for a key of a scope."""
-        return needs(scope, self.keyring)
+    def needs(self, scope: str) -> list[Any]:
+        """What asks for a key of a scope, before a route is run; nothing where nobody is asked."""
+        return [] if self.keyring.open else [needs(scope, self.keyring)]
 
     def bound(self, what: str, found: int, most: int) -> None:
         """Refuse what is too many, and name the limit.

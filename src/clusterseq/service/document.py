@@ -24,8 +24,8 @@ EITHER = [
 """A person is told by their history or by who they are."""
 
 
-def add_document(app: FastAPI, limits: Limits, *, guarded: bool) -> None:
-    """Have the application describe itself, limits included, and keys if it asks for any."""
+def add_document(app: FastAPI, limits: Limits) -> None:
+    """Have the application describe itself, limits included."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -38,8 +38,6 @@ def add_document(app: FastAPI, limits: Limits, *, guarded: bool) -> None:
             )
             _tell_problems(document)
             _tell_limits(document["components"]["schemas"], limits)
-            if not guarded:
-                _forget_keys(document)
             app.openapi_schema = document
         return app.openapi_schema
 
@@ -56,14 +54,6 @@ def _tell_problems(document: dict[str, Any]) -> None:
                     answer["content"] = {MEDIA_TYPE: {"schema": schema}}
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
-
-
-def _forget_keys(document: dict[str, Any]) -> None:
-    """Nobody is asked for a key."""
-    document["components"].pop("securitySchemes", None)
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            operation.pop("security", None)
 
 
 def _tell_limits(schemas: dict[str, Any], limits: Limits) -> None:

@@ -20,7 +20,7 @@ from clusterseq.service.store.protocol import Event
 
 def router(context: Context) -> APIRouter:
     """The route."""
-    routes = APIRouter(prefix="/v1", tags=["events"], dependencies=[context.needs("events")])
+    routes = APIRouter(prefix="/v1", tags=["events"], dependencies=context.needs("events"))
 
     @routes.post("/events", response_model=messages.EventsAnswer, status_code=200)
     async def take_events(request: messages.Event | messages.Events) -> messages.EventsAnswer:

@@ -21,7 +21,7 @@ ItemPath = Annotated[str, Path(min_length=1, max_length=1_000, description="The 
 
 def router(context: Context) -> APIRouter:
     """The routes."""
-    routes = APIRouter(prefix="/v1/items", tags=["items"], dependencies=[context.needs("read")])
+    routes = APIRouter(prefix="/v1/items", tags=["items"], dependencies=context.needs("read"))
 
     @routes.get("", response_model=messages.ItemsAnswer)
     async def search(

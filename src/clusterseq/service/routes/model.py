@@ -21,14 +21,12 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["model"])
     reading = asyncio.Lock()
 
-    @routes.get("/model", response_model=messages.ModelAnswer, dependencies=[context.needs("read")])
+    @routes.get("/model", response_model=messages.ModelAnswer, dependencies=context.needs("read"))
     async def model() -> messages.ModelAnswer:
         """The model in use, with its clusters."""
         return messages.ModelAnswer(**context.engine.card)
 
-    @routes.get(
-        "/model/map", response_model=messages.MapAnswer, dependencies=[context.needs("read")]
-    )
+    @routes.get("/model/map", response_model=messages.MapAnswer, dependencies=context.needs("read"))
     async def places() -> messages.MapAnswer:
         """Popular items on the plane on which people are placed, too."""
         return messages.MapAnswer(points=context.engine.points)
@@ -36,7 +34,7 @@ def router(context: Context) -> APIRouter:
     @routes.post(
         "/model:reload",
         response_model=messages.ModelAnswer,
-        dependencies=[context.needs("admin")],
+        dependencies=context.needs("admin"),
     )
     async def reload() -> messages.ModelAnswer:
         """Read the model's directory again and serve what is there from now on.

@@ -26,7 +26,7 @@ from clusterseq.vocab import RawId
 
 def router(context: Context) -> APIRouter:
     """The routes."""
-    routes = APIRouter(prefix="/v1", tags=["recommend"], dependencies=[context.needs("read")])
+    routes = APIRouter(prefix="/v1", tags=["recommend"], dependencies=context.needs("read"))
 
     @routes.post("/recommend", response_model=Recommendations)
     async def recommend_one(request: RecommendRequest) -> JSONResponse:

@@ -18,7 +18,7 @@ UserPath = Annotated[str, Path(min_length=1, max_length=512, description="The us
 
 def router(context: Context) -> APIRouter:
     """The routes."""
-    routes = APIRouter(prefix="/v1/users", tags=["users"], dependencies=[context.needs("events")])
+    routes = APIRouter(prefix="/v1/users", tags=["users"], dependencies=context.needs("events"))
 
     @routes.get("/{user:path}", response_model=messages.User)
     async def see(user: UserPath) -> messages.User:
