@@ -62,8 +62,14 @@ JUDGING = [
 ]
 USING = ["retrieval", "recommender", "batch", "atlas"]
 SERVICE = [
-    *["service", "service.limits", "service.directory", "service.engine", "service.batcher"],
-    *["service.desk", "service.metrics", "service.keys", "service.store.protocol"],
+    *["service", "service.limits", "service.directory", "service.heap", "service.engine"],
+    *[
+        "service.batcher",
+        "service.desk",
+        "service.metrics",
+        "service.keys",
+        "service.store.protocol",
+    ],
     *["service.store.codec", "service.store.sqlite_file", "service.store.sqlite"],
     *["service.store.redis_store", "service.store", "service.problems", "service.access"],
     *[

@@ -8,9 +8,6 @@ Knows nothing about: HTTP, waiting, users.
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -30,6 +27,7 @@ from clusterseq.model.catalogue import chunks
 from clusterseq.model.ranker import Adapted, Ranker
 from clusterseq.retrieval import NOTHING, top_k
 from clusterseq.service.directory import Directory
+from clusterseq.service.heap import give_back
 from clusterseq.vocab import UNKNOWN, RawId
 
 DEPTH = 128
@@ -107,7 +105,7 @@ class Engine:
             CheckpointError: it is missing, damaged or of another version.
         """
         engine = cls(load_checkpoint(directory), Path(directory).resolve().name)
-        _give_back_memory()
+        give_back()
         return engine
 
     def warm(self) -> None:
@@ -265,10 +263,3 @@ class Engine:
         items = [i[t].int().numpy() for i, t in zip(best.items, there, strict=True)]
         found = [s[t].numpy() for s, t in zip(best.scores, there, strict=True)]
         return items, found, complete
-
-
-def _give_back_memory() -> None:
-    """Loading needs twice what serving does; the C library keeps the rest unless it is told."""
-    gc.collect()
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
