@@ -115,6 +115,39 @@ def trained(
     return out
 
 
+def test_keys_are_made_once_and_listed_without_themselves(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "keys.jsonl"
+    made = run("keys", path, "--add", "shop", "--scopes", "read,events")
+    assert made.status == 0, made.err
+    key = made.out.strip()
+    assert key.startswith("cs_")
+    assert run("keys", path, "--add", "ops", "--scopes", "admin").status == 0
+    listed = run("keys", path)
+    assert listed.out == "shop\tread,events\nops\tadmin\n"
+    assert key not in path.read_text()
+    assert "has a key already" in run("keys", path, "--add", "shop").error
+    assert "no scope write" in run("keys", path, "--add", "x", "--scopes", "write").error
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nowhere"], "nowhere: no such directory"),
+        (["m", "--host", "0.0.0.0"], "lets other machines in"),
+        (["m", "--log-level", "loud"], "--log-level loud: give debug, info"),
+        (["m", "--keys", "nowhere.jsonl"], "nowhere.jsonl: can't be read"),
+        (["m", "--store", "mysql://h"], "mysql"),
+    ],
+)
+def test_serve_says_what_keeps_it_from_serving(
+    run: Run, model_directory: Path, words: list[str], told: str
+) -> None:
+    given = [str(model_directory) if word == "m" else word for word in words]
+    found = run("serve", *given)
+    assert found.status == 2
+    assert told in found.err.splitlines()[-1]
+
+
 def test_train_writes_traces_where_it_is_told(
     run: Run, events_file: Path, small_options: list[str], tmp_path: Path
 ) -> None:

@@ -130,6 +130,15 @@ def test_a_key_opens_its_scope_alone(
             assert found.status_code == (200 if scope == owner else 403), (owner, scope)
 
 
+def test_pages_of_other_sites_may_call_where_they_are_named(model_directory: Path) -> None:
+    for origins in ((), ("https://a.shop",)):
+        with serving(settings_of(model_directory, origins=origins)) as service:
+            for origin in ("https://a.shop", "https://b.shop"):
+                found = service.client.get("/v1/model", headers={"Origin": origin})
+                allowed = found.headers.get("Access-Control-Allow-Origin")
+                assert allowed == (origin if origin in origins else None)
+
+
 def test_keys_are_kept_as_hashes_for_their_owner_alone(
     keys: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -70,6 +70,9 @@ def serve(
     clusterseq serve
     clusterseq serve model --port 80 --host 0.0.0.0 --keys keys.jsonl
     """
+    from clusterseq.service.heap import share_one_arena
+
+    share_one_arena()  # before a library starts a thread
     try:
         from clusterseq.service.server import Settings
         from clusterseq.service.server import serve as run

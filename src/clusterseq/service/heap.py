@@ -17,7 +17,10 @@ ARENA_MAX = -8
 
 
 def share_one_arena() -> None:
-    """Let all threads take memory from the same place; to be called before there are any."""
+    """Let all threads take memory from the same place.
+
+    To be called before there are any: how many places there may be is settled with the second one.
+    """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(ARENA_MAX, 1)
 

@@ -23,7 +23,6 @@ from clusterseq.service.context import Context
 from clusterseq.service.desk import Desk
 from clusterseq.service.engine import Engine
 from clusterseq.service.envelope import LOG, JsonLines
-from clusterseq.service.heap import share_one_arena
 from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
 from clusterseq.service.store import open_store
@@ -104,7 +103,6 @@ def serve(settings: Settings) -> None:
         ConfigError: keys, store or address can't be used.
     """
     log_to_stderr(settings.log_level)
-    share_one_arena()
     app = build(settings)
     # What is there now stays; a collection that looked at it all would stop everything for .2 s.
     gc.collect()
