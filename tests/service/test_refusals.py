@@ -13,7 +13,7 @@ from clusterseq.errors import ConfigError
 from clusterseq.service.envelope import LOG, JsonLines
 from clusterseq.service.keys import Keyring, add_key
 from clusterseq.service.limits import Limits
-from clusterseq.service.server import is_loopback
+from clusterseq.service.server import build, is_loopback
 from tests.service.serving import Service, serving, settings_of, wait_until
 
 LIMITS = Limits(
@@ -176,6 +176,11 @@ def test_this_machine_needs_neither(model_directory: Path, host: str) -> None:
 def test_a_limit_allows_something(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         Limits(**{name: type(getattr(Limits(), name))(0)})
+
+
+def test_nobody_may_ask_for_more_than_a_ranking_holds(model_directory: Path) -> None:
+    with pytest.raises(ConfigError, match="limit k = 129: a ranking holds 128"):
+        build(settings_of(model_directory, limits=Limits(k=129)))
 
 
 def test_the_log_holds_no_history(service: Service) -> None:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+from clusterseq.errors import ConfigError
 from clusterseq.service.batcher import Batcher
-from clusterseq.service.engine import Codes, Engine, Person, Ranking
+from clusterseq.service.engine import DEPTH, Codes, Engine, Person, Ranking
 from clusterseq.service.limits import Limits
 
 Key: TypeAlias = tuple[str, Codes, int | None]
@@ -48,6 +49,8 @@ class Desk:
     """Serves rankings to whoever asks, by the engine in use."""
 
     def __init__(self, engine: Engine, limits: Limits) -> None:
+        if limits.k > DEPTH:
+            raise ConfigError(f"limit k = {limits.k}: a ranking holds {DEPTH} items; give less")
         self.engine, self.limits = engine, limits
         self._remembered: OrderedDict[Key, Ranking] = OrderedDict()
         self._coming: dict[Key, asyncio.Future[Ranking]] = {}
