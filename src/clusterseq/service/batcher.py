@@ -2,7 +2,7 @@
 
 A go of one costs nearly as much as one of sixteen: the catalogue is read from memory once for all.
 Those who come while a go is under way wait for the next one, so goes grow with the load by
-themselves; where nothing is under way, the first waits a moment for company.
+themselves; before each there is a moment for more to come.
 
 Knows nothing about: HTTP, models.
 """
@@ -77,8 +77,10 @@ class Batcher(Generic[Work, Result]):
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            if not self._queue:  # else they have waited while others were served
-                await self._arrived.wait()
+            await self._arrived.wait()
+            # Also where some wait already: meanwhile the answers of the last go are sent, which
+            # would contend with the next one for Python's lock.
+            if len(self._queue) < self._at_once:
                 await asyncio.sleep(self._gather)
             batch = self._next()
             work, futures = [each for each, _ in batch], [future for _, future in batch]
