@@ -30,8 +30,9 @@ class Atlas:
         self._items = torch.zeros(model.n_items, 2)
         self._axes: Tensor | None = None
         if model.clusters is not None:
-            self._axes, self._reach = _plane(model.profiles, self.counts)
-            self._items = self._placed(torch.nn.functional.normalize(model.profiles, dim=1))
+            rows = torch.nn.functional.normalize(model.profiles, dim=1)
+            self._axes, self._reach = _plane(rows, self.counts)
+            self._items = self._placed(rows)
 
     @torch.no_grad()
     def people(self, histories: Histories) -> Float[Tensor, "users 2"]:
@@ -79,12 +80,11 @@ class Atlas:
 
 
 def _plane(
-    profiles: Float[Tensor, "items dim"], counts: Float[Tensor, " items"]
+    rows: Float[Tensor, "items dim"], counts: Float[Tensor, " items"]
 ) -> tuple[Float[Tensor, "dim 2"], Float[Tensor, ""]]:
     """Two axes, and how far from the middle most items stand on them."""
-    rows = torch.nn.functional.normalize(profiles, dim=1)
-    weights = counts.sqrt() + 1e-3
-    _, vectors = torch.linalg.eigh((rows * weights[:, None]).T @ (rows * weights[:, None]))
+    weighted = rows * (counts.sqrt() + 1e-3)[:, None]
+    _, vectors = torch.linalg.eigh(weighted.T @ weighted)
     axes = vectors[:, -2:].flip(1)
     if axes.shape[1] < 2:  # a single dimension has no second axis
         axes = torch.nn.functional.pad(axes, (0, 2 - axes.shape[1]))

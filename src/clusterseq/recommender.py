@@ -200,7 +200,7 @@ class Recommender:
         return [
             Recommendations(
                 items=self._named(items[items != NOTHING], scores),
-                ignored_items=_unknown(history, row),
+                ignored_items=unknown_items(history, row),
                 cluster=cluster,
             )
             for history, row, items, scores, cluster in zip(
@@ -256,6 +256,9 @@ def _ids(values: Any, name: str) -> list[Any]:
     return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
-def _unknown(history: Sequence[RawId], codes: Int32[np.ndarray, " steps"]) -> tuple[RawId, ...]:
+def unknown_items(
+    history: Sequence[RawId], codes: Int32[np.ndarray, " steps"]
+) -> tuple[RawId, ...]:
+    """Items of a history that have no index, once each."""
     pairs = zip(history, codes, strict=True)
     return tuple(dict.fromkeys(raw for raw, code in pairs if code == UNKNOWN))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clusterseq.config import Config
 from clusterseq.events import read_events
 from clusterseq.experiment import Experiment
 from clusterseq.manifest import MANIFEST
+from clusterseq.service.desk import Desk, Served
+from clusterseq.service.engine import Engine, Person
+from clusterseq.service.limits import Limits
 from tests.service.serving import Service, serving, settings_of
 
 
@@ -120,6 +125,27 @@ def test_a_new_model_is_taken_without_losing_a_request(directory: Path, other_mo
     assert not after["cached"]
     assert before["items"][0]["title"] is not None  # type: ignore[index]
     assert after["items"][0]["title"] is None  # type: ignore[index]
+
+
+def test_who_came_before_a_new_model_is_served_by_the_old_one(
+    model_directory: Path, other_model: Path
+) -> None:
+    old, new = Engine.load(model_directory), Engine.load(other_model)
+    person = Person(old.codes(["i01", "i02"])[0])
+
+    async def ask() -> list[Served]:
+        desk = Desk(old, Limits())
+        desk.batcher.start()
+        desk.use(new)
+        found = [(await desk.ask(engine, [person]))[0] for engine in (old, new, old)]
+        await desk.batcher.stop()
+        return found
+
+    first, second, again = asyncio.run(ask())
+    assert np.array_equal(first.ranking.items, old.rank([person])[0].items)
+    assert np.array_equal(second.ranking.items, new.rank([person])[0].items)
+    assert np.array_equal(again.ranking.items, first.ranking.items)
+    assert not again.cached, "what the old one says is not remembered any more"
 
 
 def test_a_broken_model_is_refused_and_the_old_one_goes_on(directory: Path) -> None:

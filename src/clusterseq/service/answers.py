@@ -8,15 +8,57 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from clusterseq.service.context import Context
 from clusterseq.service.desk import Served
-from clusterseq.service.engine import Codes, Engine, Person
+from clusterseq.service.engine import Engine, Person
 from clusterseq.service.messages import Filters
 from clusterseq.vocab import UNKNOWN, RawId
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Somebody, in the terms of one engine."""
+
+    person: Person
+    """What they touched, and what there is to choose from."""
+    unknown: list[RawId]
+    """What they touched that the model doesn't know."""
+    refused: set[int]
+    """What may not be recommended to them."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The filters of a request in item indices, looked up once for everybody in it."""
+
+    excluded: set[int]
+    """Items never to recommend."""
+    only: set[int] | None
+    """The items to choose from; None for all."""
+    k: int
+    """How many items, at most the catalogue."""
+
+    @classmethod
+    def of(cls, engine: Engine, wanted: Filters) -> Choice:
+        """What a request says; unknown ids in it change nothing."""
+        only = None if wanted.only is None else _known(engine, wanted.only)
+        return cls(_known(engine, wanted.exclude), only, min(wanted.k, engine.n_items))
+
+    def best(self, served: Served, refused: set[int]) -> list[tuple[int, float]] | None:
+        """What is recommended of a ranking; None where it doesn't reach so far."""
+        ranking = served.ranking
+        if not served.fallback or self.only is None:
+            return ranking.best(self.k, refused)
+        # What is popular was ranked for nobody's choice.
+        pairs = zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
+        return [(item, score) for item, score in pairs if item in self.only - refused][: self.k]
 
 
 async def recommend(
@@ -28,66 +70,51 @@ async def recommend(
         OverloadedError: too many are waiting.
     """
     begun, engine = time.perf_counter(), context.engine
-    read = [engine.codes(history) for history in histories]
-    refused = [_refused(engine, codes, wanted) for codes, _ in read]
-    people = [
-        Person(codes, _steps(engine, wanted), _allowed(engine, wanted, bad))
-        for (codes, _), bad in zip(read, refused, strict=True)
-    ]
-    served = await _reaching(context, people, refused, wanted.k)
+    choice = Choice.of(engine, wanted)
+    everybody = [_asked(engine, history, wanted, choice) for history in histories]
     answers = []
-    for one, (codes, unknown), bad in zip(served, read, refused, strict=True):
-        context.metrics.served(one, len(codes), len(unknown))
-        answers.append(_answer(context, one, codes, unknown, bad, wanted))
+    for asked, (served, best) in zip(
+        everybody, await _served(context, engine, everybody, choice), strict=True
+    ):
+        context.metrics.served(served, len(asked.person.codes), len(asked.unknown))
+        context.metrics.shown([item for item, _ in best], engine.n_items)
+        answers.append(_answer(engine, served, asked, best, explain=wanted.explain))
     total = 1000 * (time.perf_counter() - begun) + store_ms
     for answer in answers:
         answer["timing_ms"] |= {"total": round(total, 3), "store": round(store_ms, 3)}
     return answers
 
 
-async def _reaching(
-    context: Context, people: Sequence[Person], refused: Sequence[set[int]], k: int
-) -> list[Served]:
-    """Rankings that reach far enough after all that is refused."""
-    served = await context.desk.ask(people)
-    short = [
-        place
-        for place, one in enumerate(served)
-        if one.ranking.best(min(k, context.engine.n_items), refused[place]) is None
-    ]
-    if not short:
-        return served
-    deeper = [
-        Person(people[place].codes, people[place].steps, _without(context.engine, refused[place]))
-        for place in short
-    ]
-    for place, one in zip(short, await context.desk.ask(deeper), strict=True):
-        served[place] = one
-    return served
+async def _served(
+    context: Context, engine: Engine, everybody: Sequence[Asked], choice: Choice
+) -> list[tuple[Served, list[tuple[int, float]]]]:
+    """A ranking for each person that reaches far enough, and what is recommended of it."""
+    served = await context.desk.ask(engine, [asked.person for asked in everybody])
+    best = [choice.best(one, asked.refused) for one, asked in zip(served, everybody, strict=True)]
+    short = [place for place, pairs in enumerate(best) if pairs is None]
+    if short:
+        deeper = [_deeper(engine, everybody[place]) for place in short]
+        for place, one in zip(short, await context.desk.ask(engine, deeper), strict=True):
+            served[place], best[place] = one, choice.best(one, everybody[place].refused)
+    return [(one, pairs or []) for one, pairs in zip(served, best, strict=True)]
 
 
 def _answer(
-    context: Context,
+    engine: Engine,
     served: Served,
-    codes: Codes,
-    unknown: list[RawId],
-    refused: set[int],
-    wanted: Filters,
+    asked: Asked,
+    best: Sequence[tuple[int, float]],
+    *,
+    explain: bool,
 ) -> dict[str, Any]:
-    engine, ranking = served.engine, served.ranking
-    best = ranking.best(min(wanted.k, engine.n_items), refused) or []
-    if served.fallback and wanted.only is not None:
-        chosen = set(engine.items.encode(wanted.only).tolist()) - refused
-        pairs = zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
-        best = [(item, score) for item, score in pairs if item in chosen][: wanted.k]
-    items = [item for item, _ in best]
-    context.metrics.shown(items, engine.n_items)
+    ranking, codes = served.ranking, asked.person.codes
     rows: list[dict[str, Any]] = [
         {"item": engine.ids[item], "title": engine.title(item), "score": round(score, 6)}
         for item, score in best
     ]
-    if wanted.explain and items and codes:
-        for row, why in zip(rows, engine.nearest(items, codes), strict=True):
+    if explain and best and codes:
+        whys = engine.nearest([item for item, _ in best], codes)
+        for row, why in zip(rows, whys, strict=True):
             row["why"] = why
     shares = [round(share, 6) for share in ranking.shares]
     fresh = not (served.cached or served.fallback)
@@ -96,7 +123,7 @@ def _answer(
         "cluster": max(range(len(shares)), key=shares.__getitem__) if shares else None,
         "clusters": shares,
         "position": ranking.position,
-        "ignored_items": unknown,
+        "ignored_items": asked.unknown,
         "recommendation_id": uuid.uuid4().hex,
         "fallback": served.fallback,
         "cached": served.cached,
@@ -108,30 +135,27 @@ def _answer(
     }
 
 
-def _steps(engine: Engine, wanted: Filters) -> int | None:
-    """All steps are the same as none said, and are remembered as one."""
-    return None if wanted.steps is None or wanted.steps >= engine.max_steps else wanted.steps
+def _asked(engine: Engine, history: Sequence[RawId], wanted: Filters, choice: Choice) -> Asked:
+    codes, unknown = engine.codes(history)
+    refused = choice.excluded | set(codes) if wanted.filter_seen else choice.excluded
+    # All steps are the same as none said, and are remembered as one.
+    all_steps = wanted.steps is None or wanted.steps >= engine.max_steps
+    allowed = None if choice.only is None else _mask(engine, choice.only - refused, others=False)
+    return Asked(Person(codes, None if all_steps else wanted.steps, allowed), unknown, refused)
 
 
-def _refused(engine: Engine, codes: Codes, wanted: Filters) -> set[int]:
-    """What may not be recommended."""
-    refused: set[int] = set()
-    if wanted.exclude:
-        refused = set(engine.items.encode(wanted.exclude).tolist()) - {UNKNOWN}
-    return refused | set(codes) if wanted.filter_seen else refused
+def _deeper(engine: Engine, asked: Asked) -> Person:
+    """The same person, with what is refused taken out before the ranking is cut."""
+    allowed = _mask(engine, asked.refused, others=True)
+    return Person(asked.person.codes, asked.person.steps, allowed)
 
 
-def _allowed(engine: Engine, wanted: Filters, refused: set[int]) -> torch.Tensor | None:
-    """The items to choose from, where there is a choice."""
-    if wanted.only is None:
-        return None
-    chosen = set(engine.items.encode(wanted.only).tolist()) - refused - {UNKNOWN}
-    mask = torch.zeros(engine.n_items, dtype=torch.bool)
-    mask[list(chosen)] = True
-    return mask
+def _known(engine: Engine, ids: Sequence[RawId]) -> set[int]:
+    return set(engine.items.encode(ids).tolist()) - {UNKNOWN} if ids else set()
 
 
-def _without(engine: Engine, refused: set[int]) -> torch.Tensor:
-    mask = torch.ones(engine.n_items, dtype=torch.bool)
-    mask[list(refused)] = False
+def _mask(engine: Engine, items: set[int], *, others: bool) -> Bool[Tensor, " items"]:
+    """Whether an item may be recommended, where some differ from all others."""
+    mask = torch.full((engine.n_items,), others)
+    mask[list(items)] = not others
     return mask

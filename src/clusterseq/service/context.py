@@ -34,8 +34,11 @@ class Context:
     """Who may do what."""
     metrics: Metrics = field(default_factory=Metrics)
     """What is counted."""
-    limits: Limits = field(default_factory=Limits)
-    """What is taken on."""
+
+    @property
+    def limits(self) -> Limits:
+        """What is taken on."""
+        return self.desk.limits
 
     @property
     def engine(self) -> Engine:

@@ -35,8 +35,6 @@ class Job:
 class Served:
     """What somebody is told, and how it came about."""
 
-    engine: Engine
-    """The model it comes from."""
     ranking: Ranking
     """The ranking."""
     cached: bool = False
@@ -63,25 +61,24 @@ class Desk:
         self.engine = engine
         self._remembered.clear()
 
-    async def ask(self, people: Sequence[Person]) -> list[Served]:
+    async def ask(self, engine: Engine, people: Sequence[Person]) -> list[Served]:
         """A ranking for each person; what is popular for those whose turn doesn't come in time.
+
+        The engine is the one that the people are told in the terms of: another may be in use since.
 
         Raises:
             OverloadedError: too many are waiting; nobody of these was put in line.
         """
-        engine = self.engine
         found = [self._recall(engine, person) for person in people]
         missing = [place for place, ranking in enumerate(found) if ranking is None]
         if not missing:
-            return [Served(engine, ranking, cached=True) for ranking in found if ranking]
+            return [Served(ranking, cached=True) for ranking in found if ranking]
         futures = self._order(engine, [people[place] for place in missing])
         goes = -(-len(futures) // self.limits.at_once)
         await asyncio.wait(futures, timeout=goes * self.limits.deadline_ms / 1000)
         late = dict(zip(missing, futures, strict=True))
         return [
-            Served(engine, ranking, cached=True)
-            if ranking is not None
-            else _told(engine, late[place])
+            Served(ranking, cached=True) if ranking is not None else _told(engine, late[place])
             for place, ranking in enumerate(found)
         ]
 
@@ -137,5 +134,5 @@ def _serve(jobs: Sequence[Job]) -> list[Ranking]:
 def _told(engine: Engine, future: asyncio.Future[Ranking]) -> Served:
     """What came in time, or what is popular; an error is the asker's to tell."""
     if future.done():
-        return Served(engine, future.result())
-    return Served(engine, engine.popular, fallback=True)
+        return Served(future.result())
+    return Served(engine.popular, fallback=True)

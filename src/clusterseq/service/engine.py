@@ -25,6 +25,7 @@ from clusterseq.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.histories import Histories
 from clusterseq.model.catalogue import chunks
 from clusterseq.model.ranker import Adapted, Ranker
+from clusterseq.recommender import unknown_items
 from clusterseq.retrieval import NOTHING, top_k
 from clusterseq.service.directory import Directory
 from clusterseq.service.heap import give_back
@@ -109,8 +110,12 @@ class Engine:
         return engine
 
     def warm(self) -> None:
-        """Rank once, so that the first person doesn't wait for what is made at first use."""
+        """Rank once, so that the first person doesn't wait for what is made at first use.
+
+        What is popular is for moments of too much to do, and is made before there are any.
+        """
         self.items.encode(())
+        assert len(self.popular.items) == self.n_items
         self.rank([Person((0,) * min(3, self.n_items)), Person(())])
 
     @property
@@ -130,8 +135,7 @@ class Engine:
     def codes(self, history: Sequence[RawId]) -> tuple[Codes, list[RawId]]:
         """The known items of a history that the model would read, and what it doesn't know."""
         found = self.items.encode(history)
-        unknown = [raw for raw, code in zip(history, found, strict=True) if code == UNKNOWN]
-        return tuple(found[found != UNKNOWN].tolist()), list(dict.fromkeys(unknown))
+        return tuple(found[found != UNKNOWN].tolist()), list(unknown_items(history, found))
 
     @cached_property
     def directory(self) -> Directory:

@@ -90,7 +90,6 @@ def build(settings: Settings) -> FastAPI:
         store=open_store(settings.store, settings.retention),
         model=settings.model,
         keyring=keyring,
-        limits=settings.limits,
     )
     return create_app(context, origins=settings.origins)
 
