@@ -20,6 +20,7 @@ UNDERNEATH = [
     "identifiers",
     "times",
     "directory",
+    "accelerator",
 ]
 EVENTS = [
     *["columns", "table", "lines", "delimited", "jsonlines", "sources", "event_report", "events"],

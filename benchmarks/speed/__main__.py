@@ -25,6 +25,7 @@ SECTIONS = (
     "service",
     "growth",
     "dominant",
+    "accelerator",
 )
 HERE = Path(__file__).resolve().parents[1]
 
@@ -46,7 +47,8 @@ def main() -> None:
         return
     for section in given.sections or SECTIONS:
         found = _in_a_process(section, given.threads)
-        _keep(given.out, section, found)
+        if found["figures"]:  # there may be no accelerator
+            _keep(given.out, section, found)
 
 
 def _measure(section: str, threads: int) -> None:

@@ -43,7 +43,7 @@ def run() -> Iterator[Figure]:
 
 
 def _compared(model: ClusterSeq, tasks: Tasks, dim: int, support: int) -> Iterator[Figure]:
-    step = _own_step(model, tasks)
+    step = own_step(model, tasks)
     with FlopCounterMode(display=False) as counter:
         step()
     took = seconds(step)
@@ -64,11 +64,12 @@ def _compared(model: ClusterSeq, tasks: Tasks, dim: int, support: int) -> Iterat
     yield Figure(SECTION, case, speed, "users/s", "MetaTL's step", speed / metatl, "ratio >= 10")
 
 
-def _own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
+def own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
     """Loss, gradients and AdamW of what meta-training trains by default; the items stand still."""
     with torch.no_grad():
         settled = model.catalogue()
     loss, batch = MetaLoss(model, TrainConfig(), settled), FoldTasks(tasks, model.memory)
+    draws = torch.Generator(model.device)
     model.items.requires_grad_(False)
     model.transition.requires_grad_(False)
     trained = [value for value in model.parameters() if value.requires_grad]
@@ -76,7 +77,7 @@ def _own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
 
     def step() -> None:
         optimiser.zero_grad()
-        loss(batch, torch.Generator().manual_seed(0)).backward()  # type: ignore[no-untyped-call]
+        loss(batch, draws.manual_seed(0)).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     return step

@@ -51,7 +51,7 @@ def _alone(ranker: Ranker, case: str, median: float, rare: float) -> Iterator[Fi
     vectors, query = ranker.catalogue.items.vectors, torch.randn(ranker.catalogue.table.shape[1])
     floor = 1000 * seconds(lambda: torch.mv(vectors, query).topk(BEST), runs=50)
     requests = range(REQUESTS[ranker.n_items])
-    took = each([partial(_best, ranker, newcomers(1, ranker.n_items, seed)) for seed in requests])
+    took = each([partial(best, ranker, newcomers(1, ranker.n_items, seed)) for seed in requests])
     torch.set_num_threads(threads)
     half, most = (1000 * percentile(took, share) for share in (0.5, 0.99))
     rival = "product and top ten alone"
@@ -62,7 +62,7 @@ def _alone(ranker: Ranker, case: str, median: float, rare: float) -> Iterator[Fi
 def _together(ranker: Ranker, where: str) -> Iterator[Figure]:
     work = 2 * ranker.n_items * ranker.catalogue.items.columns.shape[1] / 1e9
     for many in (64, 1_024):
-        speed = many / seconds(partial(_best, ranker, newcomers(many, ranker.n_items, 0)))
+        speed = many / seconds(partial(best, ranker, newcomers(many, ranker.n_items, 0)))
         share = speed * work / machine().gflops
         case = f"{many:,} at once, {where}"
         target = "value >= 5000" if many > 64 else ""
@@ -75,6 +75,7 @@ def newcomers(people_at_once: int, n_items: int, seed: int) -> Histories:
     return Histories.from_lists(drawn)
 
 
-def _best(ranker: Ranker, histories: Histories) -> None:
+def best(ranker: Ranker, histories: Histories) -> None:
     scores = ranker.score(histories)
-    top_k(scores, BEST, excluded=histories.touched(ranker.n_items))
+    excluded = histories.touched(ranker.n_items)
+    top_k(scores, BEST, excluded=excluded.to(scores.device))

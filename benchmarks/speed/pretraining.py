@@ -38,23 +38,27 @@ def run() -> Iterator[Figure]:
     windows = Windows.of(known, CONFIG.window)
     batches = windows.batches(CONFIG.sequences_per_batch, np.random.default_rng(0))
     rival = _sasrec(64)
-    theirs = _epoch(rival, _sasrec_loss(rival), batches)
+    theirs = epoch(rival, _sasrec_loss(rival), batches)
     for members, dim in ((1, 64), (ModelConfig().members, ModelConfig().dim)):
         model = model_of(known, ITEMS, members=members, dim=dim)
-        ours = _epoch(model, PrefixLoss(model, CONFIG.rivals, CONFIG.fast_softmax), batches)
+        ours = epoch(model, PrefixLoss(model, CONFIG.rivals, CONFIG.fast_softmax), batches)
         name = f"{members} × {dim}"
         yield Figure(SECTION, name, ours, "s", "SASRec of width 64", theirs / ours)
 
 
-def _epoch(network: nn.Module, loss: Loss, batches: Sequence[Histories]) -> float:
+def epoch(network: nn.Module, loss: Loss, batches: Sequence[Histories]) -> float:
     """Seconds of all batches, from some that were run."""
     optimiser = torch.optim.AdamW(network.parameters(), 1e-9, fused=True)
+    device = next(network.parameters()).device
 
     def steps() -> None:
         for batch in batches[:STEPS]:
             optimiser.zero_grad()
-            loss(batch, torch.Generator().manual_seed(0)).backward()  # type: ignore[no-untyped-call]
+            draws = torch.Generator(device).manual_seed(0)
+            loss(batch, draws).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
     return seconds(steps, runs=3) * len(batches) / STEPS
 

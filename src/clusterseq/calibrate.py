@@ -39,7 +39,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
         catalogue = model.catalogue()
         history = tasks.support.last(model.config.max_steps)
         queries = model.encode(history, catalogue.table)
-        last = queries[torch.arange(len(tasks)), history.lengths - 1]
+        last = queries[torch.arange(len(tasks), device=queries.device), history.lengths - 1]
         spoken = None if model.memory is None else Evidence(model.memory, history).spoken
         touched = history.touched(model.n_items)
         pointed = Pointer(Theta(model.start, catalogue.items), last, catalogue.items).vectors
@@ -75,7 +75,7 @@ def _evenly(tasks: Tasks, at_most: int) -> Tasks:
     """Some of the tasks, from first to last, so that nobody counts for standing early in a file."""
     if len(tasks) <= at_most:
         return tasks
-    return tasks[torch.linspace(0, len(tasks) - 1, at_most).long()]
+    return tasks[torch.linspace(0, len(tasks) - 1, at_most).long().to(tasks.targets.device)]
 
 
 def scalars(model: ClusterSeq) -> list[nn.Parameter]:

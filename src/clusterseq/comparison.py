@@ -113,7 +113,7 @@ def cluster_groups(model: ClusterSeq, people: Sequences, k: int) -> dict[str, Me
     for start in range(0, len(people), PEOPLE_AT_ONCE):
         rows = range(start, min(start + PEOPLE_AT_ONCE, len(people)))
         shares = model.assign(Histories.from_lists(people[row][:k] for row in rows))
-        nearest[rows.start : rows.stop] = shares.argmax(dim=1).numpy()
+        nearest[rows.start : rows.stop] = shares.argmax(dim=1).numpy(force=True)
     clusters = range(model.config.clusters)
     return {f"cluster {cluster}": np.flatnonzero(nearest == cluster) for cluster in clusters}
 

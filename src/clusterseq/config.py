@@ -204,6 +204,8 @@ class Runtime:
     """Seed of every draw: split, initialisation, batches, dropout."""
     threads: int = 0
     """Threads of the tensor library (0: its own choice)."""
+    device: str = "cpu"
+    """Where the training computes: cpu, cuda or cuda:1. The model is saved for any."""
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None) -> T:

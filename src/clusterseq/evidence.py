@@ -48,26 +48,27 @@ class Evidence:
 
     def __init__(self, memory: Memory, histories: Histories) -> None:
         self.histories, self.n_items = histories, memory.n_items
-        kinds = torch.arange(len(KINDS))[:, None, None] * self.n_items
+        self.device = histories.items.device
+        kinds = self._count(len(KINDS))[:, None, None] * self.n_items
         rows = (histories.items + kinds).flatten()  # (kinds × users × steps)
         there = histories.mask.expand(len(KINDS), -1, -1).flatten()
         entries, sizes = entries_of_rows(memory.starts, rows, there)
-        self.rows = torch.arange(len(rows)).repeat_interleave(sizes)
+        self.rows = self._count(len(rows)).repeat_interleave(sizes)
         self.items, self.weights = memory.items[entries].long(), memory.weights[entries]
 
     @cached_property
     def spoken(self) -> Spoken:
         """What the histories say of every item, without the silence."""
         users = len(self.histories)
-        recency = torch.arange(1, self.steps + 1) / self.histories.lengths[:, None]
+        recency = (self._count(self.steps) + 1) / self.histories.lengths[:, None]
         shares = self.weights * recency.repeat(len(KINDS), 1).flatten()[self.rows]
         owners = torch.div(self.rows, self.steps, rounding_mode="floor")
         cells = owners * self.n_items + self.items
         # Only what is written is read, so nearly all of this memory is never touched.
-        said = torch.empty(len(KINDS) * users * self.n_items)
+        said = shares.new_empty(len(KINDS) * users * self.n_items)
         said.scatter_(0, cells, 0.0).scatter_add_(0, cells, shares)
-        order = torch.arange(len(cells), dtype=torch.int32)
-        last = torch.empty(len(said), dtype=torch.int32).scatter_(0, cells, order)
+        order = self._count(len(cells)).int()
+        last = order.new_empty(len(said)).scatter_(0, cells, order)
         once = last[cells] == order
         owners, cells = owners[once], cells[once]
         return Spoken(owners, cells % (users * self.n_items), said[cells])
@@ -81,7 +82,7 @@ class Evidence:
         """What the histories say of every item, silence included."""
         shape = len(KINDS), len(self.histories), self.n_items
         kinds = torch.div(self.spoken.owners, shape[1], rounding_mode="floor")
-        found = torch.zeros(shape)
+        found = self.weights.new_zeros(shape)
         found.view(-1)[kinds * (shape[1] * shape[2]) + self.spoken.cells] = self.spoken.said
         return found
 
@@ -94,27 +95,31 @@ class Evidence:
         rows, columns = self.rows[kept], columns[kept]
         shape = len(KINDS), len(self.histories), self.steps, anchors
         said = self.weights[kept] * (rows % self.steps + 1)
-        found = torch.zeros(shape).view(-1).scatter_add_(0, rows * anchors + columns, said)
+        found = said.new_zeros(shape).view(-1).scatter_add_(0, rows * anchors + columns, said)
         sums = found.view(shape).transpose(0, 1)[:, :, :-1].cumsum(dim=2)
-        return sums / torch.arange(1, self.steps)[:, None]
+        return sums / (self._count(self.steps - 1) + 1)[:, None]
 
     def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
         """What each proper prefix says of the item that came next; of padding it means nothing."""
         users, steps = len(self.histories), self.steps
-        rows = torch.arange(len(KINDS) * users * steps).view(len(KINDS), users, steps, 1)
+        rows = self._count(len(KINDS) * users * steps).view(len(KINDS), users, steps, 1)
         wanted = rows * self.n_items + self.histories.items[:, None, 1:]
         keys = self.rows * self.n_items + self.items  # ascending
         if not len(keys):
-            return torch.zeros(users, len(KINDS), steps - 1)
+            return self.weights.new_zeros(users, len(KINDS), steps - 1)
         places = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
         weights = torch.where(keys[places] == wanted, self.weights[places], 0.0)
-        counts = torch.arange(1, steps + 1)[:, None].expand(-1, steps - 1).triu()
-        said = (weights * counts).sum(dim=2) / torch.arange(1, steps)
+        counts = (self._count(steps) + 1)[:, None].expand(-1, steps - 1).triu()
+        said = (weights * counts).sum(dim=2) / (self._count(steps - 1) + 1)
         return said.transpose(0, 1)
+
+    def _count(self, many: int) -> Int64[Tensor, " many"]:
+        """0, 1, 2, …"""
+        return torch.arange(many, device=self.device)
 
 
 def places_of(chosen: Int64[Tensor, " chosen"], n_items: int) -> Int64[Tensor, " items"]:
     """Where each item of a catalogue stands in a list of distinct ones; −1 if it doesn't."""
-    places = torch.full((n_items,), -1)
-    places[chosen] = torch.arange(len(chosen))
+    places = chosen.new_full((n_items,), -1)
+    places[chosen] = torch.arange(len(chosen), device=chosen.device)
     return places

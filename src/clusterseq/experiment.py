@@ -265,5 +265,5 @@ def _cluster_sizes(model: ClusterSeq, known: Sequences) -> list[int] | None:
     for start in range(0, len(known), 1024):
         people = range(start, min(start + 1024, len(known)))
         shares = model.assign(Histories.from_lists(known[person][-steps:] for person in people))
-        sizes += np.bincount(shares.argmax(dim=1).numpy(), minlength=len(sizes))
+        sizes += np.bincount(shares.argmax(dim=1).numpy(force=True), minlength=len(sizes))
     return sizes.tolist()

@@ -76,7 +76,8 @@ class Histories:
         index = start[:, None] + torch.arange(steps, device=self.items.device)
         kept = self.lengths.clamp_max(steps)
         items = self.items.gather(1, index.clamp_max(self.items.shape[1] - 1))
-        return Histories(items * (torch.arange(steps) < kept[:, None]), kept)
+        kept_cells = torch.arange(steps, device=self.items.device) < kept[:, None]
+        return Histories(items * kept_cells, kept)
 
     def to(self, device: torch.device | str) -> Histories:
         """The same histories on another device."""

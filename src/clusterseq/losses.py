@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from clusterseq.accelerator import cells_at_once
+
 ROWS_AT_ONCE = 128
 """Rows of logits that ``linear_cross_entropy`` holds: enough for fast products, few for caches."""
 
@@ -73,12 +75,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         of_queries = torch.empty_like(queries)
         of_vectors, of_bias = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
-        rounded = vectors.bfloat16() if fast and bfloat16_is_fast() else None
-        for start in range(0, len(queries), ROWS_AT_ONCE):
-            some = queries[start : start + ROWS_AT_ONCE]
+        on_cpu = queries.device.type == "cpu"
+        at_once = max(1, cells_at_once(queries.device, ROWS_AT_ONCE * len(vectors)) // len(vectors))
+        rounded = vectors.bfloat16() if fast and (not on_cpu or bfloat16_is_fast()) else None
+        for start in range(0, len(queries), at_once):
+            some = queries[start : start + at_once]
             rows, wanted = slice(start, start + len(some)), targets[start : start + len(some), None]
             # A product in bfloat16 is compiled for its shape and kept, so odd ends are left out.
-            whole = len(some) == ROWS_AT_ONCE
+            whole = len(some) == at_once or not on_cpu
             read, against = (
                 (some, vectors) if rounded is None or not whole else (some.bfloat16(), rounded)
             )

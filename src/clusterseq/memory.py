@@ -67,6 +67,10 @@ class Memory:
         """Plain tensors that hold all of it, by the names of the fields."""
         return dict(vars(self))
 
+    def to(self, device: torch.device) -> Memory:
+        """The same memory on another device."""
+        return Memory(*(tensor.to(device) for tensor in self.tensors().values()))
+
     @property
     def n_items(self) -> int:
         """Size of the catalogue."""

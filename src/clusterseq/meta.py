@@ -47,7 +47,8 @@ class Support:
     @cached_property
     def minus_truth(self) -> Float[Tensor, "*users prefixes candidates"]:
         """Minus what the softmax of each prefix should be, in parts of the mean."""
-        came_next = torch.eye(1, self.offsets.shape[-1], dtype=self.offsets.dtype)[0]
+        came_next = self.offsets.new_zeros(self.offsets.shape[-1])
+        came_next[0] = 1
         return -self.weights * came_next
 
     @cached_property

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from clusterseq.accelerator import CPU
 from clusterseq.config import TrainConfig
 from clusterseq.evidence import Evidence
 from clusterseq.graph import profiles
@@ -58,12 +59,13 @@ def make_folds(
     folds: int,
     memory: bool,
     generator: np.random.Generator,
+    device: torch.device = CPU,
 ) -> list[Fold]:
     """Deal ``users`` into folds; each fold's memory is built from the users of the others."""
     parts = [np.sort(part) for part in np.array_split(generator.permutation(users), folds)]
 
     def others(part: Int64[np.ndarray, " users"]) -> Memory:
-        return Memory.build(known.select(np.setdiff1d(users, part)), n_items)
+        return Memory.build(known.select(np.setdiff1d(users, part)), n_items).to(device)
 
     return [
         Fold(part[known.lengths[part] > 1], others(part) if memory else None)
@@ -99,7 +101,8 @@ class MetaLoss:
 
     def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """The outer loss of one batch of tasks."""
-        tasks, model = batch.tasks, self.model
+        model = self.model
+        tasks = batch.tasks.to(model.device)
         catalogue = self.settled or model.catalogue()
         evidence = None if batch.memory is None else Evidence(batch.memory, tasks.support)
         wanted = model.preferences(tasks.support, catalogue, evidence, generator)
@@ -125,7 +128,7 @@ def start_clusters(model: ClusterSeq, known: Sequences, generator: torch.Generat
 @torch.no_grad()
 def refresh_profiles(model: ClusterSeq, known: Sequences) -> None:
     """Item representations from the embeddings as they are now (see ``graph.profiles``)."""
-    embedding = model.items.embedding.detach().numpy()
+    embedding = model.items.embedding.numpy(force=True)
     model.profiles.copy_(torch.from_numpy(profiles(known, embedding)))
 
 
@@ -133,12 +136,11 @@ def refresh_profiles(model: ClusterSeq, known: Sequences) -> None:
 def measure_clusters(model: ClusterSeq, known: Sequences) -> None:
     """What each cluster touches and how large it is, from the known users: the prior of nobody."""
     clusters = len(model.cluster_sizes)
-    popularity = torch.zeros(model.n_items, clusters)
+    popularity = model.cluster_sizes.new_zeros(model.n_items, clusters)
     for start in range(0, len(known), PEOPLE_FOR_CLUSTERS):
         part = known.select(np.arange(start, min(start + PEOPLE_FOR_CLUSTERS, len(known))))
         shares = _shares(model, part)
-        owners = torch.from_numpy(part.user_of_event.astype(np.int64))
-        items = torch.from_numpy(part.items.astype(np.int64))
+        owners, items = _owners_and_items(part, model.device)
         popularity.index_add_(0, items, shares[owners])
     sums = popularity.sum(dim=0).clamp_min(1e-9)
     model.cluster_popularity.copy_((popularity / sums).T)
@@ -147,7 +149,7 @@ def measure_clusters(model: ClusterSeq, known: Sequences) -> None:
 
 def _shares(model: ClusterSeq, part: Sequences) -> Float[Tensor, "users clusters"]:
     if model.clusters is None:
-        return torch.ones(len(part), 1)
+        return model.cluster_sizes.new_ones(len(part), 1)
     shares: Tensor = model.clusters(_represented(model, part))
     return shares
 
@@ -159,11 +161,19 @@ def _people(model: ClusterSeq, known: Sequences) -> Float[Tensor, "users dim"]:
 
 
 def _represented(model: ClusterSeq, part: Sequences) -> Float[Tensor, "users dim"]:
-    owners = torch.from_numpy(part.user_of_event.astype(np.int64))
-    items = torch.from_numpy(part.items.astype(np.int64))
-    sums = torch.zeros(len(part), model.profiles.shape[1])
+    owners, items = _owners_and_items(part, model.device)
+    sums = model.profiles.new_zeros(len(part), model.profiles.shape[1])
     sums.index_add_(0, owners, model.profiles[items])
     return torch.nn.functional.normalize(sums, dim=-1)
+
+
+def _owners_and_items(
+    part: Sequences, device: torch.device
+) -> tuple[Int64[Tensor, " events"], Int64[Tensor, " events"]]:
+    """Whose each event is, and of which item."""
+    arrays = (part.user_of_event, part.items)
+    owners, items = (torch.from_numpy(array.astype(np.int64)).to(device) for array in arrays)
+    return owners, items
 
 
 def revive_clusters(model: ClusterSeq, known: Sequences) -> int:

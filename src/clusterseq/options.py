@@ -39,6 +39,9 @@ Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON object and nothing else.")
 ]
 Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+Device: TypeAlias = Annotated[
+    str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where tensors are computed.")
+]
 Threads: TypeAlias = Annotated[
     int, typer.Option(min=0, help="Threads of the tensor library; 0 leaves the choice to it.")
 ]

@@ -39,7 +39,8 @@ class Packing:
         """
         users, steps = histories.items.shape
         if bool((histories.lengths == steps).all()):  # as where one person is served
-            cells = torch.arange(users * steps).view(users, steps).T.flatten()
+            places = torch.arange(users * steps, device=histories.items.device)
+            cells = places.view(users, steps).T.flatten()
             return cls((users, steps), cells, [users] * steps if users else [])
         order = histories.lengths.argsort(descending=True, stable=True)
         there = histories.mask[order].T  # (steps, users)

@@ -36,14 +36,15 @@ class PrefixLoss:
 
     def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
         """The loss of one batch; the generator drives dropout and who competes."""
-        inputs = Histories(windows.items[:, :-1], windows.lengths - 1)
-        packing = Packing.of(inputs)
-        targets = packing.pack(windows.items[:, 1:])
+        # The order is found where the batch was made; only what networks read goes to their device.
+        packing = Packing.of(Histories(windows.items[:, :-1], windows.lengths - 1))
+        inputs = packing.pack(windows.items[:, :-1]).to(self.model.device, non_blocking=True)
+        targets = packing.pack(windows.items[:, 1:]).to(self.model.device, non_blocking=True)
         chosen, extra = self._rivals(targets, generator)
         # Only the rows that the batch reads or ranks are smoothed: a step costs what it touches.
-        rows = torch.unique(torch.cat([inputs.items.flatten(), chosen]))  # ascending
+        rows = torch.unique(torch.cat([inputs, chosen]))  # ascending
         table = self.model.items.vectors(rows)
-        read = Histories(torch.searchsorted(rows, inputs.items.contiguous()), inputs.lengths)
+        read = torch.searchsorted(rows, inputs)
         queries = self.model.queries(read, packing, table, generator)  # (prefixes, width)
         candidates = self.model.candidates(table[torch.searchsorted(rows, chosen)], chosen)
         places = torch.searchsorted(chosen, targets)
@@ -61,15 +62,16 @@ class PrefixLoss:
         A drawn item stands for several (log-Q): beside it is the logarithm of how many. Together
         they are as many in every batch, where targets leave room: products of one shape are fast.
         """
-        everything = torch.arange(self.model.n_items)
+        everything = torch.arange(self.model.n_items, device=targets.device)
+        extra = torch.zeros(self.model.n_items, device=targets.device)
         if not 0 < self.rivals < self.model.n_items:
-            return everything, torch.zeros(self.model.n_items)
-        wanted = torch.zeros(self.model.n_items, dtype=torch.bool)
+            return everything, extra
+        wanted = torch.zeros_like(everything, dtype=torch.bool)
         wanted[targets] = True
         others = everything[~wanted]
         room = max(1, self.rivals - (self.model.n_items - len(others)))
-        drawn = others[torch.randperm(len(others), generator=generator)[:room]]
-        extra = torch.zeros(self.model.n_items)
+        order = torch.randperm(len(others), generator=generator, device=targets.device)
+        drawn = others[order[:room]]
         extra[drawn] = math.log(max(1, len(others)) / max(1, len(drawn)))
         wanted[drawn] = True
         chosen = everything[wanted]

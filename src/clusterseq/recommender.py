@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
+from clusterseq.accelerator import device_named
 from clusterseq.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.errors import DataError
 from clusterseq.histories import Histories
@@ -87,13 +88,20 @@ class Recommender:
     """The model and its catalogue."""
 
     @classmethod
-    def load(cls, directory: str | Path) -> Recommender:
-        """Load a checkpoint, on the CPU and without the training data.
+    def load(cls, directory: str | Path, device: str = "cpu") -> Recommender:
+        """Load a checkpoint, without the training data.
+
+        Args:
+            device: where it computes: cpu, cuda or cuda:1.
 
         Raises:
             CheckpointError: it is missing, damaged or of a newer version.
+            ConfigError: the device can't be used.
         """
-        return cls(load_checkpoint(directory))
+        place = device_named(device)
+        checkpoint = load_checkpoint(directory)
+        checkpoint.model.on(place)
+        return cls(checkpoint)
 
     @cached_property
     def ranker(self) -> Ranker:
@@ -183,7 +191,8 @@ class Recommender:
         if filter_seen:
             people = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
             excluded[people, np.concatenate([*rows, np.empty(0, dtype=np.int64)])] = True
-        return top_k(self.ranker.score(self._newest(rows)), k, excluded=excluded)
+        scores = self.ranker.score(self._newest(rows))
+        return top_k(scores, k, excluded=excluded.to(scores.device)).cpu()
 
     def _recommended(
         self,

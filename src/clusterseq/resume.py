@@ -73,7 +73,8 @@ class Keeper:
             raise CheckpointError(f"{self._state}: no state to resume; train without --resume")
         try:
             told = json.loads((path / MARKER).read_text())
-            tensors = load_file(path / "state.safetensors")
+            device = str(next(self._model.parameters()).device)
+            tensors = load_file(path / "state.safetensors", device=device)
             run, names = told.pop("run"), ("stage", "epoch", "step", "best", "waited", "total")
             numbers = {name: told[name] for name in names}
         except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -105,7 +106,7 @@ class Keeper:
             "step": place.step,
             "best": place.best,
             "waited": place.waited,
-            "total": place.total,
+            "total": float(place.total),
         }
         with replacing(self._state, marker=MARKER) as draft:
             copies = {n: v.detach().clone().contiguous() for n, v in tensors.items()}

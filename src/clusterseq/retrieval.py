@@ -28,6 +28,10 @@ class TopK:
     scores: Float[Tensor, "users k"]
     """Their scores, -inf where there is no item."""
 
+    def cpu(self) -> TopK:
+        """The same in the memory of the processor."""
+        return TopK(self.items.cpu(), self.scores.cpu())
+
 
 def top_k(
     scores: Float[Tensor, "users items"],

@@ -30,4 +30,5 @@ def entries_of_rows(
         sizes = sizes * there
     ends = sizes.cumsum(dim=0)
     total = int(ends[-1]) if len(ends) else 0
-    return torch.arange(total) + (first - (ends - sizes)).repeat_interleave(sizes), sizes
+    shifts = (first - (ends - sizes)).repeat_interleave(sizes, output_size=total)
+    return torch.arange(total, device=starts.device) + shifts, sizes

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from torch import Tensor, nn
 
 from clusterseq.errors import TrainingError
@@ -27,6 +28,8 @@ Batch = TypeVar("Batch")
 NOISE = 0.02
 """A later epoch is kept unless its MRR is worse by more than this share: validation users are few,
 and the learning rate of a later epoch is lower."""
+LOOK_EVERY = 50
+"""Steps between two looks at the loss where it is computed on an accelerator."""
 FINAL_RATE = 0.05
 """Share of the peak learning rate that is left at the end of the cosine."""
 
@@ -71,8 +74,8 @@ class Place:
     """Epochs behind us."""
     step: int = 0
     """Steps of this epoch behind us."""
-    total: float = 0.0
-    """Sum of this epoch's losses."""
+    total: Tensor | float = 0.0
+    """Sum of this epoch's losses, which may still be on its way from an accelerator."""
     best: float = -math.inf
     """Best validation so far."""
     waited: int = 0
@@ -103,6 +106,7 @@ def run_stage(
     Raises:
         TrainingError: the loss is not finite.
     """
+    device = next(model.parameters()).device
     optimiser = _optimiser(stage)
     _restore(optimiser, place.moments)
     if stage.validate and not place.best_tensors:
@@ -112,11 +116,18 @@ def run_stage(
         if place.step == 0:  # resumed amid an epoch, it was done before the state was kept
             stage.before_epoch()
         batches = stage.batches(np.random.default_rng(_words(seed, stage.name, place.epoch)))
+        unseen = nothing = torch.zeros(2, dtype=torch.float64, device=device)
         for step in range(place.step, len(batches)):
             _set_rates(optimiser, stage, place.epoch + (step + 1) / len(batches))
             with _the_rest_frozen(stage, model):
-                loss = stage.loss(batches[step], _generator(seed, stage.name, place.epoch, step))
-                place.total += _descend(loss, optimiser, stage, place.epoch, step)
+                generator = _generator(device, seed, stage.name, place.epoch, step)
+                loss = stage.loss(batches[step], generator)
+                numbers = _descend(loss, optimiser, stage)
+            place.total, unseen = place.total + numbers[0], unseen + numbers
+            # An accelerator runs ahead of this process, which would make it wait at every look.
+            if device.type == "cpu" or step % LOOK_EVERY == 0 or step + 1 == len(batches):
+                _require_finite(unseen, stage, place.epoch, step)
+                unseen = nothing
             place.step, place.moments = step + 1, _moments(optimiser)
             watcher.step(
                 stage.name, place.epoch * len(batches) + step + 1, stage.epochs * len(batches)
@@ -124,7 +135,7 @@ def run_stage(
             if step + 1 < len(batches):
                 checkpoint()
         record: dict[str, Any] = {"stage": stage.name, "epoch": place.epoch + 1}
-        record["loss"] = place.total / max(1, len(batches))
+        record["loss"] = float(place.total) / max(1, len(batches))
         _judge(stage, model, place, record)
         place.epoch, place.step, place.total = place.epoch + 1, 0, 0.0
         watcher.epoch(record | {"seconds": round(time.monotonic() - started, 3)})
@@ -158,25 +169,31 @@ def _judge(stage: Stage[Batch], model: nn.Module, place: Place, record: dict[str
 
 
 def _descend(
-    loss: Tensor, optimiser: torch.optim.Optimizer, stage: Stage[Batch], epoch: int, step: int
-) -> float:
-    value = float(loss.detach())
-    _require_finite(value, "loss", stage, epoch, step)
+    loss: Tensor, optimiser: torch.optim.Optimizer, stage: Stage[Batch]
+) -> Float64[Tensor, 2]:
+    """Take a step; returns the loss and the norm of its gradient. If either isn't finite, no step.
+
+    That no step is taken is decided where the numbers are, as gradient scaling does it.
+    """
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    norm = float(nn.utils.clip_grad_norm_(parameters, stage.clip))
-    _require_finite(norm, "norm of the gradient", stage, epoch, step)
+    norm = nn.utils.clip_grad_norm_(parameters, stage.clip)
+    numbers = torch.stack([loss.detach().double().squeeze(), norm.double()])
+    optimiser.found_inf = (~numbers.isfinite().all()).float()  # type: ignore[attr-defined]
     optimiser.step()
-    return value
+    return numbers
 
 
-def _require_finite(value: float, noun: str, stage: Stage[Batch], epoch: int, step: int) -> None:
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"{stage.name}, epoch {epoch + 1}, step {step + 1}: the {noun} is {value}; the state "
-            "of the last good epoch is kept; lower the learning rate and train again"
-        )
+def _require_finite(
+    numbers: Float64[Tensor, 2], stage: Stage[Batch], epoch: int, step: int
+) -> None:
+    for noun, value in zip(("loss", "norm of the gradient"), numbers.tolist(), strict=True):
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{stage.name}, epoch {epoch + 1}, step {step + 1}: the {noun} is {value}; the "
+                "state of the last good epoch is kept; lower the learning rate and train again"
+            )
 
 
 def _optimiser(stage: Stage[Batch]) -> torch.optim.Optimizer:
@@ -219,6 +236,8 @@ def _words(seed: int, name: str, *numbers: int) -> list[int]:
     return [seed, zlib.crc32(name.encode()), *numbers]
 
 
-def _generator(seed: int, name: str, epoch: int, step: int) -> torch.Generator:
+def _generator(
+    device: torch.device, seed: int, name: str, epoch: int, step: int
+) -> torch.Generator:
     words = np.random.SeedSequence(_words(seed, name, epoch, step)).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
+    return torch.Generator(device).manual_seed(int(words[0] >> np.uint64(1)))

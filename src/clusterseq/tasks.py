@@ -41,6 +41,10 @@ class Tasks:
         """Some of the tasks."""
         return Tasks(self.support[rows], self.targets[rows])
 
+    def to(self, device: torch.device) -> Tasks:
+        """The same tasks on another device."""
+        return Tasks(self.support.to(device), self.targets.to(device))
+
 
 def draw_tasks(
     sequences: Sequences,

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from clusterseq.accelerator import CPU, device_named
 from clusterseq.calibrate import calibrate, scalars
 from clusterseq.config import Config, Runtime
 from clusterseq.errors import DataError
@@ -77,13 +78,15 @@ def fit(
         DataError: nobody has two events.
         TrainingError: the loss is not finite.
         CheckpointError: there is nothing to resume, or it belongs to another run.
+        ConfigError: the device of the runtime can't be used.
         KeyboardInterrupt: on Ctrl-C, after the state was kept.
     """
     runtime, watcher = runtime or Runtime(), watcher or Silent()
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     watcher.step("prepare", 0, 1)
-    trainer = Trainer(known, validation, config, n_items, runtime.seed)
+    device = device_named(runtime.device)
+    trainer = Trainer(known, validation, config, n_items, runtime.seed, device)
     place = Place(PRETRAIN)
     watcher.step("prepare", 1, 1)
     with Keeper(resume_at, trainer.model, place, trainer.identity()) as keeper:
@@ -110,26 +113,34 @@ class Trainer:
     """The data, the model and the two stages of one training."""
 
     def __init__(
-        self, known: Sequences, validation: Sequences, config: Config, n_items: int, seed: int
+        self,
+        known: Sequences,
+        validation: Sequences,
+        config: Config,
+        n_items: int,
+        seed: int,
+        device: torch.device = CPU,
     ) -> None:
         if not (known.lengths > 1).any():
             raise DataError(
                 "no known user has two events, so nothing follows anything; give longer histories"
             )
         self.config, self.seed, self.known = config.train, seed, known
-        self.model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
+        # Weights are drawn on the processor: they start the same wherever they are trained.
+        model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
+        self.device, self.model = device, model.on(device)
         counts = np.bincount(known.items, minlength=n_items)
         logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
         self.model.items.bias.data.copy_(logs - logs.mean())
         self.users, judges = self._learners_and_judges(validation)
         self._remember(known.select(self.users))
-        self.validation = judged_tasks(judges, self._draws("validation"))
+        self.validation = judged_tasks(judges, self._draws("validation")).to(device)
         self._identity = json.dumps([config.to_dict(), n_items, seed])
 
     def identity(self) -> str:
         """A digest of the data, the configuration and the seed."""
         digest = hashlib.sha256(self._identity.encode())
-        judges = self.validation
+        judges = self.validation.to(CPU)
         arrays = (self.known.items, self.known.offsets, judges.support.items, judges.targets)
         for array in map(np.asarray, arrays):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -176,6 +187,7 @@ class Trainer:
             folds=config.folds,
             memory=model.config.memory,
             generator=self._draws("folds"),
+            device=self.device,
         )
         return Stage(
             META,
@@ -193,11 +205,11 @@ class Trainer:
         )
 
     def finish(self) -> ClusterSeq:
-        """The model with its prior measured, and with every known user remembered."""
+        """The model with its prior measured, every known user remembered, on the processor."""
         if len(self.users) < len(self.known):
             self._remember(self.known)
         measure_clusters(self.model, self.known)
-        return self.model
+        return self.model.on(CPU)
 
     def _remember(self, people: Sequences) -> None:
         """Take graph, freshness and memory from some people."""
@@ -208,7 +220,7 @@ class Trainer:
                 torch.from_numpy(freshness(people, self.model.n_items))
             )
         if self.model.config.memory:
-            self.model.memory = Memory.build(people, self.model.n_items)
+            self.model.memory = Memory.build(people, self.model.n_items).to(self.device)
 
     def _calibrates(self) -> bool:
         """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""
@@ -254,4 +266,5 @@ class Trainer:
         return np.random.default_rng([self.seed, *purpose.encode()])
 
     def _torch_draws(self, purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(int(self._draws(purpose).integers(2**62)))
+        seed = int(self._draws(purpose).integers(2**62))
+        return torch.Generator(self.device).manual_seed(seed)

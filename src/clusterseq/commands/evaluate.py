@@ -26,6 +26,7 @@ def evaluate(
     baselines: Annotated[
         bool, typer.Option(help="Judge simple models beside it (not with --json).")
     ] = True,
+    device: options.Device = "cpu",
     json: options.Json = False,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write the JSON object to a file, too.")
@@ -48,6 +49,7 @@ def evaluate(
     """
     import polars as pl
 
+    from clusterseq.accelerator import device_named
     from clusterseq.checkpoint import load_checkpoint
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_comparison, print_json
@@ -58,7 +60,9 @@ def evaluate(
 
     if part not in ("test", "validation"):
         raise ConfigError(f"part = {part!r} can't be used; give test or validation")
+    place = device_named(device)
     checkpoint = load_checkpoint(model)
+    checkpoint.model.on(place)
     found = read(events, user_column, item_column, time_column, skip_bad)
     with Bar("evaluating") as bar:
         comparison = evaluate_checkpoint(

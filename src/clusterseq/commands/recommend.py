@@ -31,6 +31,7 @@ def recommend(
     keep_seen: Annotated[
         bool, typer.Option("--keep-seen", help="Recommend also what was touched already.")
     ] = False,
+    device: options.Device = "cpu",
     json: options.Json = False,
     source: Annotated[
         str | None, typer.Option("--input", metavar="EVENTS", help="Events of many people.")
@@ -58,7 +59,7 @@ def recommend(
         raise ConfigError("--input and --output go together; give both or neither")
     from clusterseq.recommender import Recommender
 
-    recommender = Recommender.load(model)
+    recommender = Recommender.load(model, device)
     refused, choice = _ids(exclude), None if only is None else _ids(only)
     if source is None or output is None:
         history = _ids(items or "")

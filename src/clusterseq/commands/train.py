@@ -51,6 +51,7 @@ def train(
         bool, typer.Option("--resume", help="Go on with the training that was stopped.")
     ] = False,
     threads: options.Threads = 0,
+    device: options.Device = "cpu",
     profile: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write traces of some steps of each stage there."),
@@ -78,7 +79,7 @@ def train(
 
     names = None if titles is None else read_titles(titles)
     found = read(events, user_column, item_column, time_column, skip_bad)
-    experiment = Experiment(found, out, chosen, Runtime(seed, threads), names, k)
+    experiment = Experiment(found, out, chosen, Runtime(seed, threads, device), names, k)
     checkpoint, comparison = run(experiment, resume=resume, profile=profile)
     if comparison:
         print_comparison(comparison)

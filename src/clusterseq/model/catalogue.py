@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from clusterseq.accelerator import cells_at_once
 from clusterseq.evidence import Evidence, Spoken
 from clusterseq.losses import loss_and_slopes
 from clusterseq.memory import Memory
@@ -88,9 +89,9 @@ def _grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Floa
     return acuity.exp().repeat_interleave(people)[spoken.owners] * spoken.said
 
 
-def chunks(people: int, n_items: int) -> Iterator[slice]:
+def chunks(people: int, n_items: int, device: torch.device) -> Iterator[slice]:
     """Rows of people whose scores fit into a cache together, or few rows of many items."""
-    at_once = max(PEOPLE_AT_LEAST, SCORES_AT_ONCE // n_items)
+    at_once = max(PEOPLE_AT_LEAST, cells_at_once(device, SCORES_AT_ONCE) // n_items)
     return (slice(start, start + at_once) for start in range(0, people, at_once))
 
 
@@ -122,7 +123,7 @@ class _CatalogueLoss(torch.autograd.Function):
         wanted = Preferences(queries, trust)
         slopes = _Slopes(wanted, columns if ctx.needs_input_grad[1] else None, acuity)
         total = queries.new_zeros(())
-        for rows in chunks(len(tasks), len(columns)):
+        for rows in chunks(len(tasks), len(columns), columns.device):
             part = tasks[rows]
             spoken = None if memory is None else Evidence(memory, part.support).spoken
             found = scores(wanted[rows], columns, acuity, spoken)
@@ -167,7 +168,7 @@ class _Slopes:
         grown = _grown(spoken, self.sharpness, len(errors))
         wrong = errors.view(-1)[spoken.cells]
         of_trust, of_acuity = wrong * torch.log1p(grown), wrong * grown / (1 + grown)
-        flat = torch.zeros(2, trust.numel(), dtype=errors.dtype)
+        flat = errors.new_zeros(2, trust.numel())
         flat.index_add_(1, spoken.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
         self.trust[rows] = flat[0].view_as(trust).T
         self.acuity += (flat[1].view_as(trust) * trust).sum(dim=1)

@@ -111,7 +111,7 @@ def _plus_plus(
     people: Float[Tensor, "users dim"], clusters: int, generator: torch.Generator
 ) -> Float[Tensor, "clusters dim"]:
     """Each centre is drawn by its squared distance to the others (Arthur & Vassilvitskii 2007)."""
-    first = torch.randint(len(people), (1,), generator=generator)
+    first = torch.randint(len(people), (1,), generator=generator, device=people.device)
     chosen = [people[first[0]]]
     for _ in range(clusters - 1):
         nearest, _ = _nearest(people, torch.stack(chosen))

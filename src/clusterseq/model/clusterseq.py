@@ -101,11 +101,24 @@ class ClusterSeq(nn.Module):
         drawn = torch.randperm(self.n_items, generator=generator)[: self.config.anchors]
         self.register_buffer("anchors", drawn.sort().values)
 
+    @property
+    def device(self) -> torch.device:
+        """Where all of it lies."""
+        return self.cluster_sizes.device
+
+    def on(self, device: torch.device) -> ClusterSeq:
+        """The same model, memory included, moved to another device."""
+        self.to(device)
+        if self.memory is not None:
+            self.memory = self.memory.to(device)
+        return self
+
     @torch.no_grad()
     def assign(self, histories: Histories) -> Float[Tensor, "users clusters"]:
         """How much each person belongs to each cluster; without history, the clusters' sizes."""
         if self.clusters is None:
-            return torch.ones(len(histories), 1)
+            return self.cluster_sizes.new_ones(len(histories), 1)
+        histories = histories.to(self.device)
         shares = self.clusters(self.represent(histories))
         return torch.where(histories.lengths[:, None] == 0, self.cluster_sizes, shares)
 
@@ -116,7 +129,7 @@ class ClusterSeq(nn.Module):
 
     def catalogue(self) -> Catalogue:
         """The items, with gradients; worth keeping where the parameters don't change."""
-        table, everything = self.items.vectors(), torch.arange(self.n_items)
+        table, everything = self.items.vectors(), torch.arange(self.n_items, device=self.device)
         items = self.candidates(table, everything)
         if self.rates is None:
             return Catalogue(table, items, None, None)
@@ -140,7 +153,7 @@ class ClusterSeq(nn.Module):
         queries = self.encode(histories, catalogue.table, generator)
         theta = self.adapted(histories, queries, catalogue, evidence, steps=steps)
         last = (histories.lengths - 1).clamp_min(0)
-        final = queries[torch.arange(len(last)), last]
+        final = queries[torch.arange(len(last), device=last.device), last]
         return Preferences.of(theta, final, catalogue.items)
 
     def encode(
@@ -151,18 +164,19 @@ class ClusterSeq(nn.Module):
     ) -> Float[Tensor, "users steps dim"]:
         """The query after every prefix; past a history's length it means nothing."""
         packing = Packing.of(histories)
-        return packing.unpack(self.queries(histories, packing, table, generator))
+        items = packing.pack(histories.items)
+        return packing.unpack(self.queries(items, packing, table, generator))
 
     def queries(
         self,
-        histories: Histories,
+        items: Int64[Tensor, " prefixes"],
         packing: Packing,
         table: Float[Tensor, "items dim"],
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "prefixes dim"]:
-        """The same in the order of the packing."""
+        """The same for packed items, in their order."""
         # Unlike an index, whose gradients threads add up in any order, this is deterministic.
-        vectors = nn.functional.embedding(packing.pack(histories.items), table)
+        vectors = nn.functional.embedding(items, table)
         if not packing.sizes:
             return vectors
         queries: Tensor = self.transition(vectors, packing, generator)
@@ -212,7 +226,8 @@ class ClusterSeq(nn.Module):
         dtype = catalogue.table.dtype
         # An anchor stands for the items that were not drawn, too.
         weight = math.log(max(1, self.n_items - 1) / max(1, len(self.anchors) - 1))
-        offsets = torch.full((*targets.shape, len(self.anchors) + 1), weight, dtype=dtype)
+        shape = (*targets.shape, len(self.anchors) + 1)
+        offsets = catalogue.table.new_full(shape, weight)
         offsets[..., 0] = 0
         offsets[..., 1:].masked_fill_(targets[:, :, None] == self.anchors, -torch.inf)
         return Support(

@@ -49,9 +49,10 @@ class ItemTable(nn.Module):
 
     def set_graph(self, graph: sparse.csr_array) -> None:
         """Smooth over a symmetric items × items graph from now on."""
-        self.register_buffer("graph_starts", torch.from_numpy(graph.indptr).long())
-        self.register_buffer("graph_items", torch.from_numpy(graph.indices).long())
-        self.register_buffer("graph_weights", torch.from_numpy(graph.data).to(torch.float32))
+        device = self.bias.device
+        self.register_buffer("graph_starts", torch.from_numpy(graph.indptr).long().to(device))
+        self.register_buffer("graph_items", torch.from_numpy(graph.indices).long().to(device))
+        self.register_buffer("graph_weights", torch.from_numpy(graph.data).float().to(device))
 
     def traits(self) -> Float[Tensor, "items traits"]:
         """What speaks for each item whoever asks: the bias, and how fresh it is."""
@@ -61,6 +62,8 @@ class ItemTable(nn.Module):
 
     def vectors(self, rows: Int64[Tensor, " rows"] | None = None) -> Float[Tensor, "rows dim"]:
         """The smoothed table or some of its rows, computed anew: the embedding may have changed."""
+        if rows is not None and self.embedding.is_cuda:  # all rows take less there than a choice
+            return nn.functional.embedding(rows, self.vectors())
         own = self.embedding if rows is None else self.embedding[rows]
         if self.smoothing == 0:
             return own
@@ -126,5 +129,6 @@ def _csr(
             items.long(),
             weights.to(dtype),
             size=(len(starts) - 1, width),
+            device=starts.device,
             check_invariants=False,
         )

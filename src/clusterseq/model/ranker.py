@@ -54,8 +54,9 @@ class Ranker:
 
         Without history the score is the clusters' popularity, weighted by their size.
         """
-        found = torch.empty(len(histories), self.n_items)
-        for rows in chunks(len(histories), self.n_items):
+        histories = histories.to(self.model.device)
+        found = self.prior.new_empty(len(histories), self.n_items)
+        for rows in chunks(len(histories), self.n_items, found.device):
             found[rows] = self.scores(self.adapt(histories[rows]))
         return found
 

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float32, Int32
 from torch import Tensor
 
+from clusterseq.accelerator import CPU
 from clusterseq.atlas import Atlas
 from clusterseq.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.histories import Histories
@@ -222,7 +223,7 @@ class Engine:
         found: list[Ranking | None] = [None] * len(people)
         for steps in dict.fromkeys(person.steps for person in people):
             places = [place for place, person in enumerate(people) if person.steps == steps]
-            for rows in chunks(len(places), self.n_items):  # so that memory is bounded
+            for rows in chunks(len(places), self.n_items, CPU):  # so that memory is bounded
                 some = places[rows]
                 rankings = self._ranked([people[place] for place in some], steps)
                 for place, ranking in zip(some, rankings, strict=True):
