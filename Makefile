@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench soak clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ check: .venv/installed-dev ## Run ruff and mypy only
 
 bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md is written anew
 	$(BIN)/python -m benchmarks.speed
+
+soak: .venv/installed-dev ## Serve for ten minutes under load and see what grows
+	$(BIN)/python -m benchmarks.speed soak
 
 clean: ## Remove .venv and everything that tools leave behind
 	rm -rf .venv build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

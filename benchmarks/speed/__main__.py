@@ -27,6 +27,8 @@ SECTIONS = (
     "dominant",
     "accelerator",
 )
+LONG = ("soak",)
+"""Sections that run only if they are asked for."""
 HERE = Path(__file__).resolve().parents[1]
 
 
@@ -34,14 +36,16 @@ def main() -> None:
     """Run some sections, or all, and write what they found."""
     about = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=about)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS + LONG))
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of all libraries")
     parser.add_argument("--out", type=Path, default=HERE, help="where RESULTS.md and .json go")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    unknown = set(given.sections) - set(SECTIONS)
+    unknown = set(given.sections) - set(SECTIONS + LONG)
     if unknown:
-        parser.error(f"there is no section {min(unknown)}; choose from {', '.join(SECTIONS)}")
+        parser.error(
+            f"there is no section {min(unknown)}; choose from {', '.join(SECTIONS + LONG)}"
+        )
     if given.alone:
         _measure(given.sections[0], given.threads)
         return
@@ -100,7 +104,7 @@ def _keep(out: Path, section: str, found: dict[str, object]) -> None:
     path = out / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     results[section] = found
-    ordered = {name: results[name] for name in SECTIONS if name in results}
+    ordered = {name: results[name] for name in SECTIONS + LONG if name in results}
     path.write_text(json.dumps(ordered, indent=1) + "\n")
     (out / "RESULTS.md").write_text(markdown(ordered))
     if section == "growth":

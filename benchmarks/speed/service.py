@@ -52,25 +52,25 @@ def run() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         for place, (n_items, (members, dim), loads) in enumerate(SERVED):
             directory, case = Path(folder) / str(place), f"{n_items:,} items, {members} × {dim}"
-            _save(directory, n_items, members, dim)
-            with _served(directory) as (process, ready):
+            save(directory, n_items, members, dim)
+            with served(directory) as (process, ready):
                 target = f"value <= {READY_SECONDS}"
                 yield Figure(SECTION, f"ready, {case}", ready, "s", target=target)
                 for seed, (who, rate, limit) in enumerate(loads):
                     yield from _under_load(n_items, case, (who, rate, limit), seed)
                 limited = f"value <= {LIMIT_MIB}" if n_items == LARGEST else ""
-                memory = _resident_mib(process.pid)
+                memory = resident_mib(process.pid)
                 yield Figure(SECTION, f"memory, {case}", memory, "MiB", target=limited)
 
 
 def _under_load(
-    n_items: int, where: str, load: tuple[str, float, float], seed: int
+    n_items: int, where: str, asked: tuple[str, float, float], seed: int
 ) -> Iterator[Figure]:
-    who, rate, limit = load
+    who, rate, limit = asked
     distinct = DISTINCT if who == RETURNING else 0
     if distinct:
-        _load(n_items, rate / 4, distinct, seed)  # they have been here before
-    found = _load(n_items, rate, distinct, seed)
+        load(n_items, rate / 4, distinct, seed)  # they have been here before
+    found = load(n_items, rate, distinct, seed)
     case, least = f"{rate:,} requests/s of {who}, {where}", f"value >= {0.98 * rate:g}"
     yield Figure(SECTION, f"p50, {case}", found["p50_ms"], "ms")
     yield Figure(SECTION, f"p99, {case}", found["p99_ms"], "ms", target=f"value <= {limit}")
@@ -78,11 +78,14 @@ def _under_load(
     yield Figure(SECTION, f"errors, {case}", found["errors"], "", target="value <= 0")
 
 
-def _load(n_items: int, rate: float, distinct: int, seed: int) -> dict[str, float]:
+def load(
+    n_items: int, rate: float, distinct: int, seed: int, seconds: int = SECONDS
+) -> dict[str, float]:
+    """What became of requests at a fixed rate, from a process of their own."""
     command = [sys.executable, "-m", "benchmarks.speed.load", f"http://127.0.0.1:{PORT}"]
     options = {
         "rate": rate,
-        "seconds": SECONDS,
+        "seconds": seconds,
         "items": n_items,
         "distinct": distinct,
         "seed": seed,
@@ -94,7 +97,7 @@ def _load(n_items: int, rate: float, distinct: int, seed: int) -> dict[str, floa
 
 
 @contextmanager
-def _served(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+def served(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
     """A running service, and the seconds until it was ready."""
     command = [sys.executable, "-m", "clusterseq", "serve", str(directory), "--store", "memory:"]
     command += ["--port", str(PORT), "--log-level", "warning"]
@@ -118,12 +121,14 @@ def _is_ready() -> bool:
         return False
 
 
-def _resident_mib(pid: int) -> float:
+def resident_mib(pid: int) -> float:
+    """Memory that a process holds."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * 4096 / 2**20
 
 
-def _save(directory: Path, n_items: int, members: int, dim: int) -> None:
+def save(directory: Path, n_items: int, members: int, dim: int) -> None:
+    """Save an untrained model of some size."""
     known = people(min(n_items, 200_000), n_items)
     model = model_of(known, n_items, members=members, dim=dim)
     checkpoint = Checkpoint(

@@ -122,8 +122,9 @@ def _csr(
 ) -> Tensor:
     """A sparse tensor of rows."""
     with warnings.catch_warnings():
-        # PyTorch calls all sparse row tensors a beta feature, once per process.
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        # PyTorch calls all sparse row tensors a beta feature, once per process; some versions also
+        # say that they don't check them.
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
         return torch.sparse_csr_tensor(
             starts.long(),
             items.long(),
