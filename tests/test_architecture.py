@@ -61,7 +61,7 @@ JUDGING = [
     *["baselines.peers"],
     *["baselines", "comparison", "experiment"],
 ]
-USING = ["retrieval", "recommender", "batch", "atlas"]
+USING = ["retrieval", "explanation", "recommendations", "recommender", "batch", "atlas"]
 SERVICE = [
     *["service", "service.limits", "service.directory", "service.heap", "service.engine"],
     *[

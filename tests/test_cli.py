@@ -329,6 +329,18 @@ def test_recommend_to_one_person(run: Run, model_directory: Path) -> None:
     assert "on the whole" in run("recommend", model_directory, "--items", "?").err
 
 
+def test_recommend_says_why(run: Run, model_directory: Path) -> None:
+    words = ["recommend", model_directory, "--items", "i03,i07", "--k", 3, "--explain"]
+    table = run(*words)
+    assert "because of" in table.out
+    assert "made of" in table.out
+    assert "how many times as likely" in table.err
+    found = run(*words, "--json").json["items"][0]
+    assert sum(found["why"]["parts"].values()) == pytest.approx(found["score"], abs=1e-4)
+    refused = run("recommend", model_directory, "--input", "b", "--output", "c", "--explain")
+    assert "--explain goes with --items" in refused.err
+
+
 def test_recommend_filters(run: Run, model_directory: Path) -> None:
     words = ["recommend", model_directory, "--items", "i03", "--json"]
     few = run(*words, "--only", "i03,i10,i11", "--exclude", "i11").json["items"]

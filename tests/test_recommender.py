@@ -16,7 +16,8 @@ from clusterseq.config import ModelConfig
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.histories import Histories
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.recommender import Recommendations, Recommender
+from clusterseq.recommendations import Recommendations
+from clusterseq.recommender import Recommender
 from clusterseq.vocab import Vocabulary
 
 
@@ -139,6 +140,23 @@ def test_the_layout_of_the_json(recommender: Recommender) -> None:
     assert [list(one) for one in values["items"]] == [["item", "score", "title"]] * 2
     assert values["cluster"] in range(3)
     assert values["ignored_items"] == ["?"]
+
+
+def test_reasons_are_given_if_asked(recommender: Recommender) -> None:
+    plain, found = (recommender.recommend(["i03", "?", "i07"], explain=e) for e in (False, True))
+    assert plain.items[0].why is None
+    assert "why" not in plain.to_dict()["items"][0]
+    assert found.ids == plain.ids
+    for one in found:
+        assert one.why is not None
+        assert sum(one.why.parts.values()) == pytest.approx(one.score, abs=1e-4)
+        assert [because.item for because in one.why.history] == ["i03", "i07"]
+    told = json.loads(json.dumps(found.to_dict()))["items"][0]["why"]
+    assert list(told["history"][0]) == ["item", "gain", "attention"]
+    batch = recommender.recommend([["i03", "i07"], []], explain=True)
+    assert batch[0].items[0].why == found.items[0].why
+    assert batch[1].items[0].why is not None
+    assert batch[1].items[0].why.history == ()
 
 
 def test_the_cluster_is_the_likeliest_or_none(

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from clusterseq.experiment import evaluate_checkpoint as evaluate_checkpoint
     from clusterseq.model.clusterseq import ClusterSeq as ClusterSeq
     from clusterseq.presets import preset as preset
-    from clusterseq.recommender import Recommendation as Recommendation
-    from clusterseq.recommender import Recommendations as Recommendations
+    from clusterseq.recommendations import Recommendation as Recommendation
+    from clusterseq.recommendations import Recommendations as Recommendations
+    from clusterseq.recommendations import Why as Why
     from clusterseq.recommender import Recommender as Recommender
     from clusterseq.split import Split as Split
     from clusterseq.split import split_users as split_users
@@ -63,7 +64,8 @@ _HOMES = {
     "experiment": ("Experiment", "evaluate_checkpoint"),
     "model.clusterseq": ("ClusterSeq",),
     "presets": ("preset",),
-    "recommender": ("Recommendation", "Recommendations", "Recommender"),
+    "recommendations": ("Recommendation", "Recommendations", "Why"),
+    "recommender": ("Recommender",),
     "split": ("Split", "split_users"),
     "train": ("fit",),
     "vocab": ("Vocabulary",),

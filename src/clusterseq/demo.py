@@ -17,7 +17,8 @@ from clusterseq.comparison import Comparison
 from clusterseq.config import Config, Runtime
 from clusterseq.events import read_events
 from clusterseq.experiment import Experiment, split_events
-from clusterseq.recommender import Recommendations, Recommender
+from clusterseq.recommendations import Recommendations
+from clusterseq.recommender import Recommender
 
 NAME = "movietweetings"
 RECOMMENDED = 10

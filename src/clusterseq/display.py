@@ -5,6 +5,7 @@ Knows nothing about: how results come about, progress.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
@@ -16,7 +17,7 @@ from clusterseq.comparison import CLUSTERSEQ, RANKINGS, Comparison
 from clusterseq.config import Config
 from clusterseq.demo import Newcomer
 from clusterseq.evaluate import NEGATIVES
-from clusterseq.recommender import Recommendations
+from clusterseq.recommendations import Recommendations, Why
 from clusterseq.times import iso
 
 TITLES = {
@@ -63,19 +64,41 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
             )
 
 
+HOW_TO_READ = (
+    "Because of: how many times as likely an item becomes by one that was touched. Made of: what "
+    "the score is the sum of, its largest parts. --json has all of both."
+)
+REASONS = 2
+"""Items of the history that are named as reasons, and parts of a score that are."""
+
+
 def recommendations_table(found: Recommendations) -> Table:
-    """Rank, item, title if there are titles, score."""
+    """Rank, item, title if there are titles, score, and the reasons if they were asked for."""
     titled = any(one.title is not None for one in found)
+    explained = any(one.why is not None for one in found)
     table = Table()
     table.add_column("", justify="right")
     table.add_column("item")
     if titled:
         table.add_column("title")
     table.add_column("score", justify="right")
+    for name in ("because of", "made of") if explained else ():
+        table.add_column(name)
     for rank, one in enumerate(found, start=1):
         title = [one.title or ""] if titled else []
-        table.add_row(str(rank), str(one.item), *title, f"{one.score:.3f}")
+        reasons = [] if one.why is None else _reasons(one.why)
+        table.add_row(str(rank), str(one.item), *title, f"{one.score:.3f}", *reasons)
     return table
+
+
+def _reasons(why: Why) -> list[str]:
+    """The items that raise it most, and the largest parts of the score."""
+    raising = sorted((one for one in why.history if one.gain > 0), key=lambda one: -one.gain)
+    parts = sorted(why.parts.items(), key=lambda part: -abs(part[1]))
+    return [
+        ", ".join(f"{one.item} ×{math.exp(one.gain):.1f}" for one in raising[:REASONS]),
+        ", ".join(f"{name} {value:+.2f}" for name, value in parts[:REASONS]),
+    ]
 
 
 def newcomer_table(newcomer: Newcomer) -> Table:

@@ -5,7 +5,7 @@ Knows nothing about: users, training, files of histories.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,13 @@ import torch
 from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
+from clusterseq import explanation
 from clusterseq.accelerator import device_named
 from clusterseq.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.errors import DataError
 from clusterseq.histories import Histories
 from clusterseq.model.ranker import Ranker
+from clusterseq.recommendations import Because, Recommendation, Recommendations, Why
 from clusterseq.retrieval import NOTHING, TopK, top_k
 from clusterseq.vocab import UNKNOWN, RawId, Vocabulary
 
@@ -31,53 +33,6 @@ Row: TypeAlias = list[str] | list[int] | list[RawId] | tuple[RawId, ...]
 """One history of a batch."""
 Codes: TypeAlias = Int[np.ndarray, " _"]
 """One history as indices; each of a batch has its own length."""
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One item for one person."""
-
-    item: RawId
-    """The item's raw id."""
-    score: float
-    """Comparable within one list only; higher is better."""
-    title: str | None = None
-    """What it is called, if the model was told."""
-
-
-@dataclass(frozen=True)
-class Recommendations:
-    """What one person may like, best first."""
-
-    items: tuple[Recommendation, ...]
-    """At most as many as asked for."""
-    ignored_items: tuple[RawId, ...]
-    """Items of the history that the model doesn't know, once each."""
-    cluster: int | None
-    """The learnt cluster that the person belongs to most; None for a model without clusters."""
-
-    @property
-    def ids(self) -> list[RawId]:
-        """The raw ids alone."""
-        return [one.item for one in self.items]
-
-    def __iter__(self) -> Iterator[Recommendation]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as JSON holds it; a title only where there is one."""
-        return {
-            "items": [
-                {"item": one.item, "score": one.score}
-                | ({} if one.title is None else {"title": one.title})
-                for one in self.items
-            ],
-            "cluster": self.cluster,
-            "ignored_items": list(self.ignored_items),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +77,7 @@ class Recommender:
         exclude: Iterable[RawId] = ...,
         only: Iterable[RawId] | None = ...,
         filter_seen: bool = ...,
+        explain: bool = ...,
     ) -> Recommendations: ...
 
     @overload
@@ -133,6 +89,7 @@ class Recommender:
         exclude: Iterable[RawId] = ...,
         only: Iterable[RawId] | None = ...,
         filter_seen: bool = ...,
+        explain: bool = ...,
     ) -> list[Recommendations]: ...
 
     def recommend(
@@ -143,6 +100,7 @@ class Recommender:
         exclude: Iterable[RawId] = (),
         only: Iterable[RawId] | None = None,
         filter_seen: bool = True,
+        explain: bool = False,
     ) -> Recommendations | list[Recommendations]:
         """Recommend ``k`` items to one person, or to each person of a list of histories.
 
@@ -154,6 +112,8 @@ class Recommender:
             exclude: items never to recommend.
             only: the items to choose from; None for all.
             filter_seen: leave out what is in the person's own history.
+            explain: say why of every item; each person is adapted to once more for every item of
+                their history.
 
         Raises:
             DataError: ``history``, ``exclude`` or ``only`` isn't a list of ids.
@@ -165,7 +125,7 @@ class Recommender:
         found: list[Recommendations] = []
         for start in range(0, len(batch), step):
             part = batch[start : start + step]
-            found += self._recommended(part, k, allowed, filter_seen=filter_seen)
+            found += self._recommended(part, k, allowed, filter_seen=filter_seen, explained=explain)
         return found[0] if single else found
 
     def allowed(
@@ -201,6 +161,7 @@ class Recommender:
         allowed: Bool[Tensor, " items"],
         *,
         filter_seen: bool,
+        explained: bool,
     ) -> list[Recommendations]:
         codes = [self.items.encode(history) for history in histories]
         rows = [row[row != UNKNOWN] for row in codes]
@@ -208,23 +169,46 @@ class Recommender:
         clusters = self._clusters(rows)
         return [
             Recommendations(
-                items=self._named(items[items != NOTHING], scores),
+                items=self._named(items[items != NOTHING], scores, known if explained else None),
                 ignored_items=unknown_items(history, row),
                 cluster=cluster,
             )
-            for history, row, items, scores, cluster in zip(
-                histories, codes, found.items.numpy(), found.scores.tolist(), clusters, strict=True
+            for history, row, known, items, scores, cluster in zip(
+                histories,
+                codes,
+                rows,
+                found.items.numpy(),
+                found.scores.tolist(),
+                clusters,
+                strict=True,
             )
         ]
 
     def _named(
-        self, items: Int64[np.ndarray, " k"], scores: Sequence[float]
+        self, items: Int64[np.ndarray, " k"], scores: Sequence[float], history: Codes | None
     ) -> tuple[Recommendation, ...]:
-        titles = self.checkpoint.titles
+        titles, names = self.checkpoint.titles, self.items.decode(items)
+        whys = [None] * len(items) if history is None else self._reasons(items, history)
         return tuple(
-            Recommendation(raw, score, None if titles is None else titles[item])
-            for item, raw, score in zip(items, self.items.decode(items), scores, strict=False)
+            Recommendation(raw, score, None if titles is None else titles[item], why)
+            for item, raw, score, why in zip(items, names, scores, whys, strict=False)
         )
+
+    def _reasons(self, items: Int64[np.ndarray, " k"], history: Codes) -> list[Why]:
+        found = explanation.explain(self.ranker, history.tolist(), items.tolist())
+        read = self.items.decode(history[-self.checkpoint.model.config.max_steps :])
+        return [
+            Why(
+                why.parts,
+                tuple(
+                    Because(*one)
+                    for one in zip(
+                        read, why.gains, why.attention or [None] * len(read), strict=True
+                    )
+                ),
+            )
+            for why in found
+        ]
 
     def _clusters(self, rows: Sequence[Codes]) -> list[int | None]:
         model = self.checkpoint.model

@@ -193,10 +193,20 @@ def test_a_reason_is_that_of_the_answer(service: Service, visitor: Visitor) -> N
     page = visitor.open(service, f"/#history={','.join(SHARED)}")
     settled(page, 1)
     found = service.recommend(history=SHARED, explain=True)["items"]
-    whys = page.get_by_test_id("ranking-why").all_text_contents()
     assert isinstance(found, list)
-    for why, each in zip(whys, found, strict=True):
-        assert why.startswith(f"because of {each['why']['title']}")
+    reasons = page.get_by_test_id("ranking-reason")
+    for reason, each in zip(reasons.all_text_contents(), found, strict=True):
+        lead = max(each["why"]["history"], key=lambda one: float(one["gain"]))
+        near = each["why"]["nearest"]
+        told = f"because of {lead['title']} ×" if lead["gain"] > 0.005 else f"like {near['title']}"
+        assert reason.startswith(told)
+    reasons.first.click()
+    opened = page.get_by_test_id("ranking-details").first
+    expect(opened).to_be_visible()
+    expect(opened.get_by_test_id("why-pick")).to_have_count(len(SHARED))
+    parts = opened.get_by_test_id("why-part").all_text_contents()
+    shown = [float(part.split(" ")[1].replace("−", "-")) for part in parts]
+    assert abs(sum(shown) - found[0]["score"]) < 0.05
 
 
 def test_all_of_it_can_be_done_by_keyboard(service: Service, visitor: Visitor) -> None:

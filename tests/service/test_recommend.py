@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,12 +100,32 @@ def test_fewer_steps_of_adaptation_are_another_ranking(service: Service) -> None
     assert more["items"] == after["items"]
 
 
-def test_a_reason_is_an_item_of_the_history(service: Service) -> None:
-    answer = service.recommend(history=["i01", "i33"], k=20, explain=True)
-    whys = [each["why"] for each in answer["items"]]  # type: ignore[attr-defined]
-    assert {why["item"] for why in whys} <= {"i01", "i33"}
-    assert all(-1.001 <= why["similarity"] <= 1.001 for why in whys)
-    assert whys[0]["title"] == f"[item] {whys[0]['item']}"
+@pytest.mark.parametrize("steps", [None, 0, 1])
+def test_reasons_add_up_and_name_the_history(service: Service, steps: int | None) -> None:
+    answer = service.recommend(history=["i01", "i33"], k=20, steps=steps, explain=True)
+    items: list[dict[str, Any]] = answer["items"]  # type: ignore[assignment]
+    for each in items:
+        why = each["why"]
+        assert sum(why["parts"].values()) == pytest.approx(each["score"], abs=1e-3)
+        assert [one["item"] for one in why["history"]] == ["i01", "i33"]
+        assert sum(one["attention"] for one in why["history"]) == pytest.approx(1, abs=1e-4)
+        assert why["nearest"]["item"] in ("i01", "i33")
+        assert abs(why["nearest"]["similarity"]) <= 1.001
+        assert why["history"][0]["title"] == "[item] i01"
+    assert answer["timing_ms"]["explain"] > 0  # type: ignore[index]
+
+
+def test_without_a_history_everything_is_popularity(service: Service) -> None:
+    answer = service.recommend(history=[], explain=True)
+    for each in answer["items"]:  # type: ignore[attr-defined]
+        assert each["why"]["nearest"] is None
+        assert each["why"]["history"] == []
+        assert each["why"]["parts"] == {"popularity": pytest.approx(each["score"], abs=1e-5)}
+
+
+def test_many_are_not_explained_at_once(service: Service) -> None:
+    body = {"histories": [["i01"]], "explain": True}
+    assert service.client.post("/v1/recommend:batch", json=body).status_code == 422
 
 
 def test_a_batch_is_answered_as_one_by_one(service: Service) -> None:

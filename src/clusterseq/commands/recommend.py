@@ -5,6 +5,8 @@ Knows nothing about: how recommendations come about.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,8 @@ from clusterseq import options
 from clusterseq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from clusterseq.recommender import Recommendations
+    from clusterseq.batch import BatchSummary
+    from clusterseq.recommendations import Recommendations
 
 
 def recommend(
@@ -30,6 +33,9 @@ def recommend(
     ] = None,
     keep_seen: Annotated[
         bool, typer.Option("--keep-seen", help="Recommend also what was touched already.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say why (with --items, not for a file).")
     ] = False,
     device: options.Device = "cpu",
     json: options.Json = False,
@@ -50,13 +56,15 @@ def recommend(
     The model needn't know any of the people, only what they touched.
 
     \b
-    clusterseq recommend model --items milk,bread
+    clusterseq recommend model --items milk,bread --explain
     clusterseq recommend model --input newcomers.parquet --output recs.parquet
     """
     if (items is None) == (source is None):
         raise ConfigError("whom to recommend to? give either --items A,B,C or --input EVENTS")
     if (source is None) != (output is None):
         raise ConfigError("--input and --output go together; give both or neither")
+    if explain and source is not None:
+        raise ConfigError("--explain goes with --items; recommend to one person to see why")
     from clusterseq.recommender import Recommender
 
     recommender = Recommender.load(model, device)
@@ -64,26 +72,23 @@ def recommend(
     if source is None or output is None:
         history = _ids(items or "")
         found = recommender.recommend(
-            history, k, exclude=refused, only=choice, filter_seen=not keep_seen
+            history, k, exclude=refused, only=choice, filter_seen=not keep_seen, explain=explain
         )
         _show(found, history, as_json=json)
         return
     from clusterseq.batch import recommend_file
     from clusterseq.commands.reading import read
-    from clusterseq.terminal import Bar, screen
 
     events = read([source], user_column, item_column, time_column, skip_bad)
+    write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
+    _show_progress(partial(write, filter_seen=not keep_seen), output)
+
+
+def _show_progress(write: Callable[..., BatchSummary], output: Path) -> None:
+    from clusterseq.terminal import Bar, screen
+
     with Bar("recommending") as bar:
-        summary = recommend_file(
-            recommender,
-            events,
-            output,
-            k=k,
-            exclude=refused,
-            only=choice,
-            filter_seen=not keep_seen,
-            progress=bar,
-        )
+        summary = write(progress=bar)
     screen(stderr=True).print(
         f"{summary.rows:,} recommendations for {summary.users:,} people in {output}; the model "
         f"knows the items of {summary.coverage:.1%} of their events",
@@ -98,13 +103,15 @@ def _ids(text: str) -> list[str]:
 
 def _show(found: Recommendations, history: list[str], *, as_json: bool) -> None:
     from clusterseq.commands.showing import print_json
-    from clusterseq.display import recommendations_table
+    from clusterseq.display import HOW_TO_READ, recommendations_table
     from clusterseq.terminal import screen
 
     if as_json:
         print_json(found.to_dict())
         return
     screen().print(recommendations_table(found))
+    if any(one.why is not None for one in found):
+        screen(stderr=True).print(HOW_TO_READ, soft_wrap=True)
     if found.ignored_items:
         ignored = ", ".join(map(str, found.ignored_items))
         note = f"The model doesn't know {ignored}."

@@ -182,6 +182,25 @@ class ClusterSeq(nn.Module):
         queries: Tensor = self.transition(vectors, packing, generator)
         return queries
 
+    def attention(
+        self, histories: Histories, table: Float[Tensor, "items dim"]
+    ) -> Float[Tensor, "users steps"] | None:
+        """How the last step's attention is spread over each history; None without attention.
+
+        The members' mean. Padding gets none, and a row without history means nothing.
+        """
+        packing, found = Packing.of(histories), table.new_zeros(histories.items.shape)
+        if not packing.sizes:
+            return found
+        vectors = nn.functional.embedding(packing.pack(histories.items), table)
+        shares = self.transition.attention(vectors, packing)  # longest history first
+        if shares is None:
+            return None
+        order = histories.lengths.argsort(descending=True, stable=True)[: packing.sizes[0]]
+        places = torch.arange(len(order), device=order.device)
+        found[order, : len(packing.sizes)] = shares[places, histories.lengths[order] - 1]
+        return found
+
     def represent(self, histories: Histories) -> Float[Tensor, "users dim"]:
         """z_u: the direction of the mean propagated representation of the items touched."""
         mask = histories.mask[:, :, None]

@@ -54,7 +54,6 @@ class Ranker:
 
         Without history the score is the clusters' popularity, weighted by their size.
         """
-        histories = histories.to(self.model.device)
         found = self.prior.new_empty(len(histories), self.n_items)
         for rows in chunks(len(histories), self.n_items, found.device):
             found[rows] = self.scores(self.adapt(histories[rows]))
@@ -64,7 +63,7 @@ class Ranker:
     def adapt(self, histories: Histories, steps: int | None = None) -> Adapted:
         """Adapt to every person, by all steps of the inner loop or by the first few."""
         model = self.model
-        histories = histories.last(model.config.max_steps)
+        histories = histories.to(model.device).last(model.config.max_steps)
         evidence = None if model.memory is None else Evidence(model.memory, histories)
         preferences = model.preferences(histories, self.catalogue, evidence, steps=steps)
         spoken = None if evidence is None else evidence.spoken

@@ -80,6 +80,22 @@ class TransitionModel(nn.Module):
             queries = linear([read, self._faded(read, packing)], self.direct, queries)
         return queries.movedim(0, 1).flatten(1)
 
+    def attention(
+        self, inputs: Float[Tensor, "items width"], packing: Packing
+    ) -> Float[Tensor, "people steps steps"] | None:
+        """What share of its attention each step gives to each; the members' mean.
+
+        People stand longest first. None where the decoder doesn't attend.
+        """
+        if self.key is None:
+            return None
+        apart = inputs.reshape(len(inputs), self.members, -1).movedim(1, 0)
+        states = self.encoder(apart, packing.sizes)
+        rows, keys = packing.side_by_side(states), packing.side_by_side(states @ self.key.mT)
+        found = rows @ keys.mT / math.sqrt(rows.shape[-1])  # (members, people, steps, steps)
+        later = torch.ones_like(found[0, 0], dtype=torch.bool).triu(1)
+        return found.masked_fill(later, -torch.inf).softmax(dim=-1).mean(dim=0)
+
     def _attended(
         self,
         states: Float[Tensor, "members items dim"],

@@ -23,6 +23,7 @@ from torch import Tensor
 from clusterseq.accelerator import CPU
 from clusterseq.atlas import Atlas
 from clusterseq.checkpoint import Checkpoint, load_checkpoint
+from clusterseq.explanation import explain
 from clusterseq.histories import Histories
 from clusterseq.model.catalogue import chunks
 from clusterseq.model.ranker import Adapted, Ranker
@@ -187,8 +188,29 @@ class Engine:
         titles = self.checkpoint.titles
         return None if titles is None else titles[item]
 
+    def whys(
+        self, items: Sequence[int], codes: Codes, steps: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Why each of some items is recommended to somebody, as JSON holds it."""
+        read = [self._name(code) for code in codes[-self.checkpoint.model.config.max_steps :]]
+        nearest = self._nearest(items, codes) if codes else [None] * len(items)
+        found = explain(self.ranker, codes, items, steps=steps)
+        return [
+            {
+                "parts": {name: round(value, 6) for name, value in why.parts.items()},
+                "history": [
+                    {**named, "gain": round(gain, 6), "attention": attention}
+                    for named, gain, attention in zip(
+                        read, why.gains, why.attention or [None] * len(read), strict=True
+                    )
+                ],
+                "nearest": near,
+            }
+            for why, near in zip(found, nearest, strict=True)
+        ]
+
     @torch.no_grad()
-    def nearest(self, items: Sequence[int], codes: Codes) -> list[dict[str, Any]]:
+    def _nearest(self, items: Sequence[int], codes: Codes) -> list[dict[str, Any]]:
         """The item of a history that is nearest to each of some items, by the table's cosine."""
         history = list(dict.fromkeys(codes))
         near = self._directions(items) @ self._directions(history).T

@@ -37,7 +37,6 @@ class Filters(Message):
     exclude: list[ItemId] = Field([], description="Items never to recommend.")
     only: list[ItemId] | None = Field(None, description="The items to choose from; null for all.")
     filter_seen: bool = Field(True, description="Leave out what is in the history.")
-    explain: bool = Field(False, description="Say for each item what in the history is nearest.")
     steps: Annotated[int, Field(ge=0), BeforeValidator(_whole)] | None = Field(
         None, description="Steps of adaptation; null for all, 0 for none."
     )
@@ -50,6 +49,7 @@ class RecommendRequest(Filters):
 
     history: list[ItemId] | None = Field(None, description="Item ids, oldest first.")
     user: UserId | None = Field(None, description="Whose stored history is meant.")
+    explain: bool = Field(False, description="Say why of each item; takes some times as long.")
 
 
 class BatchRequest(Filters):
@@ -71,11 +71,26 @@ class Similar(Named):
     similarity: float = Field(description="Cosine of their vectors, −1 … 1.")
 
 
+class Because(Named):
+    """An item of the history, and what it has to do with one that is recommended."""
+
+    gain: float = Field(description="By how much it raises that one's log-probability, in nats.")
+    attention: Share | None = Field(description="Its share of the decoder's attention.")
+
+
+class Why(BaseModel):
+    """Why an item is recommended."""
+
+    parts: dict[str, float] = Field(description="What the score is the sum of.")
+    history: list[Because] = Field(description="What was touched, as far as it is read.")
+    nearest: Similar | None = Field(description="The item of the history that is most like it.")
+
+
 class Recommended(Named):
     """An item for a person."""
 
     score: float = Field(description="Comparable within one answer only; higher is better.")
-    why: Similar | None = Field(None, description="The item of the history that it is nearest to.")
+    why: Why | None = Field(None, description="Why it is there, if that was asked.")
 
 
 class Timing(BaseModel):
@@ -85,6 +100,7 @@ class Timing(BaseModel):
     store: float = Field(0.0, description="Reading the stored history.")
     adapt: float = Field(0.0, description="Adapting to the person.")
     score: float = Field(0.0, description="Ranking the catalogue.")
+    explain: float = Field(0.0, description="Finding out why.")
 
 
 class Recommendations(BaseModel):

@@ -3,6 +3,7 @@
 import { byId, element, glide, plural, score, titleParts } from "./elements.js";
 import { marker, movement, ranksOf } from "./movement.js";
 import { keyOf, learn, titleOf } from "./titles.js";
+import { details, reason } from "./why.js";
 
 const PLACEHOLDERS = 10;
 
@@ -28,7 +29,7 @@ export class Ranking {
   /** Show an answer to a history of so many known items. */
   show({ items, fallback }, history) {
     learn(items);
-    learn(items.map(({ why }) => why));
+    for (const { why } of items) learn([...(why?.history ?? []), why?.nearest]);
     const scores = items.map((one) => one.score);
     const [low, high] = [Math.min(...scores), Math.max(...scores)];
     const place = this.#focusedPlace();
@@ -61,7 +62,13 @@ export class Ranking {
         "div",
         { class: "row-text" },
         element("p", { class: "row-title", "data-testid": "ranking-title" }, ...titleParts(title)),
-        element("p", { class: "row-why", "data-testid": "ranking-why" }),
+        element(
+          "details",
+          { class: "row-why", "data-testid": "ranking-why" },
+          element("summary", { "data-testid": "ranking-reason" }),
+          element("div", { class: "why", "data-testid": "ranking-details" }),
+        ),
+        element("p", { class: "row-id" }),
       ),
       element(
         "div",
@@ -125,11 +132,9 @@ function fill(row, { item, score: points, why }, rank, part, move) {
   row.querySelector(".row-move").replaceChildren(...(move ? [marker(move)] : []));
   row.querySelector(".bar-fill").style.setProperty("--part", Math.max(0.03, part));
   row.querySelector(".row-number").textContent = score(points);
-  const reason = why ? ["because of ", element("b", {}, titleOf(why.item))] : [];
+  row.querySelector(".row-why").hidden = !why;
+  row.querySelector("summary").replaceChildren(...(why ? reason(why) : []));
+  row.querySelector(".why").replaceChildren(...(why ? details(why) : []));
   const named = titleOf(item) !== String(item);
-  row.querySelector(".row-why").replaceChildren(
-    ...reason,
-    ...(why && named ? [element("span", { class: "row-dot" }, " · ")] : []),
-    ...(named ? [element("span", { class: "row-id" }, unseen("id "), String(item))] : []),
-  );
+  row.querySelector(".row-id").replaceChildren(...(named ? [unseen("id "), String(item)] : []));
 }

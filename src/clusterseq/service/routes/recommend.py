@@ -37,7 +37,10 @@ def router(context: Context) -> APIRouter:
         """
         _bound(context, request)
         history, store_ms = await _history(context, request)
-        return JSONResponse((await recommend(context, [history], request, store_ms))[0])
+        found = await recommend(
+            context, [history], request, explain=request.explain, store_ms=store_ms
+        )
+        return JSONResponse(found[0])
 
     @routes.post("/recommend:batch", response_model=BatchAnswer)
     async def recommend_many(request: BatchRequest) -> JSONResponse:
