@@ -20,6 +20,7 @@ UNDERNEATH = [
     "identifiers",
     "times",
     "directory",
+    "files",
     "accelerator",
 ]
 EVENTS = [
@@ -84,11 +85,17 @@ SERVICE = [
     *["service.routes.users", "service.routes.items", "service.routes.model"],
     *["service.routes.health", "service.routes.page", "service.app", "service.server"],
 ]
+REPORT = [
+    *["drawing", "report", "report.data_profile", "report.by_length", "report.adaptation"],
+    *["report.clusters", "report.latency", "report.findings", "report.charts"],
+    *["report.sections", "report.page"],
+]
 SHOWING = [
     *["demo", "display", "terminal", "bench.screen", "options", "commands", "commands.reading"],
     *["commands.showing", "commands.config", "commands.train", "commands.evaluate"],
     *[
         "commands.recommend",
+        "commands.report",
         "commands.demo",
         "commands.serve",
         "commands.keys",
@@ -99,13 +106,13 @@ SHOWING = [
     ],
 ]
 BENCH = [
-    *["bench", "bench.files", "bench.datasets", "bench.prepared", "bench.own", "bench.models"],
+    *["bench", "bench.datasets", "bench.prepared", "bench.own", "bench.models"],
     *["bench.cost", "bench.results", "bench.cell", "bench.plan", "bench.__main__", "bench.night"],
     *["bench.summary", "bench.report", "bench.plot"],
 ]
 ARROW = [
-    *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *SERVICE, *BENCH],
-    *SHOWING,
+    *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *SERVICE],
+    *[*REPORT, *BENCH, *SHOWING],
 ]
 
 LONGEST_FILE = 300

@@ -22,7 +22,18 @@ from clusterseq.experiment import Experiment
 from clusterseq.terminal import TrainingScreen
 
 SOURCE = Path(__file__).parent.parent / "src"
-COMMANDS = ("demo", "train", "evaluate", "recommend", "serve", "keys", "inspect", "bench", "config")
+COMMANDS = (
+    "demo",
+    "train",
+    "evaluate",
+    "recommend",
+    "report",
+    "serve",
+    "keys",
+    "inspect",
+    "bench",
+    "config",
+)
 KINDS_OF_TRACE = ("trace.json", "table.txt")
 Run = Callable[..., "Outcome"]
 
@@ -519,3 +530,18 @@ def test_a_damaged_model_is_one_line(run: Run, model_directory: Path, tmp_path: 
         found = run(*words)
         assert found.status == 2
         assert "no manifest.json in it" in found.error
+
+
+def test_report_writes_what_was_asked(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "r.html"
+    told = run("report", model_directory, "--out", target)
+    assert (told.status, told.out) == (0, "")
+    assert f"The report is in {target}" in told.err
+    assert target.read_text().startswith("<!doctype html>")
+    as_json = tmp_path / "r.json"
+    run("report", model_directory, events_file, "--format", "json", "--out", as_json)
+    assert json.loads(as_json.read_text())["adaptation"]
+    refused = run("report", model_directory, "--format", "pdf")
+    assert (refused.status, "give html, md or json" in refused.err) == (2, True)

@@ -25,6 +25,7 @@ from clusterseq.commands.evaluate import evaluate
 from clusterseq.commands.inspect import inspect
 from clusterseq.commands.keys import keys
 from clusterseq.commands.recommend import recommend
+from clusterseq.commands.report import report
 from clusterseq.commands.serve import serve
 from clusterseq.commands.train import train
 from clusterseq.errors import ClusterSeqError
@@ -34,7 +35,7 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-for command in (demo, train, evaluate, recommend, serve, keys, inspect, bench, config):
+for command in (demo, train, evaluate, recommend, report, serve, keys, inspect, bench, config):
     app.command()(command)
 
 

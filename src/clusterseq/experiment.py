@@ -171,6 +171,17 @@ def evaluate_checkpoint(
     """
     if everyone_is_new:
         return _judged_on_strangers(checkpoint, events, k, baselines, progress)
+    split = split_of_training(checkpoint, events)
+    people = split.test if part == "test" else split.validation
+    return _judged(checkpoint.model, split, people, k, progress, baselines=baselines)
+
+
+def split_of_training(checkpoint: Checkpoint, events: Events) -> Split:
+    """The split that a model was trained under, from the same events.
+
+    Raises:
+        DataError: they aren't the same events, or nobody was left out of the training.
+    """
     origin = checkpoint.provenance
     split = split_events(events, checkpoint.config.data, origin.seed)
     if split.fingerprint != origin.fingerprint:
@@ -183,8 +194,7 @@ def evaluate_checkpoint(
             "the model was trained on everyone in these events, so nobody is left to judge it; "
             "give other people's events and --all-new"
         )
-    people = split.test if part == "test" else split.validation
-    return _judged(checkpoint.model, split, people, k, progress, baselines=baselines)
+    return split
 
 
 def split_events(events: Events, config: DataConfig, seed: int) -> Split:

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -90,6 +91,31 @@ class Bar:
         else:
             self._console.print(f"{self._label}: {done:,} of {total:,}")
             self._due = time.monotonic() + LINE_EVERY_S
+
+
+class Bars:
+    """Shows how far each of several things is, one after the other."""
+
+    def __init__(self) -> None:
+        self._label, self._stack = "", ExitStack()
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def step(self, label: str, done: int, total: int) -> None:
+        """``done`` of ``total`` of what the label names are behind us."""
+        if label != self._label:
+            self._stack.close()
+            self._label, self._bar = label, self._stack.enter_context(Bar(label))
+        self._bar(done, total)
 
 
 class TrainingScreen:

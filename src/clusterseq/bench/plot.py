@@ -1,7 +1,7 @@
 """Two charts: accuracy against training time, and accuracy against how much of a person is shown.
 
-Colours are Okabe and Ito's, which stay apart for colour-blind eyes; every group also has a marker
-of its own. Needs matplotlib, which the extra clusterseq[bench] installs.
+Every group has a colour and a marker of its own. Needs matplotlib, which the extra
+clusterseq[bench] installs.
 
 Knows nothing about: how figures came about, tables.
 """
@@ -9,23 +9,22 @@ Knows nothing about: how figures came about, tables.
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusterseq.bench.files import write_whole
 from clusterseq.bench.own import OWN
 from clusterseq.bench.summary import Board, Entry, Summary
-from clusterseq.errors import ConfigError
+from clusterseq.drawing import BLUE, GREEN, ORANGE, PINK, panels, rendered
+from clusterseq.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {"classical": "#0072B2", "neural": "#009E73", "meta": "#CC79A7", "ours": "#D55E00"}
+COLOURS = {"classical": BLUE, "neural": GREEN, "meta": PINK, "ours": ORANGE}
 MARKERS = {"classical": "o", "neural": "s", "meta": "^", "ours": "D"}
 PANEL = (5.2, 4.2)
 """Inches of a panel."""
@@ -51,7 +50,7 @@ def write_charts(directory: Path, summary: Summary) -> list[Path]:
     for name, figure in figures.items():
         for kind in FORMATS:
             paths.append(directory / f"{name}.{kind}")
-            write_whole(paths[-1], _rendered(figure, kind))
+            write_whole(paths[-1], rendered(figure, kind))
     return paths
 
 
@@ -81,28 +80,28 @@ def several_k(boards: Iterable[Board]) -> list[list[Board]]:
 
 def accuracy_against_time(boards: Sequence[Board]) -> Figure:
     """A panel per data set, a labelled point per model; up and left is better."""
-    figure, panels = _panels(len(boards))
-    for board, axes in zip(boards, panels, strict=True):
+    figure, found = panels(len(boards), PANEL)
+    for board, axes in zip(boards, found, strict=True):
         for entry in board.entries:
             _point(axes, entry)
         axes.set_xscale("log")
         axes.margins(x=0.25, y=0.12)
         axes.set(title=board.title, xlabel="training time, s", ylabel="MRR, full catalogue")
         _label(axes, board.entries)
-    _legend(figure, panels[0], {entry.group for board in boards for entry in board.entries})
+    _legend(figure, found[0], {entry.group for board in boards for entry in board.entries})
     return figure
 
 
 def accuracy_against_k(curves: Sequence[Sequence[Board]]) -> Figure:
     """A panel per data set, a line per model over K."""
-    figure, panels = _panels(len(curves))
-    for boards, axes in zip(curves, panels, strict=True):
+    figure, found = panels(len(curves), PANEL)
+    for boards, axes in zip(curves, found, strict=True):
         entries = {entry.model: entry for board in boards for entry in board.entries}
         for name, entry in entries.items():
-            found = [
+            points = [
                 (b.k, e.full["mrr"].mean) for b in boards for e in b.entries if e.model == name
             ]
-            ks, values = zip(*found, strict=True)
+            ks, values = zip(*points, strict=True)
             axes.plot(
                 ks,
                 values,
@@ -116,23 +115,6 @@ def accuracy_against_k(curves: Sequence[Sequence[Board]]) -> Figure:
         title = f"{boards[0].dataset} ({boards[0].split})"
         axes.set(title=title, xlabel="items shown, K", ylabel="MRR, full catalogue")
     return figure
-
-
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(
-            "charts need matplotlib; install the extra: pip install 'clusterseq[bench]'"
-        ) from error
-    columns = min(count, 2)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(columns * PANEL[0], rows * PANEL[1]), layout="constrained")
-    panels = [figure.add_subplot(rows, columns, place) for place in range(1, count + 1)]
-    for axes in panels:
-        axes.grid(alpha=0.3, linewidth=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, panels
 
 
 def _point(axes: Axes, entry: Entry) -> None:
@@ -209,14 +191,3 @@ def _legend(figure: Figure, axes: Axes, groups: set[str]) -> None:
 
 def _seconds(entry: Entry) -> float:
     return max(float(entry.costs["train_s"] or 0), 1e-3)
-
-
-def _rendered(figure: Figure, kind: str) -> bytes:
-    import matplotlib
-
-    buffer = io.BytesIO()
-    # The same bytes for the same figures: no random ids and no date.
-    with matplotlib.rc_context({"svg.hashsalt": "clusterseq", "svg.fonttype": "none"}):
-        metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
-    return buffer.getvalue()

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from clusterseq.baselines.peer import Setting
-from clusterseq.bench.files import write_whole
 from clusterseq.errors import DataError
+from clusterseq.files import write_whole
 from clusterseq.sequences import Sequences
 from clusterseq.split import Split
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from rich.table import Table
 
-from clusterseq.bench.files import write_whole
 from clusterseq.bench.own import OWN
 from clusterseq.bench.results import RANKINGS
 from clusterseq.bench.summary import COSTS, Board, Entry, Estimate, Summary
+from clusterseq.files import write_whole
 from clusterseq.manifest import versions
 
 NONE = "–"

@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from clusterseq.bench.files import slug, write_whole
 from clusterseq.errors import DataError
+from clusterseq.files import slug, write_whole
 from clusterseq.metrics import METRICS
 
 TABLE, ROWS, RANKS, SPLITS, ERRORS = "results.parquet", "rows", "ranks", "splits", "errors"

@@ -1,0 +1,55 @@
+"""Figures that look alike, and their bytes: the same for the same numbers, with no date or chance.
+
+Colours are Okabe and Ito's, which stay apart for colour-blind eyes. Needs matplotlib.
+
+Knows nothing about: what is drawn.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from clusterseq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, GREEN, PINK, ORANGE = "#0072B2", "#009E73", "#CC79A7", "#D55E00"
+AMBER, SKY, YELLOW, GREY = "#E69F00", "#56B4E9", "#F0E442", "#6B7280"
+COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, GREY, "#332288")
+
+
+def panels(count: int, size: tuple[float, float], *, columns: int = 2) -> tuple[Figure, list[Axes]]:
+    """A figure of some panels, each of so many inches.
+
+    Raises:
+        ConfigError: matplotlib isn't installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError(
+            "charts need matplotlib; install the extra: pip install 'clusterseq[bench]'"
+        ) from error
+    columns = min(count, columns)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+    found = [figure.add_subplot(rows, columns, place) for place in range(1, count + 1)]
+    for axes in found:
+        axes.grid(alpha=0.3, linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, found
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """The figure as SVG or PNG."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "clusterseq", "svg.fonttype": "none"}):
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+    return buffer.getvalue()

@@ -1,0 +1,61 @@
+"""How well people are served who have shown 0, 1, 2, … items, beside the simple models.
+
+Knows nothing about: drawing, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from clusterseq.evaluate import Progress, evaluate
+from clusterseq.metrics import intervals_of_ranks, metrics_of_ranks
+from clusterseq.scorer import Scorer
+from clusterseq.sequences import Sequences
+
+LONGEST = 10
+AT_MOST = 1_500
+"""People who are judged at each length."""
+LEAST = 20
+"""Fewer people than this say nothing."""
+
+
+@dataclass(frozen=True)
+class AtLength:
+    """The accuracy of one model on people who have shown so many items."""
+
+    model: str
+    k: int
+    users: int
+    mrr: float
+    """In the full catalogue."""
+    low: float
+    """Where the 95 % interval of the MRR begins."""
+    high: float
+    """Where it ends."""
+
+
+def by_length(
+    models: Mapping[str, Scorer],
+    people: Sequences,
+    item_counts: np.ndarray,
+    progress: Progress | None = None,
+) -> list[AtLength]:
+    """The MRR of each model at every length that enough people have; each counts at each length."""
+    found = []
+    for k in range(LONGEST + 1):
+        users = np.flatnonzero(people.lengths > k)
+        if len(users) < LEAST:
+            break
+        some = people.select(users[np.unique(np.linspace(0, len(users) - 1, AT_MOST).astype(int))])
+        for name, model in models.items():
+            if k or not model.needs_history:
+                ranks = evaluate(model, some, item_counts=item_counts, k=k).full_ranks
+                low, high = intervals_of_ranks(ranks)["mrr"]
+                mrr = metrics_of_ranks(ranks)["mrr"]
+                found.append(AtLength(name, k, len(some), mrr, low, high))
+        if progress:
+            progress(k + 1, LONGEST + 1)
+    return found

@@ -1,0 +1,79 @@
+"""What the clusters are: how large, what is typical of them, how sure an assignment is, and a map.
+
+Knows nothing about: drawing, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from clusterseq.atlas import Atlas
+from clusterseq.checkpoint import Checkpoint
+from clusterseq.histories import Histories
+from clusterseq.sequences import Sequences
+
+TYPICAL = 8
+ON_THE_MAP = 2_500
+SHOWN = 3
+"""Items of each person that the model is shown, as newcomers bring."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A learnt kind of people."""
+
+    id: int
+    size: float
+    """Its share of the known users' events."""
+    typical: list[str]
+    """Titles or ids of items that are touched there more than elsewhere."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Some people on the map, and how they are assigned."""
+
+    points: list[tuple[float, float, int]]
+    """x, y, and the cluster that each belongs to most."""
+    certainty: list[float]
+    """Shares of the people whose largest share of a cluster is at most 0.1, 0.2, … 1."""
+
+
+def clusters_of(checkpoint: Checkpoint) -> list[Cluster]:
+    """The clusters of a model, none for one without."""
+    model = checkpoint.model
+    if not model.config.clustering:
+        return []
+    typical = Atlas(model, checkpoint.item_counts).typical(TYPICAL).tolist()
+    name = namer(checkpoint)
+    sizes = enumerate(model.cluster_sizes.tolist())
+    return [Cluster(place, size, [name(item) for item in typical[place]]) for place, size in sizes]
+
+
+def place(checkpoint: Checkpoint, people: Sequences) -> Placed:
+    """Some people by their first items, as the model would see them at their third."""
+    users = np.flatnonzero(people.lengths > 0)
+    if len(users) > ON_THE_MAP:
+        users = users[np.linspace(0, len(users) - 1, ON_THE_MAP).astype(int)]
+    histories = Histories.from_lists(people[int(user)][:SHOWN] for user in users)
+    spots = Atlas(checkpoint.model, checkpoint.item_counts).people(histories).tolist()
+    shares = checkpoint.model.assign(histories)
+    highest = shares.max(dim=1)
+    points = zip(spots, highest.indices.tolist(), strict=True)
+    tops = highest.values.numpy()
+    certainty = [float((tops <= bound / 10 + 1e-9).mean()) for bound in range(1, 11)]
+    return Placed([(round(x, 4), round(y, 4), cluster) for (x, y), cluster in points], certainty)
+
+
+def namer(checkpoint: Checkpoint) -> Callable[[int], str]:
+    """What items are called: by title where there is one, else by id."""
+    titles, ids = checkpoint.titles, checkpoint.items.ids
+
+    def name(item: int) -> str:
+        title = None if titles is None else titles[item]
+        return title or str(ids[item])
+
+    return name

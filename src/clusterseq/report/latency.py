@@ -1,0 +1,51 @@
+"""How long one newcomer takes here and now: adapt, rank the catalogue, take the ten best.
+
+Knows nothing about: services, drawing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from clusterseq.histories import Histories
+from clusterseq.model.ranker import Ranker
+from clusterseq.retrieval import top_k
+
+ALONE, TOGETHER, ITEMS_EACH = 300, 256, 3
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds and rates on this machine."""
+
+    p50_ms: float
+    p99_ms: float
+    """Of one newcomer, on one thread."""
+    per_second: float
+    """Newcomers a second in batches, on all threads."""
+    threads: int
+
+
+def latency(ranker: Ranker, seed: int = 0) -> Latency:
+    """Measure newcomers of three random items."""
+    draws = np.random.default_rng(seed).integers(0, ranker.n_items, (ALONE, ITEMS_EACH))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        took = np.array([_seconds(ranker, draws[row : row + 1]) for row in range(ALONE)])
+    finally:
+        torch.set_num_threads(threads)
+    together = min(_seconds(ranker, draws[:TOGETHER]) for _ in range(3))
+    half, most = 1000 * np.quantile(took[10:], [0.5, 0.99])  # the first ones warm up
+    return Latency(float(half), float(most), TOGETHER / together, threads)
+
+
+def _seconds(ranker: Ranker, rows: np.ndarray) -> float:
+    begun = time.perf_counter()
+    histories = Histories.from_lists(rows)
+    top_k(ranker.score(histories), 10, excluded=histories.touched(ranker.n_items))
+    return time.perf_counter() - begun

@@ -1,0 +1,115 @@
+"""A report as one HTML file that needs nothing beside it, and as Markdown.
+
+Knows nothing about: what the sections say.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from importlib import resources
+
+from clusterseq.drawing import rendered
+from clusterseq.report.findings import Findings
+from clusterseq.report.sections import Section, Table
+
+SHORT = 4
+"""Rows of a table that stands open; longer ones are folded."""
+
+
+def page(findings: Findings, sections: Sequence[Section]) -> str:
+    """The whole HTML file."""
+    style = resources.files("clusterseq.report").joinpath("style.css").read_text("utf-8")
+    name = html.escape(findings.name)
+    links = "".join(f'<a href="#{_anchor(one)}">{html.escape(one.title)}</a>' for one in sections)
+    body = "".join(_section(one) for one in sections)
+    facts = "".join(
+        f"<div><dt>{html.escape(term)}</dt><dd>{html.escape(value)}</dd></div>"
+        for term, value in headline(findings)
+    )
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{name}: report</title><style>{style}</style></head><body>"
+        f"<header><p>clusterseq report</p><h1>{name}</h1><dl>{facts}</dl></header>"
+        f"<nav>{links}</nav><main>{body}</main></body></html>\n"
+    )
+
+
+def headline(findings: Findings) -> list[tuple[str, str]]:
+    """The figures that come first."""
+    card, found = findings.card, findings.accuracy
+    facts = [
+        ("items", f"{card['items']:,}"),
+        ("people known", f"{card['known_users']:,}"),
+        ("one newcomer", f"{findings.latency.p50_ms:.1f} ms"),
+    ]
+    if found:
+        own = list(found.values())[-1]
+        facts[:0] = [
+            ("MRR, full catalogue", f"{own['full']['mrr']:.4f}"),
+            ("HR@10", f"{own['full']['hr@10']:.1%}"),
+            ("MRR among 100", f"{own['sampled']['mrr']:.3f}"),
+        ]
+    return facts
+
+
+def markdown(findings: Findings, sections: Iterable[Section]) -> str:
+    """The same without charts."""
+    head = ", ".join(f"{term} {value}" for term, value in headline(findings))
+    parts = [f"# {findings.name}\n", head + "\n"]
+    for section in sections:
+        parts += [f"## {section.title}\n", section.sees + "\n"]
+        if section.table is not None:
+            parts.append(_markdown_table(section.table) + "\n")
+    return "\n".join(parts)
+
+
+def _section(section: Section) -> str:
+    chart = "" if section.chart is None else f"<figure>{_inline(section)}</figure>"
+    table = "" if section.table is None else _table(section.table, folded=bool(chart))
+    return (
+        f'<section id="{_anchor(section)}"><h2>{html.escape(section.title)}</h2>'
+        f"<p>{html.escape(section.sees)}</p>{chart}{table}</section>"
+    )
+
+
+def _inline(section: Section) -> str:
+    """The chart as it may stand in a page: no prologue, ids of its own, as wide as fits."""
+    assert section.chart is not None, "only a chart is drawn"
+    drawn = rendered(section.chart, "svg").decode()
+    drawn = drawn[drawn.index("<svg") :]
+    own = _anchor(section)
+    drawn = re.sub(r'\bid="', f'id="{own}-', drawn)
+    drawn = re.sub(r"(url\(|xlink:href=\")#", rf"\g<1>#{own}-", drawn)
+    drawn = re.sub(r'<svg([^>]*?) height="[^"]*"', r"<svg\1", drawn, count=1)
+    drawn = re.sub(r'<svg([^>]*?) width="([^"]*)pt"', r'<svg\1 data-width="\2"', drawn, count=1)
+    label = html.escape(f"{section.title}: {section.sees}", quote=True)
+    return drawn.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def _table(table: Table, *, folded: bool) -> str:
+    head = "".join(f'<th scope="col">{html.escape(one)}</th>' for one in table.columns)
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(row[0])}</th>'
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in table.rows
+    )
+    head = f"<thead><tr>{head}</tr></thead>" if any(table.columns) else ""
+    kind = ' class="prose"' if table.prose else ""
+    whole = f'<div class="wide"><table{kind}>{head}<tbody>{rows}</tbody></table></div>'
+    if not folded or len(table.rows) <= SHORT:
+        return whole
+    return f"<details><summary>The figures</summary>{whole}</details>"
+
+
+def _markdown_table(table: Table) -> str:
+    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
+
+
+def _anchor(section: Section) -> str:
+    return re.sub(r"\W+", "-", section.title.lower())

@@ -1,0 +1,232 @@
+"""The sections of a report: a title, a sentence that says what to see, a chart and a table.
+
+Knows nothing about: how figures are found out, pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clusterseq.comparison import CLUSTERSEQ
+from clusterseq.report import charts
+from clusterseq.report.by_length import AtLength
+from clusterseq.report.findings import Findings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METRICS = ("mrr", "hr@10", "ndcg@10")
+INTENDED = (
+    "Meant for recommending the next item of a catalogue to people of whom only a few touches are "
+    "known. Not meant for decisions about people, for catalogues that change by the hour (new "
+    "items need training), or where a list must not favour what is popular: every figure above is "
+    "of accuracy, and accuracy favours it."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of text under some columns; the first one names the row."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    prose: bool = False
+    """Whether cells hold words, which may go on in a next line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One subject."""
+
+    title: str
+    sees: str
+    """What to see in it."""
+    chart: Figure | None = None
+    table: Table | None = None
+
+
+def sections(findings: Findings) -> Iterator[Section]:
+    """What there is to say, in the order of a reader's questions."""
+    if findings.accuracy:
+        yield _accuracy(findings.accuracy)
+        yield _groups(findings.accuracy)
+    if findings.by_length:
+        yield _lengths(findings.by_length)
+    if findings.adaptation:
+        yield _adaptation(findings)
+    if findings.clusters:
+        yield _clusters(findings)
+    yield _data(findings)
+    if findings.training:
+        yield _training(findings)
+    yield _latency(findings)
+    yield _card(findings)
+
+
+def _accuracy(models: dict[str, dict[str, Any]]) -> Section:
+    own = models[CLUSTERSEQ]
+    best = max((m for m in models if m != CLUSTERSEQ), key=lambda m: models[m]["full"]["mrr"])
+    times = own["full"]["mrr"] / models[best]["full"]["mrr"]
+    rows = [
+        [name, *(_metric(one["full"], m) for m in METRICS), _metric(one["sampled"], "mrr")]
+        for name, one in models.items()
+    ]
+    return Section(
+        "Accuracy on people never seen",
+        f"Of {own['users']:,} new people the model was shown {own['k']} items each. Its MRR in "
+        f"the full catalogue is {times:.2f} times that of {best}, the best simple model here. "
+        "Lines are 95 % intervals: where they overlap widely, so many people can't tell two models "
+        "apart.",
+        charts.accuracy(models),
+        Table(["model", "MRR", "HR@10", "NDCG@10", "MRR among 100"], rows),
+    )
+
+
+def _groups(models: dict[str, dict[str, Any]]) -> Section:
+    named = models[CLUSTERSEQ]["groups"]
+    found = {name: one for name, one in named.items() if one["users"]}
+    rows = [
+        [name, f"{one['users']:,}", *(_metric(one["full"], metric) for metric in METRICS)]
+        for name, one in found.items()
+    ]
+    return Section(
+        "Who is served how well",
+        "Minor and major are the third of people with the least and with the most popular items; "
+        "the clusters are those that the model has learnt. A group that is far below the others, "
+        "or below a simple model, is one to look after.",
+        charts.groups(models),
+        Table(["group", "people", "MRR", "HR@10", "NDCG@10"], rows),
+    )
+
+
+def _lengths(found: Sequence[AtLength]) -> Section:
+    own = [one for one in found if one.model == CLUSTERSEQ]
+    first, last = own[0], own[-1]
+    ks = sorted({one.k for one in found})
+    mrr = {(one.model, one.k): one for one in found}
+    names = list(dict.fromkeys(one.model for one in found))
+    rows = [
+        [
+            str(k),
+            f"{mrr[CLUSTERSEQ, k].users:,}",
+            *(f"{mrr[name, k].mrr:.4f}" if (name, k) in mrr else "–" for name in names),
+        ]
+        for k in ks
+    ]
+    return Section(
+        "How many items it takes",
+        f"With nothing known the MRR is {first.mrr:.4f} (popularity), with {last.k} items "
+        f"{last.mrr:.4f}. Each point is of the people who have at least one item more, so points "
+        "far right are of fewer and more active people.",
+        charts.lengths(found),
+        Table(["items shown", "people", *names], rows),
+    )
+
+
+def _adaptation(findings: Findings) -> Section:
+    curve, learnt = findings.adaptation, findings.card["inner_steps"]
+    before, after = curve[0], curve[min(learnt, len(curve) - 1)]
+    verb = "raise" if after.mrr > before.mrr else "don't raise"
+    return Section(
+        "What adaptation changes",
+        f"The {learnt} steps that were learnt {verb} the MRR: {before.mrr:.4f} before, "
+        f"{after.mrr:.4f} after them (dotted line). The loss is that of the whole list: it may "
+        "grow while ranks improve, if scores become sharper than newcomers justify. Steps beyond "
+        "the line repeat the last one.",
+        charts.adaptation(curve, learnt),
+        Table(
+            ["steps", "MRR", "loss"],
+            [[str(one.steps), f"{one.mrr:.4f}", f"{one.loss:.4f}"] for one in curve],
+        ),
+    )
+
+
+def _clusters(findings: Findings) -> Section:
+    largest = max(one.size for one in findings.clusters)
+    rows = [
+        [str(one.id), f"{one.size:.1%}", ", ".join(one.typical)]
+        for one in sorted(findings.clusters, key=lambda one: -one.size)
+    ]
+    return Section(
+        "Kinds of people",
+        f"{len(findings.clusters)} clusters; the largest has {largest:.0%} of the events. Typical "
+        "items are touched there more than elsewhere, and often. On the map stand people by their "
+        "first three items: clusters that lie in each other are told apart in more than the two "
+        "dimensions shown, or hardly.",
+        None if findings.placed is None else charts.cluster_map(findings.placed),
+        Table(["cluster", "events", "typical items"], rows, prose=True),
+    )
+
+
+def _data(findings: Findings) -> Section:
+    top = dict(findings.popularity.curve)[0.01]
+    sees = f"The most touched 1 % of the catalogue has {top:.0%} of the events"
+    rows = [["Gini coefficient of items", f"{findings.popularity.gini:.3f}"]]
+    if findings.data is not None:
+        data = findings.data
+        few = sum(data.lengths[name] for name in ("1", "2", "3")) / data.users
+        sees += f"; {few:.0%} of the users have three events or fewer"
+        rows += [
+            ["events, users, items", f"{data.events:,}, {data.users:,}, {data.items:,}"],
+            ["known and new users", f"{data.known_users:,} and {data.new_users:,}"],
+            ["new users' events in the catalogue", f"{data.coverage:.1%}"],
+            ["events tied with another of their user", f"{data.tied_share:.1%}"],
+            ["time", f"{data.first or 'none'} to {data.last or 'none'}"],
+        ]
+    return Section(
+        "The data",
+        sees + ".",
+        charts.data(findings.data, findings.popularity),
+        Table(["", ""], rows, prose=True),
+    )
+
+
+def _training(findings: Findings) -> Section:
+    seconds = sum(one.get("seconds", 0.0) for one in findings.training)
+    return Section(
+        "How it learnt",
+        f"{len(findings.training)} epochs in {seconds:,.0f} s. The model of the epoch that "
+        "validation users favour is kept; where their loss rises while that of known users falls, "
+        "what is learnt there doesn't carry over to newcomers, and is thrown away.",
+        charts.training(findings.training),
+    )
+
+
+def _latency(findings: Findings) -> Section:
+    took = findings.latency
+    return Section(
+        "How fast it answers",
+        f"Adapting to a newcomer of three items and ranking {findings.card['items']:,} items takes "
+        f"{took.p50_ms:.1f} ms, and one of a hundred takes {took.p99_ms:.1f} ms or more, on one "
+        f"thread of this machine. Many at once: {took.per_second:,.0f} people a second "
+        f"({took.threads} threads).",
+    )
+
+
+def _card(findings: Findings) -> Section:
+    card, cutoff = findings.card, findings.card["cutoff"]
+    versions = [("clusterseq", "clusterseq"), ("PyTorch", "torch"), ("NumPy", "numpy")]
+    options = ", ".join(f"{name} = {value}" for name, value in card["changed_options"].items())
+    rows = [
+        ["content", card["version"]],
+        ["trained on", f"{card['events']:,} events of {card['known_users']:,} people"],
+        [
+            "split",
+            f"{card['split']}, seed {card['seed']}" + (f", up to {cutoff}" if cutoff else ""),
+        ],
+        ["data, SHA-256", card["data"]],
+        ["catalogue", f"{card['items']:,} items"],
+        ["parameters", f"{card['parameters']:,}"],
+        ["options that aren't the default", options or "none"],
+        ["versions", ", ".join(f"{name} {card[key]}" for name, key in versions)],
+    ]
+    return Section("Model card", INTENDED, None, Table(["", ""], rows, prose=True))
+
+
+def _metric(figures: dict[str, Any], name: str) -> str:
+    if figures[name] is None:
+        return "–"
+    low, high = figures[f"{name}_ci95"]
+    return f"{figures[name]:.4f} [{low:.4f}, {high:.4f}]"
