@@ -16,8 +16,10 @@ from clusterseq.events import read_events
 from clusterseq.experiment import Experiment
 from clusterseq.manifest import MANIFEST
 from clusterseq.service.desk import Desk, Served
+from clusterseq.service.directory import Directory
 from clusterseq.service.engine import Engine, Person
 from clusterseq.service.limits import Limits
+from clusterseq.vocab import Vocabulary
 from tests.service.serving import Service, serving, settings_of
 
 
@@ -185,3 +187,12 @@ def test_health_and_numbers(service: Service) -> None:
         "clusterseq_catalogue_coverage 0.",
     ):
         assert line in text, line
+
+
+def test_an_item_that_is_meant_by_its_id_comes_first() -> None:
+    items = Vocabulary.from_ids([7, 12, 112, 120])
+    directory = Directory(items, ["a 12", "b", "c", "d"], np.array([9, 1, 8, 5]))
+    found, total = directory.search(" 12 ", 3)
+    assert ([one["item"] for one in found], total) == ([12, 7, 112], 4)
+    assert [one["item"] for one in directory.search("12", 1)[0]] == [12]
+    assert [one["item"] for one in directory.search("", 4)[0]] == [7, 112, 120, 12]

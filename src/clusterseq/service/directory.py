@@ -41,8 +41,14 @@ class Directory:
         )
 
     def search(self, query: str, limit: int) -> tuple[list[dict[str, Any]], int]:
-        """The first items that hold all words of a query, and how many do; all without words."""
+        """The first items that hold all words of a query, and how many do; all without words.
+
+        An item whose id is the query comes before all others.
+        """
         found = self._rows
         for word in query.lower().split():
             found = found.filter(pl.col("text").str.contains(word, literal=True))
+        meant = pl.col("item").cast(pl.String) == query.strip()
+        if query.strip():  # polars keeps the order of equals if it is told to
+            found = found.sort(meant, descending=True, maintain_order=True)
         return found.head(limit).select("item", "title", "count").to_dicts(), len(found)

@@ -22,7 +22,7 @@ export async function lookUp(api, ids) {
   const missing = ids.filter((id) => !known.has(keyOf(id)));
   await Promise.all(
     missing.map(async (id) => {
-      const { items } = await api.items({ query: String(id), limit: 12 });
+      const { items } = await api.items({ query: String(id), limit: 2 }); // 12 and "12" are two
       const entry = items.find(({ item }) => item === id);
       known.set(keyOf(id), entry?.title ?? String(id));
     }),
