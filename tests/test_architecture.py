@@ -101,6 +101,7 @@ SHOWING = [
         "commands.keys",
         "commands.inspect",
         "commands.bench",
+        "commands.experiment",
         "cli",
         "__main__",
     ],
@@ -109,6 +110,7 @@ BENCH = [
     *["bench", "bench.datasets", "bench.prepared", "bench.own", "bench.models"],
     *["bench.cost", "bench.results", "bench.cell", "bench.plan", "bench.__main__", "bench.night"],
     *["bench.summary", "bench.report", "bench.plot"],
+    *["synthetic", "bench.study", "bench.study_data", "bench.study_page", "bench.study_plot"],
 ]
 ARROW = [
     *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *SERVICE],

@@ -32,6 +32,7 @@ COMMANDS = (
     "keys",
     "inspect",
     "bench",
+    "experiment",
     "config",
 )
 KINDS_OF_TRACE = ("trace.json", "table.txt")

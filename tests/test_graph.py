@@ -17,7 +17,7 @@ from clusterseq.graph import (
     transitions,
 )
 from clusterseq.sequences import Sequences
-from tests.synthetic import from_rows
+from clusterseq.synthetic import from_rows
 
 ROWS = [[0, 1, 2, 3, 0, 4, 5, 1], [2, 2, 1], [], [5], [4, 0]]
 N_ITEMS = 8

@@ -12,7 +12,7 @@ from torch import Tensor
 from clusterseq import judge
 from clusterseq.histories import Histories
 from clusterseq.judge import judged_tasks, log_likelihood, mean_reciprocal_rank
-from tests.synthetic import from_rows
+from clusterseq.synthetic import from_rows
 
 LOGITS = torch.tensor([3.0, 2.0, 1.0, 0.0])
 TASKS = judged_tasks(from_rows([[0, 1, 3], [2, 0]]), np.random.default_rng(0))

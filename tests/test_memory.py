@@ -11,7 +11,7 @@ from clusterseq import memory as memory_module
 from clusterseq.memory import KINDS, Memory
 from clusterseq.metatrain import make_folds
 from clusterseq.sequences import Sequences
-from tests.synthetic import from_rows
+from clusterseq.synthetic import from_rows
 
 N_ITEMS = 9
 ROWS = [[0, 1, 2, 3], [2, 1, 4], [5, 0, 5, 1], [6, 7], [3], [1, 0, 7, 2, 6, 4]]

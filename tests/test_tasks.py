@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterseq.synthetic import from_rows
 from clusterseq.tasks import SPREAD, Tasks, Windows, draw_tasks, prefixes
-from tests.synthetic import from_rows
 
 
 def numbered(lengths: list[int]) -> list[list[int]]:

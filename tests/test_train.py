@@ -20,8 +20,8 @@ from clusterseq.metatrain import MetaLoss
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.pretrain import PrefixLoss
 from clusterseq.stage import NOISE
+from clusterseq.synthetic import from_rows
 from clusterseq.train import fit
-from tests.synthetic import from_rows
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, people, tiny, trained
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from clusterseq.config import Config, ModelConfig, Runtime, TrainConfig
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.sequences import Sequences
+from clusterseq.synthetic import World
 from clusterseq.train import fit
-from tests.synthetic import World
 
 WORLD = World.of((0.7, 0.3), own=8, shared=4, generator=np.random.default_rng(0))
 N_ITEMS = WORLD.n_items

@@ -22,6 +22,7 @@ from clusterseq.commands.bench import bench
 from clusterseq.commands.config import config
 from clusterseq.commands.demo import demo
 from clusterseq.commands.evaluate import evaluate
+from clusterseq.commands.experiment import experiment
 from clusterseq.commands.inspect import inspect
 from clusterseq.commands.keys import keys
 from clusterseq.commands.recommend import recommend
@@ -35,7 +36,11 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-for command in (demo, train, evaluate, recommend, report, serve, keys, inspect, bench, config):
+COMMANDS = (
+    *(demo, train, evaluate, recommend, report, serve, keys, inspect),
+    *(bench, experiment, config),
+)
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -12,8 +12,8 @@ from clusterseq.baselines.sequence_rules import SequenceRules
 from clusterseq.baselines.session_knn import SessionKNN
 from clusterseq.errors import ConfigError
 from clusterseq.histories import Histories
+from clusterseq.synthetic import from_rows
 from tests.baselines.planted import KNOWN, SETTING, WORLD, gain_over_popularity
-from tests.synthetic import from_rows
 
 
 class Fixed:

@@ -19,8 +19,8 @@ from clusterseq.baselines.peer import Setting
 from clusterseq.errors import DataError
 from clusterseq.histories import Histories
 from clusterseq.scorer import Scorer
+from clusterseq.synthetic import World, from_rows
 from clusterseq.tasks import Tasks
-from tests.synthetic import World, from_rows
 
 WORLD = World.of((0.6, 0.4), own=12, shared=4, generator=np.random.default_rng(0))
 KNOWN = WORLD.draw(300, 3, 7, np.random.default_rng(1)).sequences

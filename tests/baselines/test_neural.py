@@ -21,7 +21,7 @@ from clusterseq.baselines.transrec import fit_transrec
 from clusterseq.histories import Histories
 from clusterseq.judge import mean_reciprocal_rank
 from clusterseq.sequences import Sequences
-from tests.synthetic import World
+from clusterseq.synthetic import World
 
 Fit: TypeAlias = Callable[..., NextItemNetwork]
 FITS: dict[str, Fit] = {

@@ -22,8 +22,8 @@ from clusterseq.histories import Histories
 from clusterseq.metrics import rank_of_target, reciprocal_rank
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
+from clusterseq.synthetic import People, World
 from clusterseq.train import fit
-from tests.synthetic import People, World
 
 K = 3
 MINOR = 2

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from clusterseq.graph import smoothing
 from clusterseq.model.items import ItemTable
-from tests.synthetic import from_rows
+from clusterseq.synthetic import from_rows
 
 N_ITEMS, DIM = 6, 3
 

@@ -23,7 +23,7 @@ from clusterseq.report.data_profile import classes, popularity
 from clusterseq.report.findings import Findings, find_out
 from clusterseq.report.page import markdown, page
 from clusterseq.report.sections import sections
-from tests.synthetic import from_rows
+from clusterseq.synthetic import from_rows
 
 
 @pytest.fixture(scope="module")

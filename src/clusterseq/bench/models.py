@@ -8,13 +8,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from clusterseq.baselines.peer import Kind, Peer
 from clusterseq.baselines.peers import PEERS
-from clusterseq.bench.own import own_configs, own_peer
+from clusterseq.bench.own import OWN, own_configs, own_peer, own_variant
 from clusterseq.config import Config, from_dict
 from clusterseq.errors import ConfigError
 
@@ -55,6 +55,25 @@ def catalogue(config: Config, paper: Config) -> dict[str, Model]:
         **{name: Model(peer) for name, peer in PEERS.items()},
         **{name: Model(own_peer(name, one), one) for name, one in own},
     }
+
+
+def chosen(words: Iterable[str], config: Config, paper: Config) -> dict[str, Model]:
+    """The models by the names that some words stand for, each once, in the order given.
+
+    A word is a model, a group of them, or ours with options changed: ``clusterseq model.dim=64``.
+
+    Raises:
+        ConfigError: a word is none of these.
+    """
+    entries, found = catalogue(config, paper), dict[str, Model]()
+    for word in words:
+        if word.startswith(f"{OWN} ") and "=" in word:
+            changed = own_variant(word, config)
+            name = OWN if changed == config else word  # what changes nothing is the model itself
+            found[name] = Model(own_peer(name, changed), changed)
+        else:
+            found |= {name: entries[name] for name in choose(word, entries)}
+    return found
 
 
 def choose(words: str, models: Mapping[str, Model]) -> list[str]:

@@ -45,6 +45,18 @@ def own_configs(config: Config, paper: Config) -> dict[str, Config]:
     return {OWN: config, PUBLISHED: paper, **ablated}
 
 
+def own_variant(name: str, config: Config) -> Config:
+    """The configuration of ``clusterseq OPTION=VALUE …``, which any options may follow.
+
+    >>> own_variant("clusterseq model.dim=64 train.window=5", Config()).model.dim
+    64
+
+    Raises:
+        ConfigError: an option is unknown or its value can't be used.
+    """
+    return with_assignments(config, name.removeprefix(OWN).split())
+
+
 def own_peer(name: str, config: Config) -> Peer:
     """One of our entries as a peer with nothing to tune."""
 
@@ -66,5 +78,7 @@ def _about(name: str) -> str:
         return "Ours, with the default preset and what --config and --set change."
     if name == PUBLISHED:
         return "Ours with the publication's choices (preset paper)."
+    if "=" in name:
+        return f"Ours with{name.removeprefix(OWN)}."
     change, left = ABLATIONS[name.removeprefix(f"{OWN} -")]
     return f"Ours with {change}: {left}."

@@ -50,7 +50,11 @@ def bench(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where all results are kept.")],
     models: Annotated[
-        str, typer.Option(metavar="NAMES", help="Names, or all, classical, neural, meta, ours.")
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Names, or all, classical, neural, meta, ours.",
+        ),
     ] = "all",
     seeds: Annotated[str, typer.Option(metavar="0,1,2", help="Seeds, each a split.")] = "0,1,2",
     k: Annotated[
@@ -91,26 +95,25 @@ def bench(
     What is done is kept: the same command goes on after Ctrl-C, and more models or seeds add to it.
     """
     from clusterseq.bench.datasets import parse_all
-    from clusterseq.bench.models import catalogue, choose
+    from clusterseq.bench.models import chosen
     from clusterseq.bench.plan import Plan, numbers
     from clusterseq.bench.results import Results
     from clusterseq.commands.reading import read
     from clusterseq.commands.train import configuration
 
-    chosen, paper = (
+    default, paper = (
         configuration(base, config, assignments or [], split) for base in ("default", "paper")
     )
-    entries = catalogue(chosen, paper)
     columns = (user_column, item_column, time_column, skip_bad)
     plan = Plan(
         {
-            one: one.digest(chosen.data, {"columns": columns})
-            for one in parse_all(data, chosen.data.split)
+            one: one.digest(default.data, {"columns": columns})
+            for one in parse_all(data, default.data.split)
         },
-        {name: entries[name] for name in choose(models, entries)},
+        chosen(map(str.strip, models.split(",")), default, paper),
         numbers(seeds, "--seeds"),
         numbers(k, "-k"),
-        chosen.data,
+        default.data,
         threads or (max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else 0),
     )
     results = Results(out)

@@ -1,0 +1,105 @@
+"""A study: a question, the models that answer it, and on which data, as one TOML file each.
+
+Knows nothing about: how models are trained, how results are shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from clusterseq.bench.models import chosen
+from clusterseq.errors import ConfigError
+from clusterseq.presets import PRESETS
+
+HOME = "clusterseq.experiments"
+REQUIRED = {"title": str, "question": str, "axis": str, "seeds": list, "k": list, "data": list}
+RANKINGS = ("full", "sampled")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is asked, and how it is answered."""
+
+    name: str
+    """Its name on the command line."""
+    title: str
+    question: str
+    """What it asks, in a few sentences."""
+    axis: str
+    """What tells the models apart."""
+    models: Mapping[str, str]
+    """For each label the model, as the bench calls it."""
+    data: Sequence[str]
+    """Names of data sets with their splits."""
+    seeds: Sequence[int]
+    k: Sequence[int]
+    """Support items of the newcomers."""
+    ranking: str = "full"
+    """The ranking whose MRR is drawn: full or sampled."""
+    reading: str = ""
+    """What the figures of ours say, once there are some."""
+
+    @property
+    def entries(self) -> dict[str, str]:
+        """For each label the model's name in results: one that changes nothing is the default."""
+        default = PRESETS["default"]
+        return {
+            label: next(iter(chosen([name], default, PRESETS["paper"])))
+            for label, name in self.models.items()
+        }
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the labels are numbers, which have an order and distances."""
+        return all(label.isdigit() for label in self.models)
+
+
+def names() -> list[str]:
+    """The studies that come along.
+
+    >>> "clusters" in names()
+    True
+    """
+    entries = resources.files(HOME).iterdir()
+    return sorted(e.name.removesuffix(".toml") for e in entries if e.name.endswith(".toml"))
+
+
+def read_study(name: str) -> Study:
+    """The study of that name, or in the TOML file of that name.
+
+    Raises:
+        ConfigError: there is none, or the file lacks something or holds something unknown.
+    """
+    if name in names():
+        text, place = resources.files(HOME).joinpath(f"{name}.toml").read_text("utf-8"), name
+    elif name.endswith(".toml") and Path(name).is_file():
+        text, place = Path(name).read_text(encoding="utf-8"), name
+    else:
+        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
+        hint = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(names())}"
+        raise ConfigError(f'experiment "{name}" is unknown; {hint}')
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{place}: not TOML ({error}); mend that line") from error
+    return _study(Path(place).stem, place, values)
+
+
+def _study(name: str, place: str, values: Mapping[str, Any]) -> Study:
+    kinds = {**REQUIRED, "models": dict, "ranking": str, "reading": str}
+    unknown = sorted(set(values) - set(kinds))
+    if unknown:
+        raise ConfigError(f'{place}: "{unknown[0]}" is unknown; known are {", ".join(kinds)}')
+    for key, kind in kinds.items():
+        missing = key in (*REQUIRED, "models") and key not in values
+        if missing or not isinstance(values.get(key, kind()), kind):
+            raise ConfigError(f'{place}: "{key}" is missing or not a {kind.__name__}; add it')
+    if values.get("ranking", "full") not in RANKINGS:
+        raise ConfigError(f'{place}: ranking "{values["ranking"]}" is neither full nor sampled')
+    return Study(name=name, **values)

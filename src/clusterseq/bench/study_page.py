@@ -1,0 +1,66 @@
+"""The outcome of a study as Markdown: for each data set a row per model, in the study's order.
+
+Knows nothing about: charts, how figures came about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusterseq.bench.own import OWN
+from clusterseq.bench.study import Study
+from clusterseq.bench.summary import Board, Entry, Estimate, Summary
+
+LEGEND = (
+    "MRR in the full catalogue with its 95 % interval over people; minor, major: of the third of "
+    "people with the least and the most popular items shown; sampled: among 100 items; times: "
+    f"MRR over that of {OWN}'s default, with the paired test's p."
+)
+
+
+def markdown(study: Study, summary: Summary, command: str) -> str:
+    """The study's section of a page."""
+    parts = [f"## {study.title}\n", f"{study.question}\n"]
+    for board in summary.boards:
+        parts += [f"**{board.title}**, {_about(board)}\n", _table(study, board), ""]
+    parts += [f"![{study.title}]({study.name}.svg)\n"]
+    if study.reading:
+        parts += [f"{study.reading.strip()}\n"]
+    return "\n".join([*parts, f"`{command}`\n"])
+
+
+def rows(study: Study, board: Board) -> Iterator[tuple[str, Entry]]:
+    """The label and the figures of each model that is done, in the study's order."""
+    found = {entry.model: entry for entry in board.entries}
+    names = study.entries
+    yield from ((label, found[name]) for label, name in names.items() if name in found)
+
+
+def _about(board: Board) -> str:
+    users = max(entry.users for entry in board.entries)
+    seeds = max(len(entry.seeds) for entry in board.entries)
+    return f"{users:,} people never seen, {seeds} seed{'s' if seeds > 1 else ''}"
+
+
+def _table(study: Study, board: Board) -> str:
+    head = [study.axis, "MRR", "minor", "major", "HR@10", "sampled", "times", "p", "training s"]
+    lines = [head, ["---", *["--:"] * (len(head) - 1)]]
+    for label, entry in rows(study, board):
+        groups = (entry.groups.get(name) for name in ("minor", "major"))
+        lines.append(
+            [
+                label,
+                _with_interval(entry.full["mrr"]),
+                *("–" if g is None else f"{g.full['mrr'].mean:.4f}" for g in groups),
+                f"{entry.full['hr@10'].mean:.4f}",
+                f"{entry.sampled['mrr'].mean:.4f}",
+                "–" if entry.ratio is None else f"{entry.ratio:.3f}",
+                "–" if entry.test is None else f"{entry.test.p_value:.2g}",
+                "–" if entry.costs["train_s"] is None else f"{entry.costs['train_s']:.0f}",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _with_interval(estimate: Estimate) -> str:
+    return f"{estimate.mean:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"

@@ -1,0 +1,142 @@
+"""``clusterseq experiment``.
+
+Knows nothing about: how models learn, how they are judged.
+"""
+
+from __future__ import annotations
+
+import json as json_lines
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clusterseq import options
+
+if TYPE_CHECKING:
+    from clusterseq.bench.datasets import DataSet
+    from clusterseq.bench.plan import Plan
+    from clusterseq.bench.study import Study
+    from clusterseq.bench.summary import Summary
+
+
+def experiment(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A study, or a TOML file; left out, all are listed."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all results are kept.")] = Path(
+        "experiments"
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the data sets are, each a file of its name."),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,2", help="Seeds, instead of the study's own.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="How many models are trained at once.")] = 1,
+    threads: options.Threads = 0,
+    json: options.Json = False,
+) -> None:
+    """Answer a question with one command.
+
+    Every study trains some models on people who are known, judges them on people who aren't, and
+    writes a table, a chart and what they say.
+
+    \b
+    clusterseq experiment                              list the studies
+    clusterseq experiment planted
+    clusterseq experiment ablation --data my-data --seeds 0,1,2
+
+    What is done is kept: the same command goes on after Ctrl-C, and studies share their results.
+    """
+    from clusterseq.bench.results import Results
+    from clusterseq.bench.study import read_study
+    from clusterseq.commands.bench import FAILED, run
+    from clusterseq.commands.reading import read
+    from clusterseq.commands.showing import print_json
+    from clusterseq.terminal import screen
+
+    if name is None:
+        _list()
+        return
+    study = read_study(name)
+    plan = _plan(study, data, out, seeds, threads)
+    summary = run(plan, Results(out), lambda one: read([one.path]), jobs)
+    command = f"clusterseq experiment {name}" + (f" --seeds {seeds}" if seeds else "")
+    written = _write(study, summary, out, command + (" --data DIR" if data else ""))
+    if json:
+        print_json({"study": study.name, **summary.to_dict()})
+    else:
+        screen().print(written[0].read_text(encoding="utf-8"), soft_wrap=True)
+    screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+    if summary.failed:
+        raise typer.Exit(FAILED)
+
+
+def _list() -> None:
+    from clusterseq.bench.study import names, read_study
+    from clusterseq.terminal import screen
+
+    for name in names():
+        study = read_study(name)
+        screen().print(f"{name:12} {study.title}", soft_wrap=True)
+
+
+def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threads: int) -> Plan:
+    """What the study has to compute on the data sets that are there.
+
+    Raises:
+        ConfigError: none of them is.
+    """
+    from clusterseq.bench.models import chosen
+    from clusterseq.bench.plan import Plan, numbers
+    from clusterseq.presets import PRESETS
+
+    default = PRESETS["default"]
+    reading = {"columns": (None, None, None, False)}  # as the bench reads a file of its own
+    return Plan(
+        {one: one.digest(default.data, reading) for one in _data(study, folder, out)},
+        chosen(study.models.values(), default, PRESETS["paper"]),
+        list(study.seeds) if seeds is None else numbers(seeds, "--seeds"),
+        study.k,
+        default.data,
+        threads,
+    )
+
+
+def _data(study: Study, folder: Path | None, out: Path) -> list[DataSet]:
+    from clusterseq.bench.study_data import find
+    from clusterseq.errors import ConfigError
+    from clusterseq.terminal import screen
+
+    found, missing = find(study, folder, out)
+    if missing:
+        note = f"Left out, since --data has no such file: {', '.join(missing)}"
+        screen(stderr=True).print(note, soft_wrap=True)
+    if not found:
+        raise ConfigError(
+            f'experiment "{study.name}" needs one of {", ".join(missing)}; name their folder with '
+            "--data"
+        )
+    return found
+
+
+def _write(study: Study, summary: Summary, out: Path, command: str) -> list[Path]:
+    """The page, the chart and the figures of a study."""
+    from clusterseq.bench.study_page import markdown
+    from clusterseq.bench.study_plot import draw
+    from clusterseq.drawing import rendered
+    from clusterseq.files import write_whole
+
+    figures = json_lines.dumps({"study": study.name, **summary.to_dict()}, indent=1)
+    contents = {
+        "md": markdown(study, summary, command).encode(),
+        "svg": rendered(draw(study, summary), "svg"),
+        "json": figures.encode() + b"\n",
+    }
+    paths = [out / f"{study.name}.{ending}" for ending in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        write_whole(path, content)
+    return paths
