@@ -47,7 +47,7 @@ MODEL = [
 ]
 LEARNING = [
     *["metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],
-    *["train", "training_log", "profiler", "manifest", "checkpoint"],
+    *["train", "training_log", "trackers", "tuning", "profiler", "manifest", "checkpoint"],
 ]
 JUDGING = [
     *["scorer", "evaluate", "baselines.peer", "baselines.popularity"],
@@ -102,6 +102,7 @@ SHOWING = [
         "commands.inspect",
         "commands.bench",
         "commands.experiment",
+        "commands.tune",
         "cli",
         "__main__",
     ],

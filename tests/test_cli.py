@@ -33,6 +33,7 @@ COMMANDS = (
     "inspect",
     "bench",
     "experiment",
+    "tune",
     "config",
 )
 KINDS_OF_TRACE = ("trace.json", "table.txt")

@@ -29,6 +29,7 @@ from clusterseq.commands.recommend import recommend
 from clusterseq.commands.report import report
 from clusterseq.commands.serve import serve
 from clusterseq.commands.train import train
+from clusterseq.commands.tune import tune
 from clusterseq.errors import ClusterSeqError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
@@ -38,7 +39,7 @@ WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 COMMANDS = (
     *(demo, train, evaluate, recommend, report, serve, keys, inspect),
-    *(bench, experiment, config),
+    *(bench, experiment, tune, config),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -88,7 +88,7 @@ class World:
         types = generator.permutation(np.searchsorted(bounds, np.arange(users), side="right"))
         rows = [
             self._walk(kind, int(generator.integers(shortest, longest + 1)), generator)
-            for kind in types
+            for kind in types.tolist()
         ]
         return People(from_rows(rows), types)
 

@@ -5,6 +5,7 @@ Knows nothing about: how models learn.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from clusterseq.checkpoint import Checkpoint
     from clusterseq.comparison import Comparison
     from clusterseq.experiment import Experiment
+    from clusterseq.profiler import Profiler
+    from clusterseq.progress import Watcher
+    from clusterseq.trackers import Tracker
 
 
 def train(
@@ -56,6 +60,10 @@ def train(
         Path | None,
         typer.Option(metavar="DIR", help="Write traces of some steps of each stage there."),
     ] = None,
+    tracker: Annotated[
+        str | None,
+        typer.Option(metavar="tensorboard|mlflow", help="Also track it there (extras)."),
+    ] = None,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
     time_column: options.TimeColumn = None,
@@ -80,7 +88,7 @@ def train(
     names = None if titles is None else read_titles(titles)
     found = read(events, user_column, item_column, time_column, skip_bad)
     experiment = Experiment(found, out, chosen, Runtime(seed, threads, device), names, k)
-    checkpoint, comparison = run(experiment, resume=resume, profile=profile)
+    checkpoint, comparison = run(experiment, resume=resume, profile=profile, tracker=tracker)
     if comparison:
         print_comparison(comparison)
     print_next(out, checkpoint)
@@ -106,32 +114,65 @@ def configuration(
 
 
 def run(
-    experiment: Experiment, *, resume: bool = False, profile: Path | None = None
+    experiment: Experiment,
+    *,
+    resume: bool = False,
+    profile: Path | None = None,
+    tracker: str | None = None,
 ) -> tuple[Checkpoint, Comparison | None]:
-    """Run an experiment under the eyes of the user, and of a profiler if there is a folder for it.
+    """Run an experiment under the eyes of the user, and of a profiler and a tracker if asked for.
 
     Raises:
         KeyboardInterrupt: after saying how to go on.
     """
     from clusterseq.terminal import TrainingScreen, screen
+    from clusterseq.training_log import Together
 
     notes = screen(stderr=True)
     if experiment.can_resume and not resume:
         notes.print("A training was stopped here; it is begun anew, since --resume isn't given.")
+    tracked = _tracked(experiment, tracker)
     try:
-        with TrainingScreen() as watcher:
-            progress = partial(watcher.step, "evaluate")
-            if profile is None:
-                return experiment.run(resume=resume, watcher=watcher, progress=progress)
-            from clusterseq.profiler import Profiler
-
-            with Profiler(watcher, profile) as profiler:
-                found = experiment.run(resume=resume, watcher=profiler, progress=progress)
-            notes.print(f"Traces are in {profile}; a .json opens in a browser's chrome://tracing.")
-            return found
+        with TrainingScreen() as shown, ExitStack() as stack:
+            progress = partial(shown.step, "evaluate")
+            watcher: Watcher = shown if tracked is None else Together(shown, tracked)
+            if profile is not None:
+                watcher = stack.enter_context(_profiler(watcher, profile))
+            found = experiment.run(resume=resume, watcher=watcher, progress=progress)
     except KeyboardInterrupt:
         if experiment.can_resume:
             place = experiment.unfinished
             note = f"What was learnt is kept in {place}; the same command with --resume goes on."
             notes.print(note, soft_wrap=True)
         raise
+    if profile is not None:
+        notes.print(f"Traces are in {profile}; a .json opens in a browser's chrome://tracing.")
+    if tracked is not None:
+        tracked.finish(_test_figures(found[1]))
+    return found
+
+
+def _tracked(experiment: Experiment, name: str | None) -> Tracker | None:
+    if name is None:
+        return None
+    from clusterseq.trackers import tracker_named
+
+    return tracker_named(name, Path(experiment.out), experiment.config)
+
+
+def _profiler(watcher: Watcher, folder: Path) -> Profiler:
+    from clusterseq.profiler import Profiler
+
+    return Profiler(watcher, folder)
+
+
+def _test_figures(comparison: Comparison | None) -> dict[str, float]:
+    if comparison is None:
+        return {}
+    figures = comparison.to_dict()
+    return {
+        f"test/{ranking}_{name}": value
+        for ranking in ("full", "sampled")
+        for name, value in figures[ranking].items()
+        if isinstance(value, float)
+    }

@@ -1,0 +1,134 @@
+"""``clusterseq tune``.
+
+Knows nothing about: how options are proposed, how models learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clusterseq import options
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from clusterseq.config import Config
+    from clusterseq.tuning import Range, Search
+
+
+def tune(
+    events: options.EventPaths,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the search is kept.")],
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trainings in all, earlier runs counted in.")
+    ] = 30,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option("--range", metavar="OPTION=LOW:HIGH", help="What to look through."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="default|paper", help="The options to start from.")
+    ] = "default",
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Options to change.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="One option that stays."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="temporal|random", help="Who is new.")
+    ] = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = 0,
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Look for better options.
+
+    Many trainings, judged by validation users alone; the test users are never looked at.
+
+    \b
+    clusterseq tune events.csv --out search
+    clusterseq tune events.csv --out search --range model.dim=32:256:log --range model.scale=5|10|20
+    clusterseq train events.csv --out model --config search/best.toml
+
+    What is done is kept: the same command goes on after Ctrl-C; more --trials add some.
+    """
+    from clusterseq.commands.reading import read
+    from clusterseq.commands.train import configuration
+    from clusterseq.experiment import split_events
+    from clusterseq.terminal import screen
+    from clusterseq.tuning import DEFAULT_RANGES, Range, Search
+
+    chosen = configuration(preset, config, assignments or [], split)
+    looked = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]
+    found = read(events, user_column, item_column, time_column, skip_bad)
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+    parts = split_events(found, chosen.data, seed)
+    search = Search(parts.known, parts.validation, len(parts.items), chosen, looked, seed)
+    try:
+        study = _run(search, out, trials)
+    except KeyboardInterrupt:
+        note = f"What was finished is kept in {out}; the same command goes on."
+        screen(stderr=True).print(note, soft_wrap=True)
+        raise
+    written = _write(study, out, chosen, looked)
+    screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+    screen().print(f"train --config {written[0]}", soft_wrap=True)
+
+
+def _run(search: Search, out: Path, trials: int) -> Study:
+    """Search under the eyes of the user: a line for every trial, and how many are left."""
+    from clusterseq.terminal import Bar, screen
+
+    notes = screen(stderr=True)
+    with Bar("trials") as bar:
+
+        def told(number: int, value: float | None, parameters: Mapping[str, Any]) -> None:
+            reached = "stopped early" if value is None else f"validation log likelihood {value:.4f}"
+            values = ", ".join(f"{name} = {_short(one)}" for name, one in parameters.items())
+            notes.print(f"trial {number}: {reached} with {values}", soft_wrap=True)
+            bar(number, trials)
+
+        bar(0, trials)
+        return search.run(out, trials, told)
+
+
+def _write(study: Study, out: Path, config: Config, ranges: list[Range]) -> list[Path]:
+    """The best options as TOML, all trials as CSV, and what mattered as a chart."""
+    from clusterseq.drawing import BLUE, panels, rendered
+    from clusterseq.files import write_whole
+    from clusterseq.overrides import to_toml, with_assignments
+    from clusterseq.tuning import best_assignments, importances
+
+    best = best_assignments(study, ranges, config)
+    changed = with_assignments(config, [f"{name}={value}" for name, value in best.items()])
+    frame = study.trials_dataframe(attrs=("number", "state", "value", "params", "duration"))
+    contents = {
+        "best.toml": to_toml(changed).encode(),
+        "trials.csv": frame.to_csv(index=False).encode(),
+    }
+    if shares := importances(study):
+        figure, (axes,) = panels(1, (6.0, 0.8 + 0.4 * len(shares)))
+        rows = list(shares.items())[::-1]
+        axes.barh([name for name, _ in rows], [share for _, share in rows], color=BLUE)
+        axes.set(xlabel="importance: share of the spread between trials that an option explains")
+        contents["importance.svg"] = rendered(figure, "svg")
+    paths = [out / name for name in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        write_whole(path, content)
+    return paths
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

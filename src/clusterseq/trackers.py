@@ -1,0 +1,155 @@
+"""Trainings in the eyes of TensorBoard or MLflow: options, the epochs' figures, the test's.
+
+Both write beside the model unless MLflow is told of a server by ``MLFLOW_TRACKING_URI``; neither
+sends anything anywhere else. The log in JSON lines, which every training keeps, is independent of
+them.
+
+Knows nothing about: what is trained, terminals.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from clusterseq.config import Config
+from clusterseq.errors import ConfigError
+
+FOLDER = "tracking"
+"""Where trackers write, beside the model."""
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """A watcher of a training that also hears how it ended."""
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        """``done`` of a stage's ``total`` steps are behind us."""
+        ...
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """An epoch has ended with these figures."""
+        ...
+
+    def finish(self, metrics: Mapping[str, float]) -> None:
+        """The training is over, and reached this on the test; nothing follows."""
+        ...
+
+
+class TensorBoard:
+    """Writes what ``tensorboard --logdir tracking/tensorboard`` shows."""
+
+    def __init__(self, out: Path, config: Config) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise _missing("tensorboard") from error
+        place = out.resolve().parent / FOLDER / "tensorboard" / out.resolve().name
+        self._writer = SummaryWriter(str(place))
+        rows = "".join(f"| {name} | {value} |\n" for name, value in flat(config).items())
+        self._text("options", f"| option | value |\n|---|---|\n{rows}")
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        """Steps are too many to keep."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """A point of each curve."""
+        for name, value in figures_of(record).items():
+            self._scalar(name, value, int(record.get("epoch", 0)))
+
+    def finish(self, metrics: Mapping[str, float]) -> None:
+        """The test's figures, and the end of the file."""
+        for name, value in metrics.items():
+            self._scalar(name, value, 0)
+        self._writer.close()
+
+    def _scalar(self, name: str, value: float, place: int) -> None:
+        self._writer.add_scalar(name, value, place)
+
+    def _text(self, name: str, text: str) -> None:
+        self._writer.add_text(name, text)
+
+
+class MLflow:
+    """A run of the experiment "clusterseq", in ``tracking/mlflow.db`` or on the server named."""
+
+    def __init__(self, out: Path, config: Config) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is imported
+        try:
+            import mlflow
+            import sqlalchemy  # noqa: F401  the local store needs it
+        except ImportError as error:
+            raise _missing("mlflow") from error
+        if "MLFLOW_TRACKING_URI" not in os.environ:
+            place = out.resolve().parent / FOLDER / "mlflow.db"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            mlflow.set_tracking_uri(f"sqlite:///{place}")
+        self._mlflow = mlflow
+        mlflow.set_experiment("clusterseq")
+        mlflow.start_run(run_name=out.resolve().name)
+        mlflow.log_params(flat(config))
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        """Steps are too many to keep."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """A point of each curve."""
+        self._mlflow.log_metrics(_plain(figures_of(record)), step=int(record.get("epoch", 0)))
+
+    def finish(self, metrics: Mapping[str, float]) -> None:
+        """The test's figures, and the end of the run."""
+        self._mlflow.log_metrics(_plain(metrics))
+        self._mlflow.end_run()
+
+
+TRACKERS: Mapping[str, Callable[[Path, Config], Tracker]] = {
+    "tensorboard": TensorBoard,
+    "mlflow": MLflow,
+}
+
+
+def tracker_named(name: str, out: Path, config: Config) -> Tracker:
+    """Begin to track a training whose model will be saved at ``out``.
+
+    Raises:
+        ConfigError: there is no such tracker, or what it needs isn't installed.
+    """
+    if name not in TRACKERS:
+        known = " or ".join(TRACKERS)
+        raise ConfigError(f"tracker = {name!r} can't be used; give {known}")
+    return TRACKERS[name](out, config)
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Options by their full names.
+
+    >>> flat(Config())["model.members"]
+    4
+    """
+    tables = config.to_dict().items()
+    return {f"{table}.{name}": value for table, rows in tables for name, value in rows.items()}
+
+
+def figures_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of an epoch, by stage.
+
+    >>> figures_of({"stage": "meta", "epoch": 2, "loss": 1.5})
+    {'meta/loss': 1.5}
+    """
+    stage, skipped = record.get("stage", ""), ("stage", "epoch")
+    return {
+        f"{stage}/{name}": float(value)
+        for name, value in record.items()
+        if name not in skipped and isinstance(value, int | float)
+    }
+
+
+def _plain(figures: Mapping[str, float]) -> dict[str, float]:
+    """Names that every store takes."""
+    return {name.replace("@", "_at_"): value for name, value in figures.items()}
+
+
+def _missing(name: str) -> ConfigError:
+    return ConfigError(f"this tracker needs the extra {name}: pip install 'clusterseq[{name}]'")

@@ -1,0 +1,134 @@
+"""Tuning: ranges are read or refused, a search goes on where it was, and ends in usable options."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clusterseq.cli import main
+from clusterseq.config import Config, read_toml
+from clusterseq.errors import ConfigError, DataError
+from clusterseq.tuning import Range, Search, best_assignments, importances, open_search
+from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
+
+RANGES = [
+    Range.parse(text, CONFIG)
+    for text in ("model.dim=2:6", "model.scale=4:16:log", "model.attention=true|false")
+]
+
+
+def search(**changes: Any) -> Search:
+    values = {"known": KNOWN, "validation": VALIDATION, "n_items": N_ITEMS, "config": CONFIG}
+    return Search(**{**values, "ranges": RANGES, **changes})
+
+
+def collect() -> tuple[list[tuple[int, float | None]], Callable[..., None]]:
+    told: list[tuple[int, float | None]] = []
+
+    def tell(number: int, value: float | None, parameters: Mapping[str, Any]) -> None:
+        assert set(parameters) == {one.option for one in RANGES}
+        told.append((number, value))
+
+    return told, tell
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model.dim", "can't be read"),
+        ("model.dim=", "can't be read"),
+        ("model.dim=1:2:3", "can't be read"),
+        ("model.dim=8:4", "is empty"),
+        ("model.scale=0:4:log", "is empty"),
+        ("model.dim=a:b", "'a' is not a number"),
+        ("model.dims=2:4", 'did you mean "dim"'),
+        ("model.dropout=0.5:1.5", "below 1"),
+        ("model.meta=second|fourth", "one of"),
+    ],
+)
+def test_a_range_that_means_nothing_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        Range.parse(text, Config())
+
+
+def test_a_search_goes_on_and_its_best_options_can_be_used(tmp_path: Path) -> None:
+    first, tell = collect()
+    search().run(tmp_path, 3, tell)
+    assert [number for number, _ in first] == [1, 2, 3]
+    more, tell = collect()
+    study = search().run(tmp_path, 6, tell)
+    assert [number for number, _ in more] == [4, 5, 6]
+    assert study.best_value == max(value for _, value in [*first, *more] if value is not None)
+    assert study.best_value < 0, "a log-likelihood"
+    best = best_assignments(study, RANGES, CONFIG)
+    assert set(best) == {one.option for one in RANGES}
+    assert 2 <= int(best["model.dim"]) <= 6
+    nothing, tell = collect()
+    search().run(tmp_path, 6, tell)
+    assert nothing == []
+    found = importances(study)
+    assert not found or set(found) <= {one.option for one in RANGES}
+
+
+def test_the_same_seed_proposes_the_same(tmp_path: Path) -> None:
+    values = []
+    for place in ("a", "b"):
+        told, tell = collect()
+        search(seed=3).run(tmp_path / place, 3, tell)
+        values.append(told)
+    assert values[0] == values[1]
+
+
+def test_a_search_of_something_else_is_refused(tmp_path: Path) -> None:
+    search().run(tmp_path, 1, lambda *told: None)
+    with pytest.raises(ConfigError, match="search of something else"):
+        search(ranges=RANGES[:1]).run(tmp_path, 2, lambda *told: None)
+
+
+def test_what_is_stopped_is_not_counted(tmp_path: Path) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(*told: Any) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        search().run(tmp_path, 4, stop)
+    study = open_search(tmp_path)
+    trial = study.ask()  # as a kill would leave it
+    assert trial.number == 1
+    told, tell = collect()
+    search().run(tmp_path, 2, tell)
+    assert [number for number, _ in told] == [2]
+
+
+def test_nobody_to_judge_is_told(tmp_path: Path) -> None:
+    nobody = KNOWN.select(np.array([], dtype=np.int64))
+    with pytest.raises(DataError, match="nobody can judge"):
+        search(validation=nobody).run(tmp_path, 1, lambda *told: None)
+
+
+def test_the_command_writes_what_train_reads(
+    events_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "search"
+    fixed = ["train.pretrain_epochs=1", "train.meta_epochs=0", "model.members=1", "model.dim=4"]
+    words = ["tune", str(events_file), "--out", str(out), "--trials", "4", "--split", "random"]
+    words += [word for one in fixed for word in ("--set", one)]
+    words += ["--range", "model.scale=5:20:log", "--range", "model.dropout=0.1|0.4"]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert told.out.strip() == f"train --config {out / 'best.toml'}"
+    assert "trial 4: validation log likelihood" in told.err
+    best = read_toml(out / "best.toml")
+    assert 5 <= best.model.scale <= 20
+    assert best.model.dropout in (0.1, 0.4)
+    assert best.model.dim == 4
+    assert len((out / "trials.csv").read_text().splitlines()) == 5
+    with sqlite3.connect(out / "search.db") as database:
+        assert database.execute("select count(*) from trials").fetchone() == (4,)
