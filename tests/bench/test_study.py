@@ -134,9 +134,24 @@ def test_a_study_that_is_done_is_not_done_again(
     assert main(words) == 0
     told = capsys.readouterr()
     assert "2 of 2 are done already" in told.err
+    assert told.err.count("mine.md") == 1
     assert "Left out, since --data has no such file: nowhere" in told.err
     assert json.loads(told.out)["study"] == "mine"
     assert before == {path.name: path.stat().st_mtime_ns for path in (out / "rows").iterdir()}
+
+
+def test_studies_share_a_folder_and_show_their_own_alone(
+    outcome: tuple[Path, Study], events_file: Path
+) -> None:
+    out, _ = outcome
+    other = FILE.replace('"2" =', '"3" =').replace("clusters=2", "clusters=3")
+    (out.parent / "other.toml").write_text(other)
+    name = str(out.parent / "other.toml")
+    words = ["experiment", name, "--data", str(events_file.parent), "--out", str(out)]
+    assert main(words) == 0
+    (board,) = json.loads((out / "other.json").read_text())["results"]
+    labels = {entry["model"].rpartition("=")[2] for entry in board["entries"]}
+    assert labels == {"3", "4"}
 
 
 def test_without_data_and_without_a_name(

@@ -51,8 +51,9 @@ def experiment(
 
     What is done is kept: the same command goes on after Ctrl-C, and studies share their results.
     """
-    from clusterseq.bench.results import Results
+    from clusterseq.bench.results import Results, cell_of
     from clusterseq.bench.study import read_study
+    from clusterseq.bench.summary import summarise
     from clusterseq.commands.bench import FAILED, run
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_json
@@ -63,7 +64,10 @@ def experiment(
         return
     study = read_study(name)
     plan = _plan(study, data, out, seeds, threads)
-    summary = run(plan, Results(out), lambda one: read([one.path]), jobs)
+    results = Results(out)
+    run(plan, results, lambda one: read([one.path]), jobs)
+    asked = set(plan.cells())  # the folder may hold other studies' results, too
+    summary = summarise((r for r in results.rows() if cell_of(r) in asked), results.ranks)
     command = f"clusterseq experiment {name}" + (f" --seeds {seeds}" if seeds else "")
     written = _write(study, summary, out, command + (" --data DIR" if data else ""))
     if json:
