@@ -41,7 +41,15 @@ DATASET = [
     "evidence",
 ]
 MODEL = [
-    *["losses", "model", "model.gru", "model.transition", "model.items", "model.clustering"],
+    *[
+        "losses",
+        "rivals",
+        "model",
+        "model.gru",
+        "model.transition",
+        "model.items",
+        "model.clustering",
+    ],
     *["model.conditioning", "model.head", "model.catalogue", "meta", "model.clusterseq"],
     *["model.ranker", "model.restore"],
 ]

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from clusterseq import metatrain
 from clusterseq.config import Config, Runtime
 from clusterseq.errors import CheckpointError, DataError, TrainingError
 from clusterseq.metatrain import MetaLoss
@@ -243,6 +244,17 @@ def test_a_softmax_over_some_items_trains(rivals: int) -> None:
     watcher = Interrupter()
     trained(tiny(rivals=rivals, pretrain_epochs=6, learning_rate=0.01), watcher=watcher)
     losses = [r["loss"] for r in watcher.records if r["stage"] == "pretrain"]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.003])
+def test_meta_training_on_a_large_catalogue_learns_from_some_of_it(
+    monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    monkeypatch.setattr(metatrain, "MOST_RIVALS", 12)
+    watcher = Interrupter()
+    trained(tiny(backbone_rate=rate, meta_epochs=6), watcher=watcher)
+    losses = [r["loss"] for r in watcher.records if r["stage"] == "meta"]
     assert losses[-1] < losses[0]
 
 

@@ -24,9 +24,12 @@ from clusterseq.memory import Memory
 from clusterseq.model.catalogue import Catalogue, catalogue_loss
 from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.rivals import Rivals
 from clusterseq.sequences import Sequences
 from clusterseq.tasks import Tasks, draw_tasks
 
+MOST_RIVALS = 20_000
+"""Items in the softmax of a batch; of a larger catalogue, some stand for the rest."""
 PEOPLE_FOR_CLUSTERS = 20_000
 """Known users that cluster centres are started and revived from."""
 
@@ -106,8 +109,11 @@ class MetaLoss:
         catalogue = self.settled or model.catalogue()
         evidence = None if batch.memory is None else Evidence(batch.memory, tasks.support)
         wanted = model.preferences(tasks.support, catalogue, evidence, generator)
-        columns = catalogue.items.columns
-        loss = catalogue_loss(wanted, columns, model.acuity, batch.memory, tasks)
+        columns, rivals = catalogue.items.columns, None
+        if model.n_items > MOST_RIVALS:
+            rivals = Rivals.draw(tasks.targets, model.n_items, MOST_RIVALS, generator)
+            columns = torch.nn.functional.embedding(rivals.items, columns)
+        loss = catalogue_loss(wanted, columns, model.acuity, batch.memory, tasks, rivals)
         if model.clusters is not None:
             errors = model.clusters.errors(model.represent(tasks.support))
             shares = model.clusters.assigned(errors)

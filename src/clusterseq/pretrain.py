@@ -8,12 +8,11 @@ Knows nothing about: tasks, clusters, epochs, files.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from clusterseq.histories import Histories
@@ -21,6 +20,7 @@ from clusterseq.losses import linear_cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates, Pointer, Theta
 from clusterseq.packing import Packing
+from clusterseq.rivals import Rivals
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,42 +40,20 @@ class PrefixLoss:
         packing = Packing.of(Histories(windows.items[:, :-1], windows.lengths - 1))
         inputs = packing.pack(windows.items[:, :-1]).to(self.model.device, non_blocking=True)
         targets = packing.pack(windows.items[:, 1:]).to(self.model.device, non_blocking=True)
-        chosen, extra = self._rivals(targets, generator)
+        rivals = Rivals.draw(targets, self.model.n_items, self.rivals, generator)
         # Only the rows that the batch reads or ranks are smoothed: a step costs what it touches.
-        rows = torch.unique(torch.cat([inputs, chosen]))  # ascending
+        rows = torch.unique(torch.cat([inputs, rivals.items]))  # ascending
         table = self.model.items.vectors(rows)
         read = torch.searchsorted(rows, inputs)
         queries = self.model.queries(read, packing, table, generator)  # (prefixes, width)
-        candidates = self.model.candidates(table[torch.searchsorted(rows, chosen)], chosen)
-        places = torch.searchsorted(chosen, targets)
+        vectors = table[torch.searchsorted(rows, rivals.items)]
+        candidates = self.model.candidates(vectors, rivals.items)
+        places = torch.searchsorted(rivals.items, targets)
         losses = [
-            linear_cross_entropy(query, vectors, bias + extra, places, fast=self.fast)
+            linear_cross_entropy(query, vectors, bias + rivals.extra, places, fast=self.fast)
             for query, vectors, bias in self._apart(queries, candidates)
         ]
         return torch.stack(losses).mean()
-
-    def _rivals(
-        self, targets: Int64[Tensor, " prefixes"], generator: torch.Generator
-    ) -> tuple[Int64[Tensor, " chosen"], Float[Tensor, " chosen"]]:
-        """Who competes, ascending: all, or the batch's targets and some of the other items.
-
-        A drawn item stands for several (log-Q): beside it is the logarithm of how many. Together
-        they are as many in every batch, where targets leave room: products of one shape are fast.
-        """
-        everything = torch.arange(self.model.n_items, device=targets.device)
-        extra = torch.zeros(self.model.n_items, device=targets.device)
-        if not 0 < self.rivals < self.model.n_items:
-            return everything, extra
-        wanted = torch.zeros_like(everything, dtype=torch.bool)
-        wanted[targets] = True
-        others = everything[~wanted]
-        room = max(1, self.rivals - (self.model.n_items - len(others)))
-        order = torch.randperm(len(others), generator=generator, device=targets.device)
-        drawn = others[order[:room]]
-        extra[drawn] = math.log(max(1, len(others)) / max(1, len(drawn)))
-        wanted[drawn] = True
-        chosen = everything[wanted]
-        return chosen, extra[chosen]
 
     def _apart(
         self, queries: Float[Tensor, "prefixes width"], candidates: Candidates

@@ -12,6 +12,7 @@ from clusterseq.losses import cross_entropy
 from clusterseq.memory import KINDS, Memory
 from clusterseq.model import catalogue as module
 from clusterseq.model.catalogue import Preferences, catalogue_loss, scores
+from clusterseq.rivals import Rivals
 from clusterseq.tasks import Tasks
 from tests.tiny import KNOWN, N_ITEMS
 
@@ -80,3 +81,37 @@ def test_items_that_stand_still_get_no_gradient() -> None:
     inputs = (queries, trust, acuity)
     slopes = torch.autograd.grad(found, inputs)
     torch.testing.assert_close(slopes, torch.autograd.grad(moving, inputs))
+
+
+def test_some_items_stand_for_the_rest() -> None:
+    inputs = queries, columns, trust, acuity = drawn(4)
+    rivals = Rivals.draw(TASKS.targets, N_ITEMS, 9, torch.Generator().manual_seed(0))
+    logits = dense(*inputs)[:, rivals.items] + rivals.extra
+    places, touched = rivals.places[TASKS.targets], SUPPORT.touched(N_ITEMS)[:, rivals.items]
+    expected = cross_entropy(logits, places, touched)
+    chosen = columns[rivals.items]
+    found = catalogue_loss(Preferences(queries, trust), chosen, acuity, MEMORY, TASKS, rivals)
+    torch.testing.assert_close(found, expected)
+    for one, two in zip(
+        torch.autograd.grad(found, inputs), torch.autograd.grad(expected, inputs), strict=True
+    ):
+        torch.testing.assert_close(one, two)
+
+
+def test_all_items_as_rivals_are_the_whole_catalogue() -> None:
+    queries, columns, trust, acuity = drawn(5)
+    rivals = Rivals.draw(TASKS.targets, N_ITEMS, 0, torch.Generator())
+    wanted = Preferences(queries, trust)
+    some = catalogue_loss(wanted, columns, acuity, MEMORY, TASKS, rivals)
+    torch.testing.assert_close(some, catalogue_loss(wanted, columns, acuity, MEMORY, TASKS))
+
+
+def test_draws_estimate_the_sum_over_all() -> None:
+    weights, wanted = torch.rand(50, generator=torch.Generator().manual_seed(1)), torch.tensor([7])
+    generator, sums = torch.Generator().manual_seed(2), []
+    for _ in range(2_000):
+        rivals = Rivals.draw(wanted, 50, 10, generator)
+        assert len(rivals.items) == 10
+        assert bool((rivals.items.diff() > 0).all())
+        sums.append(float((weights[rivals.items] * rivals.extra.exp()).sum()))
+    assert sum(sums) / len(sums) == pytest.approx(float(weights.sum()), rel=0.01)

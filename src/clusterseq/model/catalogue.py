@@ -22,6 +22,7 @@ from clusterseq.evidence import Evidence, Spoken
 from clusterseq.losses import loss_and_slopes
 from clusterseq.memory import Memory
 from clusterseq.model.head import Candidates, Pointer, Theta
+from clusterseq.rivals import Rivals
 from clusterseq.tasks import Tasks
 
 SCORES_AT_ONCE = 1_000_000
@@ -101,10 +102,14 @@ def catalogue_loss(
     acuity: Float[Tensor, " kinds"] | None,
     memory: Memory | None,
     tasks: Tasks,
+    rivals: Rivals | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean −log softmax of the tasks' targets over all items but the support's others."""
+    """Mean −log softmax of the tasks' targets over all items but the support's others.
+
+    Where only some items compete, ``columns`` holds those, and the targets are among them.
+    """
     found: Tensor = _CatalogueLoss.apply(  # type: ignore[no-untyped-call]
-        wanted.queries, columns, wanted.trust, acuity, memory, tasks
+        wanted.queries, columns, wanted.trust, acuity, memory, tasks, rivals
     )
     return found
 
@@ -119,6 +124,7 @@ class _CatalogueLoss(torch.autograd.Function):
         acuity: Tensor | None,
         memory: Memory | None,
         tasks: Tasks,
+        rivals: Rivals | None,
     ) -> Tensor:
         wanted = Preferences(queries, trust)
         slopes = _Slopes(wanted, columns if ctx.needs_input_grad[1] else None, acuity)
@@ -126,9 +132,16 @@ class _CatalogueLoss(torch.autograd.Function):
         for rows in chunks(len(tasks), len(columns), columns.device):
             part = tasks[rows]
             spoken = None if memory is None else Evidence(memory, part.support).spoken
-            found = scores(wanted[rows], columns, acuity, spoken)
             target = part.targets[:, None]
-            others = part.support.touched(len(columns)).scatter_(1, target, False)
+            if rivals is None:
+                touched = part.support.touched(len(columns))
+            else:
+                spoken = None if spoken is None else rivals.spoken(spoken)
+                touched, target = rivals.touched(part.support), rivals.places[target]
+            found = scores(wanted[rows], columns, acuity, spoken)
+            if rivals is not None:
+                found += rivals.extra.to(found.dtype)
+            others = touched.scatter_(1, target, False)
             loss, errors = loss_and_slopes(found.masked_fill_(others, -torch.inf), target)
             total += loss
             slopes.add(rows, errors, columns, spoken)
@@ -139,7 +152,7 @@ class _CatalogueLoss(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         share, slopes = gradients[0] / ctx.people, ctx.slopes
         found = (slopes.queries, slopes.columns, slopes.trust, slopes.acuity)
-        return (*(None if each is None else share * each for each in found), None, None)
+        return (*(None if each is None else share * each for each in found), None, None, None)
 
 
 class _Slopes:
