@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from clusterseq import graph
 from clusterseq.graph import (
     HALF_LIVES,
     HOPS,
@@ -101,3 +102,19 @@ def test_freshness_is_a_log_ratio_with_pseudo_events() -> None:
 def test_without_a_shared_clock_nothing_is_fresh(times: list[int]) -> None:
     known = Sequences(np.array([0, 1, 1, 2], np.int32), np.array(times), np.array([0, 2, 4]))
     np.testing.assert_allclose(freshness(known, 3), 0, atol=1e-6)
+
+
+def test_only_mutual_neighbours_stay_where_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Item 0 is beside all others, ever less often; 1 and 2 are beside each other, too.
+    rows = [[0, other] for other in range(1, 6) for _ in range(7 - other)] + [[1, 2]]
+    known = from_rows(rows)
+    whole = smoothing(known, 6).toarray()
+    assert (whole[0] > 0).sum() == 5
+    monkeypatch.setattr(graph, "NEIGHBOURS", 3)
+    some = smoothing(known, 6).toarray()
+    assert_allclose(some, some.T, rtol=1e-6)
+    assert (some[0] > 0).nonzero()[0].tolist() == [1, 2, 3]
+    assert some[1, 2] > 0
+    assert not some[4:].any()

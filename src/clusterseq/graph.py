@@ -19,6 +19,9 @@ from clusterseq.sequences import Sequences
 
 REACH = 5
 """Pairs further apart than this in a sequence say nothing about each other."""
+NEIGHBOURS = 4_000
+"""Most items beside each in the smoothing graph: of many millions of people, everything is beside
+what is popular, and a step of training would read it all."""
 HALF_LIVES = (0.05, 0.15, 0.5)
 """Shares of the time spanned in which an event's weight halves."""
 PSEUDO_EVENTS = 0.1
@@ -46,14 +49,32 @@ def transitions(known: Sequences, n_items: int) -> sparse.csr_array:
 def smoothing(known: Sequences, n_items: int) -> sparse.csr_array:
     """The transition graph without directions, symmetrically normalised: D^-½ (R + Rᵀ) D^-½.
 
+    An edge stays if it is among the strongest ``NEIGHBOURS`` of both its ends.
+
     >>> known = Sequences(np.int32([0, 1]), np.arange(2), np.array([0, 2]))
     >>> smoothing(known, 3).toarray().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     directed = transitions(known, n_items)
-    both = (directed + directed.T).tocsr()
+    both = _mutual((directed + directed.T).tocsr())
     roots = _inverse_root(both.sum(axis=1))
     return _scaled(both, roots, roots)
+
+
+def _mutual(graph: sparse.csr_array) -> sparse.csr_array:
+    """A symmetric graph without the edges that are weak for one of their ends."""
+    crowded = np.flatnonzero(np.diff(graph.indptr) > NEIGHBOURS)
+    if not len(crowded):
+        return graph
+    kept = graph.copy()
+    kept.data[:] = 1
+    for item in crowded:
+        row = slice(graph.indptr[item], graph.indptr[item + 1])
+        weak = np.argsort(-graph.data[row], kind="stable")[NEIGHBOURS:]
+        kept.data[row.start + weak] = 0
+    kept.eliminate_zeros()
+    found: sparse.csr_array = graph.multiply(kept).multiply(kept.T).tocsr()
+    return found
 
 
 def incidence(known: Sequences, n_items: int) -> sparse.csr_array:
