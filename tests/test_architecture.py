@@ -22,6 +22,7 @@ UNDERNEATH = [
     "directory",
     "files",
     "accelerator",
+    "workers",
 ]
 EVENTS = [
     *["columns", "table", "lines", "delimited", "jsonlines", "sources", "event_report", "events"],

@@ -40,6 +40,7 @@ from clusterseq.split import Split, all_new, split_users
 from clusterseq.titles import titles_of
 from clusterseq.train import fit
 from clusterseq.training_log import Together, TrainingLog
+from clusterseq.workers import speaks
 
 Part: TypeAlias = Literal["test", "validation"]
 ALL_NEW = "all-new"
@@ -94,11 +95,13 @@ class Experiment:
             self.config,
             n_items=len(split.items),
             runtime=self.runtime,
-            watcher=Together(TrainingLog(log), watcher or Silent()),
+            watcher=Together(TrainingLog(log), watcher or Silent()) if speaks() else None,
             resume_at=self.unfinished,
             resume=resume,
         )
         checkpoint = self._checkpoint(model, split)
+        if not speaks():  # of several processes that trained it, one judges and saves
+            return checkpoint, None
         comparison = None
         if split.kind != "none":
             comparison = _judged(model, split, split.test, self.k, progress)
@@ -122,7 +125,7 @@ class Experiment:
     def _log(self, *, resume: bool) -> Path:
         if resume and not self.can_resume:
             raise CheckpointError(f"{self.unfinished}: nothing to resume; train without --resume")
-        if not resume and self.unfinished.exists():
+        if not resume and speaks() and self.unfinished.exists():
             shutil.rmtree(self.unfinished)
         try:
             self.unfinished.mkdir(parents=True, exist_ok=True)

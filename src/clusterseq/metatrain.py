@@ -27,6 +27,7 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.rivals import Rivals
 from clusterseq.sequences import Sequences
 from clusterseq.tasks import Tasks, draw_tasks
+from clusterseq.workers import ALONE, Workers
 
 MOST_RIVALS = 20_000
 """Items in the softmax of a batch; of a larger catalogue, some stand for the rest."""
@@ -101,24 +102,31 @@ class MetaLoss:
     """Weights of the clustering loss."""
     settled: Catalogue | None = None
     """The items, where nothing that they are made of is trained: the same at every step."""
+    workers: Workers = ALONE
+    """Who shares a batch; the losses of all of them add up to that of the batch."""
 
     def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """The outer loss of one batch of tasks."""
         model = self.model
-        tasks = batch.tasks.to(model.device)
+        everybody = batch.tasks.to(model.device)
+        tasks = everybody[self.workers.share(len(everybody))]
         catalogue = self.settled or model.catalogue()
+        rivals = None
+        if model.n_items > MOST_RIVALS:  # drawn first, so that all workers draw the same
+            rivals = Rivals.draw(everybody.targets, model.n_items, MOST_RIVALS, generator)
         evidence = None if batch.memory is None else Evidence(batch.memory, tasks.support)
         wanted = model.preferences(tasks.support, catalogue, evidence, generator)
-        columns, rivals = catalogue.items.columns, None
-        if model.n_items > MOST_RIVALS:
-            rivals = Rivals.draw(tasks.targets, model.n_items, MOST_RIVALS, generator)
+        columns = catalogue.items.columns
+        if rivals is not None:
             columns = torch.nn.functional.embedding(rivals.items, columns)
         loss = catalogue_loss(wanted, columns, model.acuity, batch.memory, tasks, rivals)
+        loss = loss * (len(tasks) / len(everybody)) if len(tasks) else 0 * wanted.queries.sum()
         if model.clusters is not None:
-            errors = model.clusters.errors(model.represent(tasks.support))
+            # How balanced clusters are only everybody together can tell, and it costs little.
+            errors = model.clusters.errors(model.represent(everybody.support))
             shares = model.clusters.assigned(errors)
             shaped = clustering_loss(errors, shares, self.config.balance_weight)
-            loss = loss + self.config.cluster_weight * shaped
+            loss = loss + self.config.cluster_weight * shaped / self.workers.size
         return loss
 
 

@@ -21,6 +21,7 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates, Pointer, Theta
 from clusterseq.packing import Packing
 from clusterseq.rivals import Rivals
+from clusterseq.workers import ALONE, Workers
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +34,18 @@ class PrefixLoss:
     """How many items compete for a batch; 0, or as many as there are, is the full catalogue."""
     fast: bool = False
     """Multiply in bfloat16."""
+    workers: Workers = ALONE
+    """Who shares a batch; the losses of all of them add up to that of the batch."""
 
     def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
         """The loss of one batch; the generator drives dropout and who competes."""
         # The order is found where the batch was made; only what networks read goes to their device.
-        packing = Packing.of(Histories(windows.items[:, :-1], windows.lengths - 1))
-        inputs = packing.pack(windows.items[:, :-1]).to(self.model.device, non_blocking=True)
-        targets = packing.pack(windows.items[:, 1:]).to(self.model.device, non_blocking=True)
-        rivals = Rivals.draw(targets, self.model.n_items, self.rivals, generator)
+        everybody = windows.items[:, 1:][windows.mask[:, 1:]].to(self.model.device)
+        rivals = Rivals.draw(everybody, self.model.n_items, self.rivals, generator)
+        own = windows[self.workers.share(len(windows))]
+        packing = Packing.of(Histories(own.items[:, :-1], own.lengths - 1))
+        inputs = packing.pack(own.items[:, :-1]).to(self.model.device, non_blocking=True)
+        targets = packing.pack(own.items[:, 1:]).to(self.model.device, non_blocking=True)
         # Only the rows that the batch reads or ranks are smoothed: a step costs what it touches.
         rows = torch.unique(torch.cat([inputs, rivals.items]))  # ascending
         table = self.model.items.vectors(rows)
@@ -53,7 +58,9 @@ class PrefixLoss:
             linear_cross_entropy(query, vectors, bias + rivals.extra, places, fast=self.fast)
             for query, vectors, bias in self._apart(queries, candidates)
         ]
-        return torch.stack(losses).mean()
+        if not len(targets):  # fewer windows than workers
+            return 0 * table.sum()
+        return torch.stack(losses).mean() * (len(targets) / len(everybody))
 
     def _apart(
         self, queries: Float[Tensor, "prefixes width"], candidates: Candidates

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from clusterseq.directory import present, replacing
 from clusterseq.errors import CheckpointError
 from clusterseq.stage import Place
+from clusterseq.workers import ALONE, Workers
 
 MARKER = "state.json"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -30,8 +31,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Keeper:
     """Keeps a model and its place in training; a directory of None keeps nothing."""
 
-    def __init__(self, directory: Path | None, model: nn.Module, place: Place, run: str) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        model: nn.Module,
+        place: Place,
+        run: str,
+        workers: Workers = ALONE,
+    ) -> None:
         self._state = None if directory is None else directory / "state"
+        self._workers = workers
         self._model, self._place, self._run = model, place, run
         self._stopped = False
         self._former: dict[int, Any] = {}
@@ -58,6 +67,7 @@ class Keeper:
         Raises:
             KeyboardInterrupt: it was asked to stop; the state is kept.
         """
+        self._stopped = self._workers.any(self._stopped)
         if self._stopped or self._place.step == 0:
             self._save()
         self._end_if_stopped()
@@ -93,7 +103,7 @@ class Keeper:
         place.moments = _under("moments.", tensors)
 
     def _save(self) -> None:
-        if self._state is None:
+        if self._state is None or not self._workers.first:
             return
         place = self._place
         tensors = {f"model.{n}": v for n, v in self._model.state_dict().items()}

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from clusterseq.errors import TrainingError
 from clusterseq.progress import Watcher
+from clusterseq.workers import ALONE, Workers
 
 Batch = TypeVar("Batch")
 NOISE = 0.02
@@ -98,6 +99,7 @@ def run_stage(
     seed: int,
     watcher: Watcher,
     checkpoint: Callable[[], None],
+    workers: Workers = ALONE,
 ) -> None:
     """Train from ``place`` to the stage's end and leave the model at its best.
 
@@ -122,7 +124,7 @@ def run_stage(
             with _the_rest_frozen(stage, model):
                 generator = _generator(device, seed, stage.name, place.epoch, step)
                 loss = stage.loss(batches[step], generator)
-                numbers = _descend(loss, optimiser, stage)
+                numbers = _descend(loss, optimiser, stage, workers)
             place.total, unseen = place.total + numbers[0], unseen + numbers
             # An accelerator runs ahead of this process, which would make it wait at every look.
             if device.type == "cpu" or step % LOOK_EVERY == 0 or step + 1 == len(batches):
@@ -169,7 +171,7 @@ def _judge(stage: Stage[Batch], model: nn.Module, place: Place, record: dict[str
 
 
 def _descend(
-    loss: Tensor, optimiser: torch.optim.Optimizer, stage: Stage[Batch]
+    loss: Tensor, optimiser: torch.optim.Optimizer, stage: Stage[Batch], workers: Workers
 ) -> Float64[Tensor, 2]:
     """Take a step; returns the loss and the norm of its gradient. If either isn't finite, no step.
 
@@ -178,8 +180,9 @@ def _descend(
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    workers.sum_gradients(parameters)
     norm = nn.utils.clip_grad_norm_(parameters, stage.clip)
-    numbers = torch.stack([loss.detach().double().squeeze(), norm.double()])
+    numbers = torch.stack([workers.total(loss).detach().double().squeeze(), norm.double()])
     optimiser.found_inf = (~numbers.isfinite().all()).float()  # type: ignore[attr-defined]
     optimiser.step()
     return numbers

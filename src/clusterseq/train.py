@@ -42,6 +42,7 @@ from clusterseq.resume import Keeper
 from clusterseq.sequences import Sequences
 from clusterseq.stage import NOISE, Place, Stage, run_stage
 from clusterseq.tasks import Tasks, Windows
+from clusterseq.workers import ALONE, Workers, joined
 
 PRETRAIN, META = "pretrain", "meta"
 LIKELIHOOD = "validation_log_likelihood"
@@ -86,19 +87,29 @@ def fit(
         torch.set_num_threads(runtime.threads)
     watcher.step("prepare", 0, 1)
     device = device_named(runtime.device)
-    trainer = Trainer(known, validation, config, n_items, runtime.seed, device)
-    place = Place(PRETRAIN)
-    watcher.step("prepare", 1, 1)
-    with Keeper(resume_at, trainer.model, place, trainer.identity()) as keeper:
+    with joined(device) as workers:
+        trainer = Trainer(known, validation, config, n_items, runtime.seed, device, workers)
+        watcher.step("prepare", 1, 1)
+        _train(trainer, runtime.seed, watcher, resume_at, resume=resume)
+        return trainer.finish()
+
+
+def _train(
+    trainer: Trainer, seed: int, watcher: Watcher, resume_at: Path | None, *, resume: bool
+) -> None:
+    """Both stages, from their start or from the state that is kept."""
+    place, workers = Place(PRETRAIN), trainer.workers
+    with Keeper(resume_at, trainer.model, place, trainer.identity(), workers) as keeper:
         if resume:
             keeper.restore()
         run = partial(
             run_stage,
             model=trainer.model,
             place=place,
-            seed=runtime.seed,
+            seed=seed,
             watcher=watcher,
             checkpoint=keeper.checkpoint,
+            workers=workers,
         )
         if place.stage == PRETRAIN:
             run(trainer.pretraining())
@@ -106,7 +117,6 @@ def fit(
             place.begin(META)
             keeper.checkpoint()
         run(trainer.meta_training())
-    return trainer.finish()
 
 
 class Trainer:
@@ -120,6 +130,7 @@ class Trainer:
         n_items: int,
         seed: int,
         device: torch.device = CPU,
+        workers: Workers = ALONE,
     ) -> None:
         if not (known.lengths > 1).any():
             raise DataError(
@@ -128,7 +139,7 @@ class Trainer:
         self.config, self.seed, self.known = config.train, seed, known
         # Weights are drawn on the processor: they start the same wherever they are trained.
         model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
-        self.device, self.model = device, model.on(device)
+        self.device, self.model, self.workers = device, model.on(device), workers
         counts = np.bincount(known.items, minlength=n_items)
         logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
         self.model.items.bias.data.copy_(logs - logs.mean())
@@ -155,7 +166,7 @@ class Trainer:
             config.pretrain_epochs,
             [(self._backbone(), config.learning_rate)],
             lambda generator: windows.batches(config.sequences_per_batch, generator),
-            PrefixLoss(model, config.rivals, config.fast_softmax),
+            PrefixLoss(model, config.rivals, config.fast_softmax, self.workers),
             self._calibrated if self._calibrates() else None,
             measure=LIKELIHOOD,
             noise=HARDLY_WORSE,
@@ -194,7 +205,7 @@ class Trainer:
             config.meta_epochs,
             groups,
             lambda generator: task_batches(self.known, folds, config, generator),
-            MetaLoss(model, config, settled),
+            MetaLoss(model, config, settled, self.workers),
             self._judge(log_likelihood if calibrated else mean_reciprocal_rank),
             measure=LIKELIHOOD if calibrated else "validation_mrr",
             noise=0.0 if calibrated else NOISE,

@@ -5,6 +5,8 @@ Knows nothing about: how models learn.
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -56,6 +58,9 @@ def train(
     ] = False,
     threads: options.Threads = 0,
     device: options.Device = "cpu",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that train it together, on this machine.")
+    ] = 1,
     profile: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write traces of some steps of each stage there."),
@@ -80,18 +85,33 @@ def train(
     Ctrl-C keeps what was learnt; the same command with --resume goes on.
     """
     chosen = configuration(preset, config, assignments or [], split)
+    if workers > 1 and "WORLD_SIZE" not in os.environ:
+        _together(workers)
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_comparison, print_next
     from clusterseq.experiment import Experiment
     from clusterseq.titles import read_titles
+    from clusterseq.workers import speaks
 
     names = None if titles is None else read_titles(titles)
-    found = read(events, user_column, item_column, time_column, skip_bad)
+    columns = (user_column, item_column, time_column, skip_bad)
+    found = read(events, *columns, quiet=not speaks())
     experiment = Experiment(found, out, chosen, Runtime(seed, threads, device), names, k)
     checkpoint, comparison = run(experiment, resume=resume, profile=profile, tracker=tracker)
     if comparison:
         print_comparison(comparison)
-    print_next(out, checkpoint)
+    if speaks():
+        print_next(out, checkpoint)
+
+
+def _together(workers: int) -> None:
+    """Run the same command in several processes, and end as they end."""
+    from clusterseq.workers import started
+
+    status = started(sys.argv[1:], workers)
+    if status:
+        raise typer.Exit(status)
+    raise typer.Exit
 
 
 def configuration(
@@ -127,7 +147,10 @@ def run(
     """
     from clusterseq.terminal import TrainingScreen, screen
     from clusterseq.training_log import Together
+    from clusterseq.workers import speaks
 
+    if not speaks():
+        return experiment.run(resume=resume)
     notes = screen(stderr=True)
     if experiment.can_resume and not resume:
         notes.print("A training was stopped here; it is begun anew, since --resume isn't given.")

@@ -1,0 +1,135 @@
+"""Several processes that train one model together: who they are, and what they tell each other.
+
+Every process holds the whole model and sees every batch; it works on its own share of the people,
+and gradients are summed before each step, so all of them take the same step. (PyTorch's own wrapper
+for this doesn't follow gradients of gradients, which meta-training needs.) However many there are,
+they come to the same weights, but for rounding and for dropout, which each draws for itself.
+
+``torchrun`` starts the processes and tells each its place by environment variables.
+
+Knows nothing about: models, data.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+
+from clusterseq.errors import ConfigError, TrainingError
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The place of this process among all."""
+
+    rank: int = 0
+    """0 … size − 1; the first one writes files and talks."""
+    size: int = 1
+    """How many there are."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and talks."""
+        return self.rank == 0
+
+    def share(self, total: int) -> slice:
+        """The rows of a batch that are this process's own.
+
+        >>> [list(range(5))[Workers(rank, 2).share(5)] for rank in range(2)]
+        [[0, 2, 4], [1, 3]]
+        """
+        return slice(self.rank, total, self.size)
+
+    def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Give every process the sum of all processes' gradients.
+
+        Raises:
+            TrainingError: another process is gone.
+        """
+        if self.size == 1:
+            return
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        self._sum(flat)
+        pieces = flat.split_with_sizes([gradient.numel() for gradient in gradients])
+        for parameter, piece in zip(parameters, pieces, strict=True):
+            parameter.grad = piece.view_as(parameter)
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum of a number over all processes.
+
+        Raises:
+            TrainingError: another process is gone.
+        """
+        if self.size == 1:
+            return value
+        summed = value.detach().clone()
+        self._sum(summed)
+        return summed
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so in any process, so that all of them stop at the same step."""
+        return bool(self.total(torch.tensor(float(flag))) > 0)
+
+    def _sum(self, values: Tensor) -> None:
+        try:
+            distributed.all_reduce(values)
+        except RuntimeError as error:
+            raise TrainingError(
+                f"another of the {self.size} processes is gone ({str(error).splitlines()[0]}); the "
+                "same command with --resume goes on from the last state"
+            ) from error
+
+
+ALONE = Workers()
+
+
+def speaks() -> bool:
+    """Whether this process is the one that writes files and talks to people."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def started(words: Sequence[str], workers: int) -> int:
+    """Run a command of clusterseq in so many processes of this machine; returns its status.
+
+    Threads are shared out: processes that each take all of them would wait for each other.
+    """
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={workers}", "-m", "clusterseq", *words]
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+    with subprocess.Popen(command, env=environment) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # they have heard it, too, and keep what they have first
+                continue
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Workers]:
+    """Join the processes that ``torchrun`` has started; alone where it hasn't.
+
+    Raises:
+        ConfigError: the environment is half set.
+    """
+    told = {name: os.environ.get(name) for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR")}
+    if told["WORLD_SIZE"] in (None, "1"):
+        yield ALONE
+        return
+    missing = [name for name, value in told.items() if value is None]
+    if missing:
+        raise ConfigError(f"{missing[0]} is not set and WORLD_SIZE is; start it by torchrun")
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Workers(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()

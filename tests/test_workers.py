@@ -1,0 +1,141 @@
+"""Several processes train as one does: same weights, a kill is told, and the rest stays silent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from clusterseq.errors import ConfigError
+from clusterseq.workers import ALONE, Workers, joined
+
+FIT = """
+import sys
+import torch
+from safetensors.torch import save_file
+
+if sys.argv[2] == "float64":
+    torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+from clusterseq import metatrain
+from clusterseq.config import Runtime
+from clusterseq.train import fit
+from clusterseq.workers import speaks
+from tests.tiny import KNOWN, N_ITEMS, VALIDATION, tiny
+
+metatrain.MOST_RIVALS = 12
+config = tiny({"dropout": 0.0}, rivals=12, meta_epochs=2, fast_softmax=False)
+model = fit(KNOWN, VALIDATION, config, n_items=N_ITEMS, runtime=Runtime(threads=1))
+if speaks():
+    save_file(model.tensors(), sys.argv[1])
+"""
+TRAIN = ["--set", "model.members=1", "--set", "model.dim=4", "--set", "train.meta_epochs=0"]
+
+
+def trained(folder: Path, workers: int, dtype: str) -> dict[str, torch.Tensor]:
+    """The tensors that so many processes come to."""
+    script, target = folder / "fit.py", folder / f"{workers}-{dtype}.safetensors"
+    script.write_text(FIT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={workers}", str(script), str(target), dtype]
+    paths = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    subprocess.run(command, check=True, env={**os.environ, **paths}, timeout=120)
+    return load_file(target)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 0.02)])
+# Of single precision it is the calibrated scalars that differ: their loss is flat.
+def test_several_processes_come_to_the_weights_of_one(
+    tmp_path: Path, dtype: str, tolerance: float
+) -> None:
+    alone, together = (trained(tmp_path, workers, dtype) for workers in (1, 2))
+    assert alone.keys() == together.keys()
+    torch.testing.assert_close(together, alone, rtol=tolerance, atol=tolerance)
+    assert any(tensor.dtype == getattr(torch, dtype) for tensor in alone.values())
+
+
+def test_a_batch_is_shared_out_whole() -> None:
+    for size in (1, 2, 3, 7):
+        rows = [list(range(5))[Workers(rank, size).share(5)] for rank in range(size)]
+        assert sorted(row for part in rows for row in part) == list(range(5))
+
+
+def test_alone_nothing_is_told() -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    ALONE.sum_gradients([parameter])
+    assert parameter.grad is None
+    assert not ALONE.any(False)
+    assert ALONE.any(True)
+
+
+def test_a_half_set_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="RANK is not set"), joined(torch.device("cpu")):
+        pass
+
+
+def command(events: Path, out: Path, *more: str) -> list[str]:
+    words = [sys.executable, "-m", "clusterseq", "train", str(events), "--out", str(out)]
+    return [*words, "--workers", "2", *TRAIN, *more]
+
+
+def test_the_command_trains_and_speaks_with_one_voice(events_file: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(events_file, tmp_path / "model", "--set", "train.pretrain_epochs=1"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stderr.count("pre-training epoch 1") == 1
+    assert done.stdout.count("people the model has never seen") == 1
+    assert (tmp_path / "model" / "model.safetensors").exists()
+    assert not (tmp_path / "model.training").exists()
+
+
+def test_a_killed_worker_ends_the_training_and_resume_goes_on(
+    events_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model"
+    words = command(events_file, out, "--set", "train.pretrain_epochs=400")
+    with subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True) as process:
+        deadline = time.monotonic() + 90
+        state = out.with_name("model.training") / "state"
+        while not state.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert state.exists(), "an epoch is kept"
+        os.kill(_worker(process.pid), signal.SIGKILL)
+        assert process.wait(timeout=60) != 0
+    again = [*command(events_file, out, "--set", "train.pretrain_epochs=400"), "--resume"]
+    with subprocess.Popen(again, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "pre-training epoch" in line:
+                assert not line.startswith("pre-training epoch 1:"), "it went on"
+                break
+        else:
+            pytest.fail("no epoch was told")
+        process.send_signal(signal.SIGINT)
+        for child in _children(process.pid):
+            os.kill(child, signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def _children(pid: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(word) for word in found.stdout.split()]
+
+
+def _worker(pid: int) -> int:
+    """The second worker of a running command: child of the launcher, its child."""
+    (launcher,) = _children(pid)
+    return _children(launcher)[-1]
