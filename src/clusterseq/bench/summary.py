@@ -21,6 +21,7 @@ from jaxtyping import Float64
 
 from clusterseq.bench.own import OWN
 from clusterseq.bench.results import DONE, FAILED, RANKINGS, Cell, Row, cell_of
+from clusterseq.evaluate import Progress
 from clusterseq.metrics import METRICS, PairedTest, paired_test
 
 GROUPS = ("minor", "major")
@@ -135,15 +136,19 @@ class Summary:
         }
 
 
-def summarise(rows: Iterable[Row], ranks_of: RanksOf) -> Summary:
+def summarise(rows: Iterable[Row], ranks_of: RanksOf, progress: Progress | None = None) -> Summary:
     """Sum up rows of one kind of events and settings each, as ``in_force`` gives them."""
     rows = list(rows)
     places: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
         if row["status"] == DONE:
             places.setdefault((row["dataset"], row["split"], row["k"]), []).append(row)
-    boards = tuple(_board(*place, places[place], ranks_of) for place in sorted(places))
-    return Summary(boards, tuple(row for row in rows if row["status"] == FAILED))
+    boards = []
+    for done, place in enumerate(sorted(places), start=1):
+        boards.append(_board(*place, places[place], ranks_of))
+        if progress:
+            progress(done, len(places))
+    return Summary(tuple(boards), tuple(row for row in rows if row["status"] == FAILED))
 
 
 def estimates(ranks: Float64[np.ndarray, " lines"], people: pl.DataFrame) -> dict[str, Estimate]:

@@ -126,7 +126,20 @@ def bench(
 def run(
     plan: Plan, results: Results, read: Callable[[DataSet], Events], at_once: int = 1
 ) -> Summary:
-    """Compute what isn't done yet under the eyes of the user, and sum up all that is there.
+    """Compute what isn't done yet under the eyes of the user, and sum up all that is there."""
+    from clusterseq.bench.results import in_force
+    from clusterseq.bench.summary import summarise
+    from clusterseq.terminal import Bar
+
+    compute(plan, results, read, at_once)
+    with Bar("drawing people for intervals") as bar:
+        return summarise(in_force(results.rows(), plan.cells()), results.ranks, bar)
+
+
+def compute(
+    plan: Plan, results: Results, read: Callable[[DataSet], Events], at_once: int = 1
+) -> None:
+    """Compute what isn't done yet under the eyes of the user.
 
     Raises:
         KeyboardInterrupt: after saying how to go on.
@@ -134,7 +147,6 @@ def run(
     from clusterseq.bench import night
     from clusterseq.bench.results import changes, in_force
     from clusterseq.bench.screen import BenchScreen
-    from clusterseq.bench.summary import summarise
     from clusterseq.terminal import screen
 
     notes, cells = screen(stderr=True), plan.cells()
@@ -156,7 +168,6 @@ def run(
         notes.print(note, soft_wrap=True)
         raise
     publish()
-    return summarise(in_force(results.rows(), cells), results.ranks)
 
 
 def show(results: Results, summary: Summary, *, json: bool) -> None:

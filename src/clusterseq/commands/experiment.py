@@ -54,10 +54,10 @@ def experiment(
     from clusterseq.bench.results import Results, cell_of
     from clusterseq.bench.study import read_study
     from clusterseq.bench.summary import summarise
-    from clusterseq.commands.bench import FAILED, run
+    from clusterseq.commands.bench import FAILED, compute
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_json
-    from clusterseq.terminal import screen
+    from clusterseq.terminal import Bar, screen
 
     if name is None:
         _list()
@@ -65,9 +65,11 @@ def experiment(
     study = read_study(name)
     plan = _plan(study, data, out, seeds, threads)
     results = Results(out)
-    run(plan, results, lambda one: read([one.path]), jobs)
+    compute(plan, results, lambda one: read([one.path]), jobs)
     asked = set(plan.cells())  # the folder may hold other studies' results, too
-    summary = summarise((r for r in results.rows() if cell_of(r) in asked), results.ranks)
+    with Bar("drawing people for intervals") as bar:
+        rows = (row for row in results.rows() if cell_of(row) in asked)
+        summary = summarise(rows, results.ranks, bar)
     command = f"clusterseq experiment {name}" + (f" --seeds {seeds}" if seeds else "")
     written = _write(study, summary, out, command + (" --data DIR" if data else ""))
     if json:
