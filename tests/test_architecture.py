@@ -93,6 +93,7 @@ SERVICE = [
     *["service.routes", "service.routes.recommend", "service.routes.events"],
     *["service.routes.users", "service.routes.items", "service.routes.model"],
     *["service.routes.health", "service.routes.page", "service.app", "service.server"],
+    "health",
 ]
 REPORT = [
     *["drawing", "report", "report.data_profile", "report.by_length", "report.adaptation"],
@@ -112,6 +113,7 @@ SHOWING = [
         "commands.bench",
         "commands.experiment",
         "commands.tune",
+        "commands.doctor",
         "cli",
         "__main__",
     ],

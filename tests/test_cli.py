@@ -35,6 +35,7 @@ COMMANDS = (
     "experiment",
     "tune",
     "config",
+    "doctor",
 )
 KINDS_OF_TRACE = ("trace.json", "table.txt")
 Run = Callable[..., "Outcome"]

@@ -21,6 +21,7 @@ import clusterseq as package
 from clusterseq.commands.bench import bench
 from clusterseq.commands.config import config
 from clusterseq.commands.demo import demo
+from clusterseq.commands.doctor import doctor
 from clusterseq.commands.evaluate import evaluate
 from clusterseq.commands.experiment import experiment
 from clusterseq.commands.inspect import inspect
@@ -39,7 +40,7 @@ WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 COMMANDS = (
     *(demo, train, evaluate, recommend, report, serve, keys, inspect),
-    *(bench, experiment, tune, config),
+    *(bench, experiment, tune, config, doctor),
 )
 for command in COMMANDS:
     app.command()(command)

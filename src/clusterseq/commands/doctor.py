@@ -1,0 +1,43 @@
+"""``clusterseq doctor``.
+
+Knows nothing about: what is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clusterseq import options
+
+FAILED = 1
+MARKS = {"fine": "ok  ", "note": "note", "wrong": "BAD "}
+
+
+def doctor(
+    store: Annotated[
+        str | None, typer.Option(metavar="FILE|redis://…", help="Also ask a store of histories.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Look whether this machine has what it takes.
+
+    Versions, threads, memory, accelerator, extras. Ends with status 1 if something won't work.
+
+    \b
+    clusterseq doctor
+    clusterseq doctor --store redis://localhost:6379/0 --json
+    """
+    from clusterseq.commands.showing import print_json
+    from clusterseq.health import examine
+    from clusterseq.terminal import screen
+
+    findings = list(examine(store))
+    if json:
+        print_json({"findings": [dict(vars(one)) for one in findings]})
+    else:
+        for one in findings:
+            screen().print(f"{MARKS[one.state]} {one.what}: {one.told}", soft_wrap=True)
+    if any(one.state == "wrong" for one in findings):
+        raise typer.Exit(FAILED)
