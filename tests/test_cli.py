@@ -548,3 +548,20 @@ def test_report_writes_what_was_asked(
     assert json.loads(as_json.read_text())["adaptation"]
     refused = run("report", model_directory, "--format", "pdf")
     assert (refused.status, "give html, md or json" in refused.err) == (2, True)
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    for words, expected in (("clusterseq tr", "train"), ("clusterseq train --pre", "--preset")):
+        asked = {
+            "_CLUSTERSEQ_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "clusterseq"],
+            env={**os.environ, **asked},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.split() == [expected]

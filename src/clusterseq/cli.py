@@ -37,7 +37,7 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Raised at wrong options; where Typer keeps it depends on its version."""
 WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
     *(demo, train, evaluate, recommend, report, serve, keys, inspect),
     *(bench, experiment, tune, config, doctor),
