@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak clean
+.PHONY: help demo test check bench soak release clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md
 
 soak: .venv/installed-dev ## Serve for ten minutes under load and see what grows
 	$(BIN)/python -m benchmarks.speed soak
+
+release: .venv/installed ## Build the sdist and the wheel, the same bytes every time, and check them
+	$(PIP) -q build twine
+	rm -rf dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/release.py dist
 
 clean: ## Remove .venv and everything that tools leave behind
 	rm -rf .venv build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
