@@ -38,7 +38,9 @@ def draw(study: Study, summary: Summary) -> Figure:
         else:
             _row_each(study, boards[0], axes)
         axes.set_title(title, fontsize=10)
-    found[0].legend(frameon=False, fontsize=8) if curves or study.numeric else None
+    if curves or study.numeric:
+        found[0].margins(y=0.25)
+        found[0].legend(frameon=False, fontsize=8, loc="upper center", ncols=3)
     return figure
 
 
