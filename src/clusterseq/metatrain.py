@@ -25,7 +25,7 @@ from clusterseq.model.catalogue import Catalogue, catalogue_loss
 from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.rivals import Rivals
-from clusterseq.sequences import Sequences
+from clusterseq.sequences import Sequences, evenly
 from clusterseq.tasks import Tasks, draw_tasks
 from clusterseq.workers import ALONE, Workers
 
@@ -170,8 +170,7 @@ def _shares(model: ClusterSeq, part: Sequences) -> Float[Tensor, "users clusters
 
 def _people(model: ClusterSeq, known: Sequences) -> Float[Tensor, "users dim"]:
     """Representations of known users, evenly spread where there are too many."""
-    chosen = np.unique(np.linspace(0, len(known) - 1, PEOPLE_FOR_CLUSTERS).astype(np.int64))
-    return _represented(model, known.select(chosen))
+    return _represented(model, known.select(evenly(np.arange(len(known)), PEOPLE_FOR_CLUSTERS)))
 
 
 def _represented(model: ClusterSeq, part: Sequences) -> Float[Tensor, "users dim"]:

@@ -103,5 +103,14 @@ class Sequences:
         return Sequences(places[self.items], self.times, self.offsets)
 
 
+def evenly(users: Integer[np.ndarray, " n"], at_most: int) -> Integer[np.ndarray, " chosen"]:
+    """Some of the users, from first to last, so that nobody counts for standing early in a file.
+
+    >>> evenly(np.arange(9), 3).tolist(), evenly(np.arange(2), 3).tolist()
+    ([0, 4, 8], [0, 1])
+    """
+    return users[np.unique(np.linspace(0, len(users) - 1, at_most).astype(np.int64))]
+
+
 def _offsets(lengths: Int64[np.ndarray, " users"]) -> Int64[np.ndarray, " users+1"]:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])

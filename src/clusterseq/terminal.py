@@ -93,28 +93,18 @@ class Bar:
             self._due = time.monotonic() + LINE_EVERY_S
 
 
-class Bars:
+class Bars(ExitStack):
     """Shows how far each of several things is, one after the other."""
 
     def __init__(self) -> None:
-        self._label, self._stack = "", ExitStack()
-
-    def __enter__(self) -> Bars:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+        super().__init__()
+        self._label = ""
 
     def step(self, label: str, done: int, total: int) -> None:
         """``done`` of ``total`` of what the label names are behind us."""
         if label != self._label:
-            self._stack.close()
-            self._label, self._bar = label, self._stack.enter_context(Bar(label))
+            self.close()
+            self._label, self._bar = label, self.enter_context(Bar(label))
         self._bar(done, total)
 
 

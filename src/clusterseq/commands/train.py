@@ -108,10 +108,7 @@ def _together(workers: int) -> None:
     """Run the same command in several processes, and end as they end."""
     from clusterseq.workers import started
 
-    status = started(sys.argv[1:], workers)
-    if status:
-        raise typer.Exit(status)
-    raise typer.Exit
+    raise typer.Exit(started(sys.argv[1:], workers))
 
 
 def configuration(

@@ -20,7 +20,7 @@ from clusterseq.histories import Histories
 from clusterseq.judge import log_likelihood, mean_reciprocal_rank
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from clusterseq.sequences import Sequences
+from clusterseq.sequences import Sequences, evenly
 from clusterseq.tasks import Tasks
 
 MOST_STEPS = 10
@@ -67,9 +67,7 @@ def adaptation_curve(
 def _tasks(people: Sequences, k: int) -> Tasks:
     """The first ``k`` items of some people, and the next one."""
     users = np.flatnonzero(people.lengths > k)
-    if len(users) > AT_MOST:
-        users = users[np.linspace(0, len(users) - 1, AT_MOST).astype(int)]
-    rows = [people[int(user)] for user in users]
+    rows = list(people.select(evenly(users, AT_MOST))) if len(users) else []
     targets = np.array([row[k] for row in rows], dtype=np.int64)
     return Tasks(Histories.from_lists(row[:k] for row in rows), torch.from_numpy(targets))
 

@@ -13,7 +13,7 @@ import numpy as np
 from clusterseq.evaluate import Progress, evaluate
 from clusterseq.metrics import intervals_of_ranks, metrics_of_ranks
 from clusterseq.scorer import Scorer
-from clusterseq.sequences import Sequences
+from clusterseq.sequences import Sequences, evenly
 
 LONGEST = 10
 AT_MOST = 1_500
@@ -49,7 +49,7 @@ def by_length(
         users = np.flatnonzero(people.lengths > k)
         if len(users) < LEAST:
             break
-        some = people.select(users[np.unique(np.linspace(0, len(users) - 1, AT_MOST).astype(int))])
+        some = people.select(evenly(users, AT_MOST))
         for name, model in models.items():
             if k or not model.needs_history:
                 ranks = evaluate(model, some, item_counts=item_counts, k=k).full_ranks

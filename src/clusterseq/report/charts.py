@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 PANEL = (4.6, 3.3)
 MARKERS = ("o", "s", "^", "D")
 STAGES = {"pretrain": "pre-training", "meta": "meta-training"}
-MAP_NAMES = 8
-"""Clusters that get a colour of their own on the map; further ones repeat them."""
 
 
 def data(profile: DataProfile | None, popularity: Popularity) -> Figure:

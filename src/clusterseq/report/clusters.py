@@ -13,7 +13,7 @@ import numpy as np
 from clusterseq.atlas import Atlas
 from clusterseq.checkpoint import Checkpoint
 from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.sequences import Sequences, evenly
 
 TYPICAL = 8
 ON_THE_MAP = 2_500
@@ -42,25 +42,23 @@ class Placed:
     """Shares of the people whose largest share of a cluster is at most 0.1, 0.2, … 1."""
 
 
-def clusters_of(checkpoint: Checkpoint) -> list[Cluster]:
+def clusters_of(checkpoint: Checkpoint, atlas: Atlas) -> list[Cluster]:
     """The clusters of a model, none for one without."""
     model = checkpoint.model
     if not model.config.clustering:
         return []
-    typical = Atlas(model, checkpoint.item_counts).typical(TYPICAL).tolist()
+    typical = atlas.typical(TYPICAL).tolist()
     name = namer(checkpoint)
     sizes = enumerate(model.cluster_sizes.tolist())
     return [Cluster(place, size, [name(item) for item in typical[place]]) for place, size in sizes]
 
 
-def place(checkpoint: Checkpoint, people: Sequences) -> Placed:
+def place(atlas: Atlas, people: Sequences) -> Placed:
     """Some people by their first items, as the model would see them at their third."""
-    users = np.flatnonzero(people.lengths > 0)
-    if len(users) > ON_THE_MAP:
-        users = users[np.linspace(0, len(users) - 1, ON_THE_MAP).astype(int)]
-    histories = Histories.from_lists(people[int(user)][:SHOWN] for user in users)
-    spots = Atlas(checkpoint.model, checkpoint.item_counts).people(histories).tolist()
-    shares = checkpoint.model.assign(histories)
+    some = people.select(evenly(np.flatnonzero(people.lengths > 0), ON_THE_MAP))
+    histories = Histories.from_lists(row[:SHOWN] for row in some)
+    spots = atlas.people(histories).tolist()
+    shares = atlas.model.assign(histories)
     highest = shares.max(dim=1)
     points = zip(spots, highest.indices.tolist(), strict=True)
     tops = highest.values.numpy()

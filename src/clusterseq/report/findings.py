@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 import clusterseq
+from clusterseq.atlas import Atlas
 from clusterseq.checkpoint import LOG, Checkpoint
 from clusterseq.comparison import CLUSTERSEQ, simple_models
 from clusterseq.config import Config
@@ -68,7 +69,7 @@ def find_out(
     Raises:
         DataError: the events are not those that the model was trained on.
     """
-    ranker = Ranker(checkpoint.model)
+    ranker, atlas = Ranker(checkpoint.model), Atlas(checkpoint.model, checkpoint.item_counts)
     progress("latency", 0, 1)
     findings = Findings(
         name=directory.resolve().name,
@@ -76,7 +77,7 @@ def find_out(
         popularity=popularity(checkpoint.item_counts),
         training=_epochs(directory / LOG),
         accuracy=_accuracy(checkpoint.metrics),
-        clusters=clusters_of(checkpoint),
+        clusters=clusters_of(checkpoint, atlas),
         latency=latency(ranker),
     )
     progress("latency", 1, 1)
@@ -96,7 +97,7 @@ def find_out(
         data=profile(events, split),
         by_length=at_lengths,
         adaptation=adaptation_curve(ranker, people, k, partial(progress, "adaptation")),
-        placed=place(checkpoint, split.known) if findings.clusters else None,
+        placed=place(atlas, split.known) if findings.clusters else None,
     )
 
 
