@@ -131,5 +131,6 @@ def joined(device: torch.device) -> Iterator[Workers]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Workers(distributed.get_rank(), distributed.get_world_size())
+        distributed.barrier()  # nobody takes the connections down while another still uses them
     finally:
         distributed.destroy_process_group()
