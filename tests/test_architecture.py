@@ -21,17 +21,21 @@ UNDERNEATH = [
     "times",
     "directory",
     "files",
+    "mapping",
     "accelerator",
     "workers",
 ]
 EVENTS = [
-    *["columns", "table", "lines", "delimited", "jsonlines", "sources", "event_report", "events"],
+    *["columns", "table", "spill", "lines", "delimited", "jsonlines", "database", "sources"],
+    *["event_report", "events"],
     *["vocab", "titles"],
 ]
 DATASET = [
     "sequences",
     "clock",
+    "shards",
     "dataset",
+    "prepare",
     "split",
     "histories",
     "packing",
@@ -107,6 +111,7 @@ SHOWING = [
         "commands.recommend",
         "commands.report",
         "commands.demo",
+        "commands.prepare",
         "commands.serve",
         "commands.keys",
         "commands.inspect",

@@ -22,6 +22,7 @@ SECTIONS = (
     "newcomer",
     "evaluation",
     "ingest",
+    "prepare",
     "service",
     "growth",
     "dominant",

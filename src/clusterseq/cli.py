@@ -26,6 +26,7 @@ from clusterseq.commands.evaluate import evaluate
 from clusterseq.commands.experiment import experiment
 from clusterseq.commands.inspect import inspect
 from clusterseq.commands.keys import keys
+from clusterseq.commands.prepare import prepare
 from clusterseq.commands.recommend import recommend
 from clusterseq.commands.report import report
 from clusterseq.commands.serve import serve
@@ -39,7 +40,7 @@ WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
-    *(demo, train, evaluate, recommend, report, serve, keys, inspect),
+    *(demo, prepare, train, evaluate, recommend, report, serve, keys, inspect),
     *(bench, experiment, tune, config, doctor),
 )
 for command in COMMANDS:

@@ -33,6 +33,7 @@ ITEM_ALIASES = (
 TIME_ALIASES = (
     *("time", "timestamp", "ts", "unixreviewtime", "unixtime", "unixtimestamp", "eventtime"),
     *("eventtimestamp", "timestampms", "datetime", "createdat", "ratingtimestamp", "reviewtime"),
+    *("at", "occurredat", "clickedat", "viewedat", "orderedat", "purchasedat"),
     *("invoicedate", "orderdate", "eventdate", "purchasedate", "date", "tdat"),
 )
 RECBOLE_TYPE = re.compile(r":(token|float|token_seq|float_seq)$")

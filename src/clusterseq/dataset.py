@@ -5,12 +5,11 @@ Knows nothing about: files of events, splits, models.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -18,16 +17,25 @@ from jaxtyping import Bool, Int32
 
 from clusterseq.directory import present, replacing
 from clusterseq.errors import DataError
+from clusterseq.event_report import EventReport
 from clusterseq.events import Events
 from clusterseq.sequences import Sequences
+from clusterseq.shards import (
+    Shard,
+    file_sha256,
+    people_of,
+    read_arrow,
+    sequences_of,
+    write_arrow,
+    write_shard,
+)
 from clusterseq.vocab import Vocabulary
 
 __all__ = ["Dataset", "Sequences"]
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "dataset.json"
-ARRAYS = ("items", "times", "offsets")
-VOCABULARIES = ("user_ids", "item_ids")
+ITEMS = "items.arrow"
 Codes = Int32[np.ndarray, " events"]
 
 
@@ -41,19 +49,38 @@ class Dataset:
     """Raw user ids."""
     items: Vocabulary
     """Raw item ids."""
-    timed: bool
-    """False if the events had no time, so that only their order is known."""
+    report: EventReport
+    """What was read, before any filter."""
 
     @classmethod
-    def from_events(
-        cls,
-        events: Events,
-        *,
-        k_core: int = 0,
-        min_user_events: int = 1,
-        min_item_events: int = 1,
+    def from_events(cls, events: Events) -> Dataset:
+        """Number users and items.
+
+        >>> from clusterseq.events import read_events
+        >>> rows = {"user": ["u", "u", "v"], "item": ["y", "x", "x"]}
+        >>> data = Dataset.from_events(read_events(pl.DataFrame(rows)))
+        >>> data.users.ids, data.items.ids, [row.tolist() for row in data.sequences]
+        (['u', 'v'], ['x', 'y'], [[1, 0], [0]])
+        """
+        frame = events.frame
+        users, items = (Vocabulary.from_ids(frame[name]) for name in ("user", "item"))
+        sequences = Sequences.from_codes(
+            users.encode_series(frame["user"]),
+            items.encode_series(frame["item"]),
+            frame["time"].to_numpy(),
+            len(users),
+        )
+        return cls(sequences, users, items, events.report)
+
+    @property
+    def timed(self) -> bool:
+        """False if the events had no time, so that only their order is known."""
+        return self.report.timed
+
+    def filtered(
+        self, *, k_core: int = 0, min_user_events: int = 1, min_item_events: int = 1
     ) -> Dataset:
-        """Number users and items, and filter until everyone left has the events asked for.
+        """Filter until everyone left has the events asked for.
 
         ``k_core=k`` asks for k events of each user and each item; the other two limits raise one
         of them. Dropping an item can push a user below the limit, so the filter is repeated until
@@ -64,28 +91,23 @@ class Dataset:
 
         >>> from clusterseq.events import read_events
         >>> rows = {"user": ["u", "u", "v", "v", "w"], "item": ["y", "x", "x", "y", "z"]}
-        >>> data = Dataset.from_events(read_events(pl.DataFrame(rows)), k_core=2)
+        >>> data = Dataset.from_events(read_events(pl.DataFrame(rows))).filtered(k_core=2)
         >>> data.users.ids, data.items.ids, [row.tolist() for row in data.sequences]
         (['u', 'v'], ['x', 'y'], [[1, 0], [0, 1]])
         """
-        frame = events.frame
-        all_users = Vocabulary.from_ids(frame["user"])
-        all_items = Vocabulary.from_ids(frame["item"])
-        users = all_users.encode_series(frame["user"])
-        items = all_items.encode_series(frame["item"])
-        kept = _filtered(users, items, max(k_core, min_user_events), max(k_core, min_item_events))
-        user_ids, users = np.unique(users[kept], return_inverse=True)
-        item_ids, items = np.unique(items[kept], return_inverse=True)
-        return cls(
-            Sequences.from_codes(
-                users.astype(np.int32),
-                items.astype(np.int32),
-                frame["time"].to_numpy()[kept],
-                len(user_ids),
-            ),
-            all_users.select(user_ids),
-            all_items.select(item_ids),
-            events.timed,
+        limits = max(k_core, min_user_events), max(k_core, min_item_events)
+        if max(limits) <= 1:
+            return self
+        kept = _filtered(self.sequences.user_of_event, self.sequences.items, *limits)
+        left = self.sequences.where(kept)
+        users, items = np.flatnonzero(left.lengths), np.unique(left.items)
+        places = np.zeros(len(self.items), dtype=np.int32)
+        places[items] = np.arange(len(items), dtype=np.int32)
+        return Dataset(
+            left.select(users).renumbered(places),
+            self.users.select(users),
+            self.items.select(items),
+            self.report,
         )
 
     def save(self, directory: str | Path) -> None:
@@ -94,40 +116,68 @@ class Dataset:
         Raises:
             DataError: the directory holds something else than a dataset.
         """
-        files = {f"{name}.npy": _npy(getattr(self.sequences, name)) for name in ARRAYS}
-        for name, vocabulary in zip(VOCABULARIES, (self.users, self.items), strict=True):
-            files[f"{name}.arrow"] = _arrow(vocabulary)
-        manifest = {
-            "format": FORMAT,
-            "timed": self.timed,
-            "users": len(self.users),
-            "items": len(self.items),
-            "events": len(self.sequences.items),
-            "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
-        }
+        counts = np.bincount(self.sequences.items, minlength=len(self.items))
         with replacing(directory, marker=MANIFEST) as target:
-            for name, data in files.items():
-                (target / name).write_bytes(data)
-            (target / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+            people = people_of(self.users.series, self.sequences)
+            shard = write_shard(target / "shard-00000.arrow", people)
+            write_items(target, self.items.series, pl.Series(counts))
+            write_manifest(target, [shard], self.report)
 
     @classmethod
     def load(cls, directory: str | Path) -> Dataset:
-        """Read what ``save`` wrote.
+        """Read what ``save`` or ``prepare`` wrote; users stand in the order of their ids.
 
         Raises:
             DataError: the directory is missing, damaged or of another version.
         """
         path = present(directory)
         manifest = _manifest(path)
-        arrays = [
-            np.load(io.BytesIO(_checked(path / f"{name}.npy", manifest)), allow_pickle=False)
-            for name in ARRAYS
-        ]
-        users, items = (
-            Vocabulary(pl.read_ipc(io.BytesIO(_checked(path / f"{name}.arrow", manifest)))["id"])
-            for name in VOCABULARIES
-        )
-        return cls(Sequences(*arrays), users, items, manifest["timed"])
+        people = pl.concat([_checked(path / name, manifest) for name in manifest["shards"]])
+        people = people.sort("id")
+        items = Vocabulary(_checked(path / ITEMS, manifest)["id"])
+        report = EventReport.from_dict(manifest["read"])
+        return cls(sequences_of(people), Vocabulary(people["id"]), items, report)
+
+
+Data: TypeAlias = Events | Dataset
+"""What can be split: events as they were read, or a data set."""
+
+
+def dataset_of(data: Data) -> Dataset:
+    """A data set, made from events if it isn't one yet."""
+    return data if isinstance(data, Dataset) else Dataset.from_events(data)
+
+
+def is_dataset(path: str | Path) -> bool:
+    """Whether a path is the directory of a saved data set, be it whole or damaged."""
+    return (present(path) / MANIFEST).is_file()
+
+
+def write_items(directory: Path, ids: pl.Series, counts: pl.Series) -> None:
+    """Write the catalogue, sorted by id, with how many events each item has."""
+    frame = pl.DataFrame({"id": ids, "count": counts.cast(pl.Int64)})
+    write_arrow(directory / ITEMS, frame)
+
+
+def write_manifest(
+    directory: Path,
+    shards: Sequence[Shard],
+    report: EventReport,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Describe shards and catalogue that lie in a directory already."""
+    files = {shard.name: shard.sha256 for shard in shards}
+    manifest = {
+        "format": FORMAT,
+        "users": sum(shard.users for shard in shards),
+        "events": sum(shard.events for shard in shards),
+        "shards": [shard.name for shard in shards],
+        "sha256": {ITEMS: file_sha256(directory / ITEMS), **files},
+        "read": asdict(report),
+        **(about or {}),
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def _filtered(users: Codes, items: Codes, user_min: int, item_min: int) -> Bool[np.ndarray, " n"]:
@@ -147,18 +197,6 @@ def _filtered(users: Codes, items: Codes, user_min: int, item_min: int) -> Bool[
     return kept
 
 
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _arrow(vocabulary: Vocabulary) -> bytes:
-    buffer = io.BytesIO()
-    vocabulary.series.to_frame().rechunk().write_ipc(buffer)
-    return buffer.getvalue()
-
-
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
@@ -171,16 +209,16 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{path}: dataset of format {version}, this program reads {FORMAT}; save it anew"
         )
-    if not {"timed", "sha256"} <= manifest.keys():
+    if not {"shards", "sha256", "read"} <= manifest.keys():
         raise DataError(f"{path / MANIFEST}: damaged (an entry is gone); save the dataset anew")
     return manifest
 
 
-def _checked(file: Path, manifest: dict[str, Any]) -> bytes:
+def _checked(file: Path, manifest: dict[str, Any]) -> pl.DataFrame:
     try:
-        data = file.read_bytes()
+        found = file_sha256(file)
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}; save the dataset anew") from error
-    if hashlib.sha256(data).hexdigest() != manifest["sha256"].get(file.name):
+    if found != manifest["sha256"].get(file.name):
         raise DataError(f"{file}: damaged (its checksum differs); save the dataset anew")
-    return data
+    return read_arrow(file)

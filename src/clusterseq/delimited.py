@@ -21,7 +21,7 @@ import polars as pl
 from clusterseq.columns import Columns
 from clusterseq.errors import DataError
 from clusterseq.lines import NOT_UTF8, check_text, not_utf8, raw_lines
-from clusterseq.table import Choose, Table, event_columns, reading
+from clusterseq.table import Choose, Collect, Table, event_columns, in_memory, reading
 
 AMAZON_RATINGS = ("user", "item", "rating", "timestamp")
 SEPARATORS = ",\t;|"
@@ -48,7 +48,14 @@ class Dialect:
         return {"delimiter": self.separator, "quotechar": self.quote, "quoting": quoting}
 
 
-def read_delimited(path: Path, separator: str, choose: Choose, *, skip_bad: bool) -> Table:
+def read_delimited(
+    path: Path,
+    separator: str,
+    choose: Choose,
+    *,
+    skip_bad: bool,
+    collect: Collect = in_memory,
+) -> Table:
     """Read the user, item and time of a delimited text file.
 
     Raises:
@@ -62,14 +69,14 @@ def read_delimited(path: Path, separator: str, choose: Choose, *, skip_bad: bool
     dropped: Counter[str] = Counter()
     with reading(str(path), "delimited text"):
         try:
-            rows = _scan(path, dialect, columns)
+            rows = collect(_scan(path, dialect, columns))
         except pl.exceptions.ComputeError:
             good, dropped = _good_lines(path, dialect, skip_bad=skip_bad)
-            rows = _scan(good, dialect, columns)
+            rows = collect(_scan(good, dialect, columns))
     return Table(str(path), columns, rows, lambda row: _place(path, dialect, row), dropped)
 
 
-def _scan(source: Path | bytes, dialect: Dialect, columns: Columns) -> pl.DataFrame:
+def _scan(source: Path | bytes, dialect: Dialect, columns: Columns) -> pl.LazyFrame:
     frame = pl.scan_csv(
         source,
         infer_schema=False,
@@ -81,7 +88,7 @@ def _scan(source: Path | bytes, dialect: Dialect, columns: Columns) -> pl.DataFr
     )
     # Looking at all columns, if only for blank lines, keeps polars from passing over long ones.
     blank = pl.all_horizontal(pl.all().is_null()).alias("blank")
-    return frame.select(*event_columns(columns), blank).collect(engine="streaming")
+    return frame.select(*event_columns(columns), blank)
 
 
 def _dialect(path: Path, separator: str) -> Dialect:

@@ -43,6 +43,17 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+@contextmanager
+def scratch(beside: str | Path) -> Iterator[Path]:
+    """A directory for what is needed on the way, beside a target; gone when the block ends."""
+    target = Path(beside)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.scratch-", dir=target.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def present(directory: str | Path) -> Path:
     """Where the directory lies now: the former one, if a kill fell into the swap itself."""
     target = Path(directory)

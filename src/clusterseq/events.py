@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import polars as pl
 
-from clusterseq.columns import Columns, find_columns, shown
+from clusterseq.columns import find_columns, shown
 from clusterseq.errors import DataError
-from clusterseq.event_report import EventReport, tied_share, user_lengths
+from clusterseq.event_report import EventReport, Figures, Reading
 from clusterseq.identifiers import identifiers, stacked
 from clusterseq.sources import Source, tables_of
 from clusterseq.table import Table
@@ -40,15 +39,13 @@ class Events:
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class Part:
     """The good rows of one table, and what the report needs of the others."""
 
-    name: str
-    columns: Columns
+    reading: Reading
+    """What was read."""
     rows: pl.DataFrame
-    rows_read: int
-    dropped: Counter[str]
-    unit: str | None
+    """``user``, ``item`` and, unless there is none, ``time``, all of them usable."""
 
 
 def read_events(
@@ -78,16 +75,22 @@ def read_events(
     """
     choose = partial(find_columns, user=user_column, item=item_column, time=time_column)
     tables = tables_of(source, choose, skip_bad=skip_bad)
-    parts = [_checked(table, skip_bad=skip_bad) for table in tables]
+    parts = [checked(table, skip_bad=skip_bad) for table in tables]
     rows = _together(parts)
     unique = rows.lazy().unique(subset=KEY, keep="first", maintain_order=True)
     frame = unique.collect(engine="streaming")
-    report = _report(parts, frame, duplicates=len(rows) - len(frame))
+    figures = Figures.of(frame, duplicates=len(rows) - len(frame))
+    readings = [part.reading for part in parts]
+    report = EventReport.of(readings, figures, items=frame["item"].n_unique())
     return Events(frame, report.timed, report)
 
 
-def _checked(table: Table, *, skip_bad: bool) -> _Part:
-    """Read ids and times, and leave out bad rows or raise at the first."""
+def checked(table: Table, *, skip_bad: bool) -> Part:
+    """Read ids and times, and leave out bad rows or raise at the first.
+
+    Raises:
+        DataError: a row is bad.
+    """
     raw, unit = table.rows, None
     good = {"user": identifiers(raw["user"]), "item": identifiers(raw["item"])}
     if "time" in raw.columns:
@@ -105,7 +108,8 @@ def _checked(table: Table, *, skip_bad: bool) -> _Part:
         dropped[f"{role} unusable"] += int((null & ~missing).sum())
         left &= ~null
     kept = rows if left.all() else rows.filter(left)
-    return _Part(table.name, table.columns, kept, table.rows_read, dropped, unit)
+    roles = table.columns.roles()
+    return Part(Reading(table.name, roles, table.rows_read, dropped, unit), kept)
 
 
 def _is_missing(column: pl.Series) -> pl.Series:
@@ -125,47 +129,41 @@ def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
     )
 
 
-def _together(parts: Sequence[_Part]) -> pl.DataFrame:
+def _together(parts: Sequence[Part]) -> pl.DataFrame:
     """All parts as one table, with the place in the input for a time if there is none."""
-    if not parts:
+    readings = [part.reading for part in parts]
+    check_alike(readings)
+    rows = pl.DataFrame(
+        {role: stacked([part.rows[role] for part in parts]) for role in ("user", "item")}
+    )
+    check_some(readings, len(rows))
+    if not readings[0].timed:
+        return rows.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
+    return rows.with_columns(time=pl.concat([part.rows["time"] for part in parts]))
+
+
+def check_alike(readings: Sequence[Reading]) -> None:
+    """Refuse tables of which some have times and some haven't.
+
+    Raises:
+        DataError: it is so, or there is no table.
+    """
+    if not readings:
         raise DataError("no source of events is given; give a path or a data frame")
-    timed = {part.columns.time is not None: part.name for part in parts}
+    timed = {one.timed: one.name for one in readings}
     if len(timed) > 1:
         raise DataError(
             f"{timed[False]}: no time column, but {timed[True]} has one; "
             "read them apart or name it with --time-column"
         )
-    rows = pl.DataFrame(
-        {role: stacked([part.rows[role] for part in parts]) for role in ("user", "item")}
-    )
-    if not len(rows):
-        found = f"{sum(part.rows_read for part in parts)} rows read, none usable"
-        raise DataError(f"{parts[0].name}: no events in it ({found}); give a file with events")
-    if False in timed:
-        return rows.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
-    return rows.with_columns(time=pl.concat([part.rows["time"] for part in parts]))
 
 
-def _report(parts: Sequence[_Part], frame: pl.DataFrame, duplicates: int) -> EventReport:
-    timed = parts[0].columns.time is not None
-    lengths = user_lengths(frame)
-    dropped: Counter[str] = sum((part.dropped for part in parts), Counter())
-    return EventReport(
-        sources=tuple(part.name for part in parts),
-        columns=parts[0].columns.roles(),
-        rows_read=sum(part.rows_read for part in parts),
-        dropped=dict(dropped),
-        duplicates=duplicates,
-        events=len(frame),
-        users=len(lengths),
-        items=frame["item"].n_unique(),
-        timed=timed,
-        time_units=tuple(dict.fromkeys(part.unit for part in parts if part.unit)),
-        first=cast(int, frame["time"].min()) if timed else None,
-        last=cast(int, frame["time"].max()) if timed else None,
-        tied_share=tied_share(frame) if timed else 0.0,
-        length_min=cast(int, lengths.min()),
-        length_median=cast(float, lengths.median()),
-        length_mean=cast(float, lengths.mean()),
-        length_max=cast(int, lengths.max()),
-    )
+def check_some(readings: Sequence[Reading], rows: int) -> None:
+    """Refuse tables that have no usable row.
+
+    Raises:
+        DataError: it is so.
+    """
+    if not rows:
+        found = f"{sum(one.rows_read for one in readings)} rows read, none usable"
+        raise DataError(f"{readings[0].name}: no events in it ({found}); give a file with events")

@@ -25,11 +25,10 @@ from clusterseq.checkpoint import (
 )
 from clusterseq.comparison import CLUSTERSEQ, Comparison, compare, simple_models
 from clusterseq.config import Config, DataConfig, Runtime
-from clusterseq.dataset import Dataset
+from clusterseq.dataset import Data, dataset_of
 from clusterseq.directory import present
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.evaluate import Progress
-from clusterseq.events import Events
 from clusterseq.histories import Histories
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
@@ -50,8 +49,8 @@ ALL_NEW = "all-new"
 class Experiment:
     """A training that ends in a checkpoint: what to train, on what, and where to save it."""
 
-    events: Events
-    """What ``read_events`` gave."""
+    events: Data
+    """What ``read_events`` gave, or a data set."""
     out: str | Path
     """The checkpoint's directory."""
     config: Config = field(default_factory=Config)
@@ -156,7 +155,7 @@ class Experiment:
 
 def evaluate_checkpoint(
     checkpoint: Checkpoint,
-    events: Events,
+    events: Data,
     *,
     k: int = 3,
     part: Part = "test",
@@ -179,7 +178,7 @@ def evaluate_checkpoint(
     return _judged(checkpoint.model, split, people, k, progress, baselines=baselines)
 
 
-def split_of_training(checkpoint: Checkpoint, events: Events) -> Split:
+def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
     """The split that a model was trained under, from the same events.
 
     Raises:
@@ -200,14 +199,13 @@ def split_of_training(checkpoint: Checkpoint, events: Events) -> Split:
     return split
 
 
-def split_events(events: Events, config: DataConfig, seed: int) -> Split:
+def split_events(events: Data, config: DataConfig, seed: int) -> Split:
     """Filter events and split their users, as a configuration says.
 
     Raises:
         DataError: nothing is left, or there are too few users for the split.
     """
-    dataset = Dataset.from_events(
-        events,
+    dataset = dataset_of(events).filtered(
         k_core=config.k_core,
         min_user_events=config.min_user_events,
         min_item_events=config.min_item_events,
@@ -243,9 +241,9 @@ def _judged(
 
 
 def _judged_on_strangers(
-    checkpoint: Checkpoint, events: Events, k: int, baselines: bool, progress: Progress | None
+    checkpoint: Checkpoint, events: Data, k: int, baselines: bool, progress: Progress | None
 ) -> Comparison:
-    people, coverage = all_new(Dataset.from_events(events), checkpoint.items)
+    people, coverage = all_new(dataset_of(events), checkpoint.items)
     counts = checkpoint.item_counts
     popularity = Popularity(torch.from_numpy(counts.astype(np.float64)))
     others: dict[str, Scorer] = {"popularity": popularity} if baselines else {}

@@ -22,7 +22,15 @@ import polars as pl
 from clusterseq.columns import Columns, shown
 from clusterseq.errors import DataError
 from clusterseq.lines import NOT_UTF8, check_text, not_utf8, raw_lines
-from clusterseq.table import Choose, Table, event_columns, reading, row_number
+from clusterseq.table import (
+    Choose,
+    Collect,
+    Table,
+    event_columns,
+    in_memory,
+    reading,
+    row_number,
+)
 
 HEAD = 1000
 NOT_JSON = "not a JSON object"
@@ -30,7 +38,9 @@ Object: TypeAlias = dict[str, Any]
 Dtype: TypeAlias = Any  # polars' own dtype classes confuse runtime type checkers
 
 
-def read_json_lines(path: Path, choose: Choose, *, skip_bad: bool) -> Table:
+def read_json_lines(
+    path: Path, choose: Choose, *, skip_bad: bool, collect: Collect = in_memory
+) -> Table:
     """Read the user, item and time of a file of JSON lines.
 
     Raises:
@@ -49,26 +59,28 @@ def read_json_lines(path: Path, choose: Choose, *, skip_bad: bool) -> Table:
     dropped: Counter[str] = Counter()
     with reading(str(path), "JSON lines"):
         try:
-            rows = _scan(glob.escape(str(path)), columns, candidates)
+            rows = _scan(glob.escape(str(path)), columns, candidates, collect)
         except pl.exceptions.ComputeError:
             good, dropped = _good_lines(path, skip_bad=skip_bad)
-            rows = _scan(good, columns, candidates)
+            rows = _scan(good, columns, candidates, collect)
     return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
 
 
-def _scan(source: str | bytes, columns: Columns, candidates: list[list[Dtype]]) -> pl.DataFrame:
+def _scan(
+    source: str | bytes, columns: Columns, candidates: list[list[Dtype]], collect: Collect
+) -> pl.DataFrame:
     """Read with the first dtypes that fit all rows; text fits always."""
     *choices, last = product(*candidates)
     for dtypes in choices:
         with suppress(pl.exceptions.ComputeError):
-            return _scan_as(dtypes, source, columns)
-    return _scan_as(last, source, columns)
+            return collect(_scan_as(dtypes, source, columns))
+    return collect(_scan_as(last, source, columns))
 
 
-def _scan_as(dtypes: tuple[Dtype, ...], source: str | bytes, columns: Columns) -> pl.DataFrame:
+def _scan_as(dtypes: tuple[Dtype, ...], source: str | bytes, columns: Columns) -> pl.LazyFrame:
     schema = dict(zip(columns.names, dtypes, strict=True))
     frame = pl.scan_ndjson(source, schema=schema)
-    return frame.select(*event_columns(columns), blank=pl.lit(False)).collect(engine="streaming")
+    return frame.select(*event_columns(columns), blank=pl.lit(False))
 
 
 def _dtypes(head: dict[int, Object], role: str, name: str, path: Path) -> list[Dtype]:

@@ -6,7 +6,7 @@ Knows nothing about: what the commands do with them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -41,6 +41,10 @@ Json: TypeAlias = Annotated[
 Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 Device: TypeAlias = Annotated[
     str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where tensors are computed.")
+]
+Engine: TypeAlias = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="Work here, or on the Ray cluster of RAY_ADDRESS (extra: ray)."),
 ]
 Threads: TypeAlias = Annotated[
     int, typer.Option(min=0, help="Threads of the tensor library; 0 leaves the choice to it.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias, overload
 
@@ -41,6 +41,8 @@ class Recommender:
 
     checkpoint: Checkpoint
     """The model and its catalogue."""
+    origin: tuple[str, str] | None = None
+    """The directory and the device that it was loaded from and to, if it was."""
 
     @classmethod
     def load(cls, directory: str | Path, device: str = "cpu") -> Recommender:
@@ -56,7 +58,15 @@ class Recommender:
         place = device_named(device)
         checkpoint = load_checkpoint(directory)
         checkpoint.model.on(place)
-        return cls(checkpoint)
+        return cls(checkpoint, (str(Path(directory).resolve()), device))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What travels to another process is where it lies; there it is loaded once and kept."""
+        if self.origin is None:
+            raise DataError(
+                "other processes can't use a model that isn't saved; load it from a directory"
+            )
+        return _loaded, self.origin
 
     @cached_property
     def ranker(self) -> Ranker:
@@ -225,6 +235,11 @@ class Recommender:
         codes = self.items.encode(ids)
         known: Int32[np.ndarray, " known"] = codes[codes != UNKNOWN]
         return known
+
+
+@lru_cache(maxsize=1)
+def _loaded(directory: str, device: str) -> Recommender:
+    return Recommender.load(directory, device)
 
 
 def _batch(history: object) -> tuple[list[list[Any]], bool]:

@@ -1,4 +1,4 @@
-"""Everything that events can be read from: files of several formats, globs, folders, data frames.
+"""Everything that events can be read from: files, globs, folders, data frames, addresses, queries.
 
 Knows nothing about: what the columns hold, times, ids.
 """
@@ -14,41 +14,80 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from clusterseq.columns import Columns
+from clusterseq.database import is_database, query_of, rows_of
 from clusterseq.delimited import read_delimited
 from clusterseq.errors import DataError
 from clusterseq.jsonlines import read_json_lines
-from clusterseq.table import Choose, Table, event_columns, reading, row_number
+from clusterseq.table import (
+    Choose,
+    Collect,
+    Table,
+    event_columns,
+    in_memory,
+    reading,
+    row_number,
+)
 
 Source: TypeAlias = str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | Any
-"""A path, a glob, a folder, a polars or pandas data frame, or a list of these."""
+"""A path, a glob, a folder, an address, a database query, a polars or pandas data frame, or a list
+of these."""
 
 DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ",", ".inter": "\t"}
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 COMPRESSED = (".gz", ".zst")
+ADDRESSES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "http", "https", "hf")
 KINDS = "CSV, TSV, JSON lines (these also .gz or .zst), Parquet or RecBole's .inter"
 
 
-def tables_of(source: Source, choose: Choose, *, skip_bad: bool) -> Iterator[Table]:
+def tables_of(
+    source: Source, choose: Choose, *, skip_bad: bool, collect: Collect = in_memory
+) -> Iterator[Table]:
     """Read a source's tables one after the other, files in the order of their names.
 
     Raises:
         DataError: nothing is there, or a file can't be read.
     """
-    if isinstance(source, str | os.PathLike):
-        for path in files_of(source):
-            yield _read_file(path, choose, skip_bad=skip_bad)
-    elif isinstance(source, list | tuple):
+    if isinstance(source, list | tuple):
         for one in source:
-            yield from tables_of(one, choose, skip_bad=skip_bad)
+            yield from tables_of(one, choose, skip_bad=skip_bad, collect=collect)
+    elif is_database(source):
+        query = query_of(source)
+        for rows in rows_of(query):
+            yield _from_polars(rows.lazy(), query.name, choose, collect)
+    elif _is_address(source):
+        with reading(str(source), "Parquet"):
+            frame = pl.scan_parquet(str(source))
+            yield _from_polars(frame, str(source), choose, collect)
+    elif isinstance(source, str | os.PathLike):
+        for path in files_of(source):
+            yield _read_file(path, choose, skip_bad=skip_bad, collect=collect)
     elif isinstance(source, pl.DataFrame | pl.LazyFrame):
-        yield _from_polars(source.lazy(), "DataFrame", choose)
+        yield _from_polars(source.lazy(), "DataFrame", choose, collect)
     elif type(source).__module__.partition(".")[0] == "pandas":
         yield _from_pandas(source, choose)
     else:
         raise DataError(
             f"events can't be read from {type(source).__name__}; give a path or a data frame"
         )
+
+
+def pieces_of(source: Source) -> list[Source]:
+    """What a source consists of, each to be read by itself: the files of a folder or a glob.
+
+    Raises:
+        DataError: nothing is there.
+    """
+    if isinstance(source, list | tuple):
+        return [piece for one in source for piece in pieces_of(one)]
+    if isinstance(source, str | os.PathLike) and not (is_database(source) or _is_address(source)):
+        return [*files_of(source)]
+    return [source]
+
+
+def _is_address(source: object) -> bool:
+    """Whether it lies in an object storage or on the web, where polars reads Parquet."""
+    return isinstance(source, str) and source.partition("://")[0] in ADDRESSES
 
 
 def files_of(source: str | os.PathLike[str]) -> list[Path]:
@@ -85,23 +124,24 @@ def _hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
 
 
-def _read_file(path: Path, choose: Choose, *, skip_bad: bool) -> Table:
+def _read_file(path: Path, choose: Choose, *, skip_bad: bool, collect: Collect) -> Table:
     suffix = _suffix(path)
     if suffix in DELIMITED:
-        return read_delimited(path, DELIMITED[suffix], choose, skip_bad=skip_bad)
+        separator = DELIMITED[suffix]
+        return read_delimited(path, separator, choose, skip_bad=skip_bad, collect=collect)
     if suffix in JSON_LINES:
-        return read_json_lines(path, choose, skip_bad=skip_bad)
+        return read_json_lines(path, choose, skip_bad=skip_bad, collect=collect)
     if suffix in PARQUET:
         with reading(str(path), "Parquet"):
-            return _from_polars(pl.scan_parquet(path, glob=False), str(path), choose)
+            return _from_polars(pl.scan_parquet(path, glob=False), str(path), choose, collect)
     if not path.exists():
         raise DataError(f"{path}: no such file; check the path")
     raise DataError(f"{path}: unknown kind of file; give {KINDS}")
 
 
-def _from_polars(frame: pl.LazyFrame, name: str, choose: Choose) -> Table:
+def _from_polars(frame: pl.LazyFrame, name: str, choose: Choose, collect: Collect) -> Table:
     columns = choose(frame.collect_schema().names(), name)
-    rows = frame.select(*event_columns(columns), blank=pl.lit(False)).collect(engine="streaming")
+    rows = collect(frame.select(*event_columns(columns), blank=pl.lit(False)))
     return Table(name, columns, rows, row_number)
 
 
@@ -109,7 +149,7 @@ def _from_pandas(frame: Any, choose: Choose) -> Table:
     names: dict[str, Any] = {str(name): name for name in frame.columns}
     columns: Columns = choose(list(names), "DataFrame")
     series = {name: _from_pandas_column(frame[names[name]]) for name in columns.names}
-    return _from_polars(pl.LazyFrame(series), "DataFrame", lambda *_: columns)
+    return _from_polars(pl.LazyFrame(series), "DataFrame", lambda *_: columns, in_memory)
 
 
 def _from_pandas_column(column: Any) -> pl.Series:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeAlias
 
 import polars as pl
@@ -17,6 +18,13 @@ from clusterseq.errors import DataError
 
 Choose: TypeAlias = Callable[[Sequence[str], str], Columns]
 """Finds the columns of an event among a file's columns, given the file's name for messages."""
+Collect: TypeAlias = Callable[[pl.LazyFrame], pl.DataFrame]
+"""Computes the rows of a file, in memory or where there is more room."""
+
+
+def in_memory(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Compute rows and hold them."""
+    return rows.collect(engine="streaming")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +46,19 @@ class Table:
     def rows_read(self) -> int:
         """All rows of the file but blank ones."""
         return len(self.rows) - int(self.rows["blank"].sum()) + sum(self.dropped.values())
+
+    def pieces(self, size: int) -> Iterator[Table]:
+        """The same table, so many rows at a time; what was left out counts for the first."""
+        for start in range(0, max(1, len(self.rows)), size):
+            yield replace(
+                self,
+                rows=self.rows.slice(start, size),
+                place=partial(self._place_after, start),
+                dropped={} if start else self.dropped,
+            )
+
+    def _place_after(self, start: int, row: int) -> str:
+        return self.place(start + row)
 
 
 def row_number(row: int) -> str:

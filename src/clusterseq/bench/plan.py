@@ -14,8 +14,8 @@ from clusterseq.bench.models import Model
 from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import Cell, Results
 from clusterseq.config import DataConfig
+from clusterseq.dataset import Data
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.events import Events
 from clusterseq.experiment import split_events
 
 
@@ -61,7 +61,7 @@ class Plan:
         return [self._job(tuple(cells), results) for cells in left.values()]
 
     def prepare(
-        self, jobs: Sequence[Job], results: Results, read: Callable[[DataSet], Events]
+        self, jobs: Sequence[Job], results: Results, read: Callable[[DataSet], Data]
     ) -> None:
         """Make the splits that the jobs need, reading a data set's events only if one is missing.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clusterseq.bench.plan import Plan
     from clusterseq.bench.results import Results
     from clusterseq.bench.summary import Summary
-    from clusterseq.events import Events
+    from clusterseq.dataset import Data
 
 FAILED = 1
 
@@ -123,9 +123,7 @@ def bench(
         raise typer.Exit(FAILED)
 
 
-def run(
-    plan: Plan, results: Results, read: Callable[[DataSet], Events], at_once: int = 1
-) -> Summary:
+def run(plan: Plan, results: Results, read: Callable[[DataSet], Data], at_once: int = 1) -> Summary:
     """Compute what isn't done yet under the eyes of the user, and sum up all that is there."""
     from clusterseq.bench.results import in_force
     from clusterseq.bench.summary import summarise
@@ -137,7 +135,7 @@ def run(
 
 
 def compute(
-    plan: Plan, results: Results, read: Callable[[DataSet], Events], at_once: int = 1
+    plan: Plan, results: Results, read: Callable[[DataSet], Data], at_once: int = 1
 ) -> None:
     """Compute what isn't done yet under the eyes of the user.
 

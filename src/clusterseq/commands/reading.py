@@ -1,11 +1,14 @@
-"""Events as commands read them: any number of paths, with the report on standard error.
+"""Events as commands read them: any number of paths or a prepared data set, and what was read.
 
 Knows nothing about: what becomes of the events.
 """
 
 from __future__ import annotations
 
-from clusterseq.events import Events, read_events
+from clusterseq.dataset import Data, Dataset, is_dataset
+from clusterseq.errors import DataError
+from clusterseq.event_report import EventReport
+from clusterseq.events import read_events
 from clusterseq.terminal import screen
 
 
@@ -17,20 +20,33 @@ def read(
     skip_bad: bool = False,
     *,
     quiet: bool = False,
-) -> Events:
-    """Read events and say what was read.
+) -> Data:
+    """Read events, or load the data set that ``clusterseq prepare`` made, and say what was read.
 
     Raises:
         DataError: they can't be read.
     """
-    events = read_events(
-        paths if len(paths) > 1 else paths[0],
-        user_column=user_column,
-        item_column=item_column,
-        time_column=time_column,
-        skip_bad=skip_bad,
-    )
+    data: Data
+    if any(is_dataset(path) for path in paths):
+        if len(paths) > 1:
+            raise DataError(
+                f"{paths[0]}: a data set stands alone; prepare all of its files together"
+            )
+        data = Dataset.load(paths[0])
+    else:
+        data = read_events(
+            paths if len(paths) > 1 else paths[0],
+            user_column=user_column,
+            item_column=item_column,
+            time_column=time_column,
+            skip_bad=skip_bad,
+        )
     if not quiet:
-        for line in events.report.lines():
-            screen(stderr=True).print(line, soft_wrap=True)
-    return events
+        show(data.report)
+    return data
+
+
+def show(report: EventReport) -> None:
+    """Say what was read."""
+    for line in report.lines():
+        screen(stderr=True).print(line, soft_wrap=True)

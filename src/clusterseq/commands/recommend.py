@@ -46,6 +46,7 @@ def recommend(
         Path | None,
         typer.Option(metavar="FILE", help="Their recommendations: .parquet, .csv or .jsonl."),
     ] = None,
+    engine: options.Engine = "local",
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
     time_column: options.TimeColumn = None,
@@ -63,6 +64,8 @@ def recommend(
         raise ConfigError("whom to recommend to? give either --items A,B,C or --input EVENTS")
     if (source is None) != (output is None):
         raise ConfigError("--input and --output go together; give both or neither")
+    if engine == "ray" and source is None:
+        raise ConfigError("--engine ray goes with --input; one person needs no cluster")
     if explain and source is not None:
         raise ConfigError("--explain goes with --items; recommend to one person to see why")
     from clusterseq.recommender import Recommender
@@ -78,10 +81,12 @@ def recommend(
         return
     from clusterseq.batch import recommend_file
     from clusterseq.commands.reading import read
+    from clusterseq.mapping import by_ray, one_by_one
 
     events = read([source], user_column, item_column, time_column, skip_bad)
     write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
-    _show_progress(partial(write, filter_seen=not keep_seen), output)
+    mapper = by_ray if engine == "ray" else one_by_one
+    _show_progress(partial(write, filter_seen=not keep_seen, mapper=mapper), output)
 
 
 def _show_progress(write: Callable[..., BatchSummary], output: Path) -> None:

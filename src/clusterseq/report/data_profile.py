@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Integer
 
-from clusterseq.events import Events
+from clusterseq.dataset import Data, dataset_of
 from clusterseq.split import Split
 
 LENGTHS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
@@ -51,10 +51,10 @@ class Popularity:
     """0 if all items are touched equally often, near 1 if one has it all."""
 
 
-def profile(events: Events, split: Split) -> DataProfile:
+def profile(events: Data, split: Split) -> DataProfile:
     """The figures of events and of how they were split."""
     report = events.report.to_dict()
-    lengths = np.unique(events.frame["user"].to_numpy(), return_counts=True)[1]
+    lengths = dataset_of(events).sequences.lengths
     return DataProfile(
         events=report["events"],
         users=report["users"],

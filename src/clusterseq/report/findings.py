@@ -21,8 +21,8 @@ from clusterseq.atlas import Atlas
 from clusterseq.checkpoint import LOG, Checkpoint
 from clusterseq.comparison import CLUSTERSEQ, simple_models
 from clusterseq.config import Config
+from clusterseq.dataset import Data
 from clusterseq.errors import DataError
-from clusterseq.events import Events
 from clusterseq.experiment import split_of_training
 from clusterseq.model.ranker import Ranker
 from clusterseq.report.adaptation import AtStep, adaptation_curve
@@ -62,7 +62,7 @@ class Findings:
 
 
 def find_out(
-    directory: Path, checkpoint: Checkpoint, events: Events | None, progress: Progress
+    directory: Path, checkpoint: Checkpoint, events: Data | None, progress: Progress
 ) -> Findings:
     """Gather everything; with events the new people of the model's own split are judged.
 

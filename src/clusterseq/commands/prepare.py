@@ -1,0 +1,80 @@
+"""``clusterseq prepare``.
+
+Knows nothing about: how events are made ready.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterseq import options
+
+
+def prepare(
+    events: options.EventPaths,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the data set is written.")],
+    min_item_events: Annotated[
+        int, typer.Option(min=1, help="Leave out items with fewer events; their count is kept.")
+    ] = 1,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="Files of people; one must fit in memory. By size if not said."),
+    ] = None,
+    engine: options.Engine = "local",
+    json: options.Json = False,
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Make any amount of events ready for training.
+
+    Files are read in portions and memory is bounded, however much there is.
+
+    What comes out stands wherever events do: train, evaluate, inspect, tune, report.
+
+    \b
+    clusterseq prepare 'logs/*.parquet' --out shop-data --min-item-events 5
+    clusterseq prepare 's3://bucket/clicks/*.parquet' --out shop-data
+    clusterseq prepare 'postgresql://me@db/shop#select user_id, item_id, at from clicks' --out data
+    clusterseq train shop-data --out model
+    """
+    from clusterseq.commands.reading import show
+    from clusterseq.commands.showing import print_json
+    from clusterseq.mapping import by_ray, one_by_one
+    from clusterseq.prepare import prepare as prepared
+    from clusterseq.terminal import Bars, screen
+
+    with Bars() as progress:
+        summary = prepared(
+            events,
+            out,
+            user_column=user_column,
+            item_column=item_column,
+            time_column=time_column,
+            skip_bad=skip_bad,
+            min_item_events=min_item_events,
+            shards=shards,
+            mapper=by_ray if engine == "ray" else one_by_one,
+            progress=progress.step,
+        )
+    if json:
+        told = dataclasses.asdict(summary) | {"report": summary.report.to_dict(), "out": str(out)}
+        print_json(told)
+        return
+    show(summary.report)
+    notes = screen(stderr=True)
+    if summary.rare_items:
+        notes.print(
+            f"left out  {summary.rare_items:,} items with fewer than {min_item_events} events, "
+            f"{summary.rare_events:,} events",
+            soft_wrap=True,
+        )
+    notes.print(
+        f"written   {out}: {summary.shards} shards, {summary.items:,} items", soft_wrap=True
+    )
+    notes.print(f"next      clusterseq train {out} --out model", soft_wrap=True)
