@@ -41,6 +41,7 @@ DATASET = [
     "packing",
     "tasks",
     "graph",
+    "ledger",
     "sparse_rows",
     "memory",
     "evidence",
@@ -56,7 +57,7 @@ MODEL = [
         "model.clustering",
     ],
     *["model.conditioning", "model.head", "model.catalogue", "meta", "model.clusterseq"],
-    *["model.ranker", "model.restore"],
+    *["model.ranker", "model.restore", "model.growth"],
 ]
 LEARNING = [
     *["metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],
@@ -73,7 +74,7 @@ JUDGING = [
     *["baselines.neural", "baselines.transformer", "baselines.gru4rec", "baselines.narm"],
     *["baselines.sasrec", "baselines.bert4rec", "baselines.transrec"],
     *["baselines.peers"],
-    *["baselines", "comparison", "experiment"],
+    *["baselines", "comparison", "experiment", "update"],
 ]
 USING = ["retrieval", "explanation", "recommendations", "recommender", "batch", "atlas"]
 SERVICE = [
@@ -112,6 +113,7 @@ SHOWING = [
         "commands.report",
         "commands.demo",
         "commands.prepare",
+        "commands.update",
         "commands.serve",
         "commands.keys",
         "commands.inspect",

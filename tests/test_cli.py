@@ -24,7 +24,9 @@ from clusterseq.terminal import TrainingScreen
 SOURCE = Path(__file__).parent.parent / "src"
 COMMANDS = (
     "demo",
+    "prepare",
     "train",
+    "update",
     "evaluate",
     "recommend",
     "report",

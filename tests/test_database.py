@@ -15,7 +15,7 @@ import pytest
 from clusterseq.dataset import Dataset
 from clusterseq.errors import DataError
 from clusterseq.events import read_events
-from clusterseq.prepare import prepare
+from clusterseq.prepare import prepare_dataset
 
 USER = "postgres"
 FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
@@ -72,7 +72,7 @@ def test_a_query_gives_what_a_file_gives(
     from_database, from_frame = read_events(query), read_events(events_frame.sort("time"))
     assert from_database.frame.sort(pl.all()).equals(from_frame.frame.sort(pl.all()))
     assert from_database.report.sources == ("postgresql:///postgres",)
-    prepare(query, tmp_path / "data", shards=2)
+    prepare_dataset(query, tmp_path / "data", shards=2)
     prepared, direct = Dataset.load(tmp_path / "data"), Dataset.from_events(from_frame)
     assert prepared.sequences.items.tolist() == direct.sequences.items.tolist()
     assert "secret" not in (tmp_path / "data" / "dataset.json").read_text()

@@ -7,16 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from clusterseq import graph
-from clusterseq.graph import (
-    HALF_LIVES,
-    HOPS,
-    REACH,
-    freshness,
-    incidence,
-    profiles,
-    smoothing,
-    transitions,
-)
+from clusterseq.graph import HOPS, REACH, incidence, profiles, smoothing, transitions
 from clusterseq.sequences import Sequences
 from clusterseq.synthetic import from_rows
 
@@ -45,7 +36,7 @@ def test_transitions_stay_within_a_person_and_in_reach(known: Sequences) -> None
 def test_smoothing_is_symmetric_and_normalised(known: Sequences) -> None:
     both = transitions_by_hand() + transitions_by_hand().T
     roots = np.divide(1, np.sqrt(both.sum(1)), where=both.sum(1) > 0, out=np.zeros(N_ITEMS))
-    graph = smoothing(known, N_ITEMS).toarray()
+    graph = smoothing(transitions(known, N_ITEMS)).toarray()
     assert_allclose(graph, roots[:, None] * both * roots, rtol=1e-5)
     assert np.abs(np.linalg.eigvalsh(graph)).max() == pytest.approx(1, abs=1e-5)
 
@@ -82,26 +73,8 @@ def test_people_without_a_common_item_stay_apart() -> None:
 @pytest.mark.parametrize("rows", [[], [[]], [[], [1]]])
 def test_hardly_any_events_give_finite_graphs(rows: list[list[int]]) -> None:
     known = from_rows(rows)
-    assert transitions(known, 3).nnz == smoothing(known, 3).nnz == 0
+    assert transitions(known, 3).nnz == smoothing(transitions(known, 3)).nnz == 0
     assert np.isfinite(profiles(known, np.ones((3, 2), dtype=np.float32))).all()
-
-
-def test_freshness_is_a_log_ratio_with_pseudo_events() -> None:
-    known = Sequences(np.array([0, 1, 0], np.int32), np.array([0, 100, 70]), np.array([0, 2, 3]))
-    span = 100 - np.quantile([0, 70, 100], 0.01)
-    found = freshness(known, 3)
-    assert found.shape == (3, len(HALF_LIVES))
-    for half_life, column in zip(HALF_LIVES, found.T, strict=True):
-        old, latest, late = 0.5 ** (np.array([100, 0, 30]) / (half_life * span))
-        mean = (old + late + latest) / 3
-        expected = [(old + late + 0.1) / (2 * mean + 0.1), (latest + 0.1) / (mean + 0.1), 1.0]
-        np.testing.assert_allclose(column, np.log(expected), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("times", [[0, 0, 0, 0], [0, 1, 0, 1], [0, 1, 2, 3]])
-def test_without_a_shared_clock_nothing_is_fresh(times: list[int]) -> None:
-    known = Sequences(np.array([0, 1, 1, 2], np.int32), np.array(times), np.array([0, 2, 4]))
-    np.testing.assert_allclose(freshness(known, 3), 0, atol=1e-6)
 
 
 def test_only_mutual_neighbours_stay_where_there_are_too_many(
@@ -110,10 +83,10 @@ def test_only_mutual_neighbours_stay_where_there_are_too_many(
     # Item 0 is beside all others, ever less often; 1 and 2 are beside each other, too.
     rows = [[0, other] for other in range(1, 6) for _ in range(7 - other)] + [[1, 2]]
     known = from_rows(rows)
-    whole = smoothing(known, 6).toarray()
+    whole = smoothing(transitions(known, 6)).toarray()
     assert (whole[0] > 0).sum() == 5
     monkeypatch.setattr(graph, "NEIGHBOURS", 3)
-    some = smoothing(known, 6).toarray()
+    some = smoothing(transitions(known, 6)).toarray()
     assert_allclose(some, some.T, rtol=1e-6)
     assert (some[0] > 0).nonzero()[0].tolist() == [1, 2, 3]
     assert some[1, 2] > 0

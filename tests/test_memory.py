@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from clusterseq import memory as memory_module
-from clusterseq.memory import KINDS, Memory
+from clusterseq.ledger import counted
+from clusterseq.memory import KINDS, Memory, Sums
 from clusterseq.metatrain import make_folds
 from clusterseq.sequences import Sequences
 from clusterseq.synthetic import from_rows
@@ -76,3 +77,19 @@ def test_folds_hold_those_who_can_learn() -> None:
     )
     assert sorted(np.concatenate([fold.users for fold in folds])) == [0, 3]
     assert all(fold.memory is None for fold in folds)
+
+
+def test_later_people_are_added_as_if_they_had_been_there(memory: Memory) -> None:
+    """Catalogue 0 … 8 grows to 12, in which the former item i is called 11 − i."""
+    later = [[1, 11, 3], [8, 9, 2, 9]]
+    known = from_rows(ROWS)
+    counts, people = counted(known, N_ITEMS)
+    places = 11 - np.arange(N_ITEMS, dtype=np.int32)
+    renamed = [[int(places[item]) for item in row] for row in ROWS]
+    expected = Memory.build(from_rows(renamed + later), 12)
+    sums = Sums.recovered(memory, counts, people).moved(places, 12)
+    together = sums.plus(Sums.of(from_rows(later), 12))
+    found = together.memory(*counted(from_rows(renamed + later), 12))
+    assert torch.equal(found.starts, expected.starts)
+    assert torch.equal(found.items, expected.items)
+    torch.testing.assert_close(found.weights, expected.weights)

@@ -16,7 +16,7 @@ from clusterseq.cli import main
 from clusterseq.dataset import Dataset
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.events import read_events
-from clusterseq.prepare import prepare
+from clusterseq.prepare import prepare_dataset
 from clusterseq.shards import read_arrow, shard_of
 
 
@@ -58,7 +58,7 @@ def test_prepared_is_what_is_read_at_once(
         (source / f"{number}.jsonl").write_text("\n".join(lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ROWS_AT_ONCE", 7)
-        summary = prepare(source, folder / "data", shards=shards)
+        summary = prepare_dataset(source, folder / "data", shards=shards)
     events = read_events(source)
     prepared = Dataset.load(folder / "data")
     assert_same(prepared, Dataset.from_events(events))
@@ -72,7 +72,7 @@ def test_every_format_comes_to_the_same_bytes(
     tmp_path: Path, events_frame: pl.DataFrame, kind: str
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    prepare(events_frame, whole, shards=3)
+    prepare_dataset(events_frame, whole, shards=3)
     parts.mkdir()
     writers = {
         "csv": pl.DataFrame.write_csv,
@@ -81,7 +81,7 @@ def test_every_format_comes_to_the_same_bytes(
     }
     for number, part in enumerate(events_frame.iter_slices(200)):
         writers[kind](part, parts / f"{number:02}.{kind}")  # type: ignore[operator]
-    prepare(parts, tmp_path / "again", shards=3)
+    prepare_dataset(parts, tmp_path / "again", shards=3)
     one, other = files_of(whole), files_of(tmp_path / "again")
     assert {name: one[name] for name in one if name != "dataset.json"} == {
         name: other[name] for name in other if name != "dataset.json"
@@ -92,7 +92,7 @@ def test_every_format_comes_to_the_same_bytes(
 def test_everybody_lies_in_the_shard_of_their_id(
     tmp_path: Path, events_frame: pl.DataFrame
 ) -> None:
-    prepare(events_frame, tmp_path / "data", shards=4)
+    prepare_dataset(events_frame, tmp_path / "data", shards=4)
     for number in range(4):
         people = read_arrow(tmp_path / "data" / f"shard-{number:05}.arrow")
         assert len(people) > 40
@@ -101,7 +101,7 @@ def test_everybody_lies_in_the_shard_of_their_id(
 
 
 def test_rare_items_are_left_out_and_counted(tmp_path: Path, events_frame: pl.DataFrame) -> None:
-    summary = prepare(events_frame, tmp_path / "data", shards=2, min_item_events=40)
+    summary = prepare_dataset(events_frame, tmp_path / "data", shards=2, min_item_events=40)
     prepared = Dataset.load(tmp_path / "data")
     counts = events_frame["item"].value_counts()
     rare = counts.filter(pl.col("count") < 40)
@@ -111,7 +111,7 @@ def test_rare_items_are_left_out_and_counted(tmp_path: Path, events_frame: pl.Da
     assert len(prepared.sequences.items) == len(events_frame) - summary.rare_events
     assert (prepared.sequences.lengths > 0).all()
     with pytest.raises(DataError, match="none of 60 items has 100000 events"):
-        prepare(events_frame, tmp_path / "none", min_item_events=100_000)
+        prepare_dataset(events_frame, tmp_path / "none", min_item_events=100_000)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
@@ -122,9 +122,9 @@ def test_a_bad_row_is_named_by_its_line_and_nothing_is_left(tmp_path: Path) -> N
     lines[20] = "u1,,20"
     path.write_text("\n".join(["user,item,time", *lines]))
     with pytest.raises(DataError, match=r"events\.csv line 22: the item is missing"):
-        prepare(path, tmp_path / "data")
+        prepare_dataset(path, tmp_path / "data")
     assert [one.name for one in tmp_path.iterdir()] == ["events.csv"]
-    summary = prepare(path, tmp_path / "data", skip_bad=True)
+    summary = prepare_dataset(path, tmp_path / "data", skip_bad=True)
     assert summary.report.dropped == {"item missing": 1}
     assert summary.report.events == 29
 
@@ -136,22 +136,22 @@ def test_times_of_two_units_in_one_file_are_refused(tmp_path: Path) -> None:
     )
     rows.write_parquet(tmp_path / "events.parquet")
     with pytest.raises(DataError, match="look like seconds in one part and like milliseconds"):
-        prepare(tmp_path / "events.parquet", tmp_path / "data")
+        prepare_dataset(tmp_path / "events.parquet", tmp_path / "data")
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path, events_frame: pl.DataFrame) -> None:
     with pytest.raises(ConfigError, match="0 shards can't be made"):
-        prepare(events_frame, tmp_path / "data", shards=0)
+        prepare_dataset(events_frame, tmp_path / "data", shards=0)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("")
     with pytest.raises(DataError, match=r"holds no dataset\.json"):
-        prepare(events_frame, tmp_path / "other")
+        prepare_dataset(events_frame, tmp_path / "other")
     timed, untimed = events_frame, events_frame.drop("time")
     with pytest.raises(DataError, match="no time column"):
-        prepare([timed, untimed], tmp_path / "data")
+        prepare_dataset([timed, untimed], tmp_path / "data")
     empty = events_frame.clear()
     with pytest.raises(DataError, match="no events in it"):
-        prepare(empty, tmp_path / "data")
+        prepare_dataset(empty, tmp_path / "data")
 
 
 def test_a_prepared_data_set_stands_where_events_do(

@@ -14,7 +14,7 @@ from clusterseq.batch import recommend_file
 from clusterseq.checkpoint import Checkpoint
 from clusterseq.errors import DataError
 from clusterseq.mapping import by_ray, started
-from clusterseq.prepare import prepare
+from clusterseq.prepare import prepare_dataset
 from clusterseq.recommender import Recommender
 
 pytestmark = [
@@ -38,8 +38,8 @@ def test_shards_are_the_same_bytes(tmp_path: Path, events_frame: pl.DataFrame) -
     (tmp_path / "events").mkdir()
     for number, part in enumerate(events_frame.iter_slices(500)):
         part.write_csv(tmp_path / "events" / f"{number}.csv")
-    prepare(tmp_path / "events", tmp_path / "here", shards=3)
-    prepare(tmp_path / "events", tmp_path / "there", shards=3, mapper=by_ray)
+    prepare_dataset(tmp_path / "events", tmp_path / "here", shards=3)
+    prepare_dataset(tmp_path / "events", tmp_path / "there", shards=3, mapper=by_ray)
     here, there = (sorted((tmp_path / name).iterdir()) for name in ("here", "there"))
     assert [path.name for path in here] == [path.name for path in there]
     assert [path.read_bytes() for path in here] == [path.read_bytes() for path in there]

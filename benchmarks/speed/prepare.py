@@ -19,7 +19,7 @@ from benchmarks.speed.figures import Figure, seconds
 from benchmarks.speed.world import people
 from clusterseq.bench.cost import peak_mb
 from clusterseq.dataset import Dataset
-from clusterseq.prepare import prepare
+from clusterseq.prepare import prepare_dataset
 
 SECTION = "prepare"
 EVENTS = (1_000_000, 10_000_000, 50_000_000)
@@ -37,7 +37,7 @@ def run(sizes: tuple[int, ...] = EVENTS) -> Iterator[Figure]:
             source.mkdir()
             _in_a_process(_write, size, source)
             _forget_peak()
-            took = seconds(partial(prepare, source, target), runs=1, warm=0)
+            took = seconds(partial(prepare_dataset, source, target), runs=1, warm=0)
             peak = peak_mb()
             floor = seconds(partial(_sorted, source, Path(folder) / "floor"), runs=1, warm=0)
             rival = "polars reading and sorting alone"

@@ -5,13 +5,12 @@ Knows nothing about: time.
 
 from __future__ import annotations
 
-import torch
-
 from clusterseq.config import ModelConfig
-from clusterseq.graph import freshness, smoothing
-from clusterseq.memory import Memory
+from clusterseq.ledger import Ledger
+from clusterseq.memory import Sums
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.sequences import Sequences
+from clusterseq.train import remember
 
 
 def model_of(
@@ -23,8 +22,5 @@ def model_of(
     """
     config = ModelConfig(n_items=n_items, members=members, dim=dim, inner_steps=inner_steps)
     model = ClusterSeq(config)
-    model.items.set_graph(smoothing(known, n_items))
-    assert model.items.freshness is not None, "the default preset has it"
-    model.items.freshness.copy_(torch.from_numpy(freshness(known, n_items)))
-    model.memory = Memory.build(known, n_items)
+    remember(model, Sums.of(known, n_items), Ledger.of(known, n_items))
     return model

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from clusterseq.experiment import Experiment as Experiment
     from clusterseq.experiment import evaluate_checkpoint as evaluate_checkpoint
     from clusterseq.model.clusterseq import ClusterSeq as ClusterSeq
+    from clusterseq.prepare import PrepareSummary as PrepareSummary
+    from clusterseq.prepare import prepare_dataset as prepare_dataset
     from clusterseq.presets import preset as preset
     from clusterseq.recommendations import Recommendation as Recommendation
     from clusterseq.recommendations import Recommendations as Recommendations
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from clusterseq.split import Split as Split
     from clusterseq.split import split_users as split_users
     from clusterseq.train import fit as fit
+    from clusterseq.update import Update as Update
+    from clusterseq.update import update_checkpoint as update_checkpoint
     from clusterseq.vocab import Vocabulary as Vocabulary
 
 _HOMES = {
@@ -63,11 +67,13 @@ _HOMES = {
     "events": ("Events", "read_events"),
     "experiment": ("Experiment", "evaluate_checkpoint"),
     "model.clusterseq": ("ClusterSeq",),
+    "prepare": ("PrepareSummary", "prepare_dataset"),
     "presets": ("preset",),
     "recommendations": ("Recommendation", "Recommendations", "Why"),
     "recommender": ("Recommender",),
     "split": ("Split", "split_users"),
     "train": ("fit",),
+    "update": ("Update", "update_checkpoint"),
     "vocab": ("Vocabulary",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,9 +1,9 @@
 """A trained model on disk: one directory that is all a recommender needs, on a CPU, without data.
 
-``config.json``, ``items.parquet`` (raw id, training count, title), ``model.safetensors`` and
-``metrics.json``, described by ``manifest.json``; beside them perhaps ``log.jsonl``, the log of the
-training, which nothing reads back. No pickle and no user id anywhere; the same model gives the same
-bytes. Written whole or not at all.
+``config.json``, ``items.parquet`` (raw ids, what was counted of them, titles),
+``model.safetensors`` and ``metrics.json``, described by ``manifest.json``; beside them perhaps
+``log.jsonl``, the log of the training, which nothing reads back. No pickle and no user id anywhere;
+the same model gives the same bytes. Written whole or not at all.
 
 Knows nothing about: training, recommending, where the metrics came from.
 """
@@ -11,6 +11,7 @@ Knows nothing about: training, recommending, where the metrics came from.
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from clusterseq.config import Config, ModelConfig, from_dict
 from clusterseq.directory import present, replacing
 from clusterseq.errors import CheckpointError, ConfigError
+from clusterseq.ledger import HALF_LIVES, Ledger
 from clusterseq.manifest import (
     MANIFEST,
     damaged,
@@ -49,6 +51,8 @@ CONFIG, ITEMS, WEIGHTS, METRICS = (
 )
 FILES = (CONFIG, ITEMS, WEIGHTS, METRICS)
 LOG = "log.jsonl"
+RECENT = tuple(f"recent_{place}" for place in range(len(HALF_LIVES)))
+"""Columns of the items' discounted events, one for each half-life."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class Checkpoint:
     """Where it comes from."""
     titles: Sequence[str | None] | None = None
     """What each item is called, if that is known."""
+    ledger: Ledger | None = None
+    """What an update adds to; None in a model that was saved before there were updates."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Results of its evaluation, as JSON holds them."""
     content: str = ""
@@ -113,6 +119,8 @@ def save_checkpoint(
         if log is not None:
             shutil.copyfile(log, target / LOG)
         about = {"provenance": dataclasses.asdict(checkpoint.provenance)}
+        if (ledger := checkpoint.ledger) is not None:
+            about["clock"] = {"newest": ledger.newest, "span": ledger.span}
         write_manifest(target, FILES, about)
 
 
@@ -134,6 +142,7 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
         item_counts=items["count"].to_numpy(),
         provenance=provenance,
         titles=items["title"].to_list() if "title" in items.columns else None,
+        ledger=_ledger(path, items, manifest.get("clock")),
         metrics=read_json(path / METRICS),
         content=manifest["content"],
     )
@@ -149,6 +158,10 @@ def _items_frame(checkpoint: Checkpoint) -> pl.DataFrame:
         "id": checkpoint.items.series,
         "count": pl.Series(checkpoint.item_counts, dtype=pl.Int64),
     }
+    if (ledger := checkpoint.ledger) is not None:
+        columns["people"] = pl.Series(ledger.people, dtype=pl.Int64)
+        for name, column in zip(RECENT, ledger.recent.T, strict=True):
+            columns[name] = pl.Series(column)
     if checkpoint.titles is not None:
         columns["title"] = pl.Series(checkpoint.titles, dtype=pl.String)
     return pl.DataFrame(columns)
@@ -161,13 +174,34 @@ def _read_items(path: Path, n_items: int) -> pl.DataFrame:
         count = rows.select(pl.len()).collect().item()
         if count != n_items:
             raise damaged(path, f"{count} items where the configuration says {n_items}")
-        expected = {"id", "count", "title"} & set(rows.collect_schema().names())
-        frame = rows.select("id", "count", *(expected - {"id", "count"})).collect()
-        if frame["count"].dtype != pl.Int64 or frame["count"].null_count():
-            raise damaged(path, "the training counts aren't whole numbers")
+        there = rows.collect_schema().names()
+        expected = [name for name in ("title", "people", *RECENT) if name in there]
+        frame = rows.select("id", "count", *expected).collect()
+        for name in ("count", "people"):
+            if name in frame.columns and not _are(frame[name], pl.Int64):
+                raise damaged(path, f"the values of {name} aren't whole numbers")
         if "title" in expected and frame["title"].dtype != pl.String:
             raise damaged(path, "the titles aren't text")
         return frame
+
+
+def _are(column: pl.Series, dtype: Any) -> bool:
+    return column.dtype == dtype and not column.null_count()
+
+
+def _ledger(directory: Path, items: pl.DataFrame, clock: Any) -> Ledger | None:
+    if clock is None or not {"people", *RECENT} <= set(items.columns):
+        return None
+    recent = items.select(RECENT)
+    finite = all(_are(column, pl.Float64) and column.is_finite().all() for column in recent)
+    try:
+        newest, span = int(clock["newest"]), float(clock["span"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(directory / MANIFEST, "its clock is incomplete") from error
+    if not finite or not math.isfinite(span):
+        raise damaged(directory / ITEMS, "what was counted of items isn't finite")
+    counts, people = (items[name].to_numpy() for name in ("count", "people"))
+    return Ledger(counts, people, recent.to_numpy(), newest, span)
 
 
 def _vocabulary(path: Path, ids: pl.Series) -> Vocabulary:

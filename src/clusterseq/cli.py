@@ -32,6 +32,7 @@ from clusterseq.commands.report import report
 from clusterseq.commands.serve import serve
 from clusterseq.commands.train import train
 from clusterseq.commands.tune import tune
+from clusterseq.commands.update import update
 from clusterseq.errors import ClusterSeqError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
@@ -40,7 +41,7 @@ WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
-    *(demo, prepare, train, evaluate, recommend, report, serve, keys, inspect),
+    *(demo, prepare, train, update, evaluate, recommend, report, serve, keys, inspect),
     *(bench, experiment, tune, config, doctor),
 )
 for command in COMMANDS:

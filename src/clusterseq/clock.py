@@ -46,9 +46,13 @@ def ages(known: Sequences) -> Float64[np.ndarray, " events"]:
     if not has_clock(known):
         return np.zeros(len(known.times))
     newest = int(known.times.max())
-    span = max(1.0, newest - float(np.quantile(known.times, EARLY)))
-    shares: Float64[np.ndarray, " events"] = (newest - known.times) / span
+    shares: Float64[np.ndarray, " events"] = (newest - known.times) / span_of(known)
     return shares
+
+
+def span_of(known: Sequences) -> float:
+    """The time that the events span, in the unit of their times."""
+    return max(1.0, int(known.times.max()) - float(np.quantile(known.times, EARLY)))
 
 
 def last_ages(known: Sequences) -> Float64[np.ndarray, " people"]:

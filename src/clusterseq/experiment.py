@@ -30,6 +30,7 @@ from clusterseq.directory import present
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.evaluate import Progress
 from clusterseq.histories import Histories
+from clusterseq.ledger import Ledger
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 from clusterseq.progress import Silent, Watcher
@@ -149,6 +150,7 @@ class Experiment:
             item_counts=_counts(split),
             provenance=provenance,
             titles=None if self.titles is None else titles_of(self.titles, split.items),
+            ledger=Ledger.of(split.known, len(split.items)),
             metrics={"cluster_sizes": _cluster_sizes(model, split.known)},
         )
 

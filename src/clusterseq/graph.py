@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float32
 from scipy import sparse
 
-from clusterseq.clock import ages
 from clusterseq.sequences import Sequences
 
 REACH = 5
@@ -22,9 +21,6 @@ REACH = 5
 NEIGHBOURS = 4_000
 """Most items beside each in the smoothing graph: of many millions of people, everything is beside
 what is popular, and a step of training would read it all."""
-HALF_LIVES = (0.05, 0.15, 0.5)
-"""Shares of the time spanned in which an event's weight halves."""
-PSEUDO_EVENTS = 0.1
 HOPS = 2
 """Passes over the user–item graph that make an item's profile."""
 
@@ -46,16 +42,15 @@ def transitions(known: Sequences, n_items: int) -> sparse.csr_array:
     return total.tocsr()
 
 
-def smoothing(known: Sequences, n_items: int) -> sparse.csr_array:
+def smoothing(directed: sparse.csr_array) -> sparse.csr_array:
     """The transition graph without directions, symmetrically normalised: D^-½ (R + Rᵀ) D^-½.
 
     An edge stays if it is among the strongest ``NEIGHBOURS`` of both its ends.
 
     >>> known = Sequences(np.int32([0, 1]), np.arange(2), np.array([0, 2]))
-    >>> smoothing(known, 3).toarray().tolist()
+    >>> smoothing(transitions(known, 3)).toarray().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    directed = transitions(known, n_items)
     both = _mutual((directed + directed.T).tocsr())
     roots = _inverse_root(both.sum(axis=1))
     return _scaled(both, roots, roots)
@@ -85,30 +80,6 @@ def incidence(known: Sequences, n_items: int) -> sparse.csr_array:
     )
     touched.data[:] = 1
     return touched
-
-
-def freshness(known: Sequences, n_items: int) -> Float32[np.ndarray, "items spans"]:
-    """How recent the attention to each item is: log of its discounted over its expected events.
-
-    One column for each of ``HALF_LIVES``, in which an event's weight halves: what is new this week
-    and what is new this season. Zero is average; a few pseudo-events keep rare items near it.
-    Where people share no clock (``clock``), all items are average.
-
-    >>> known = Sequences(np.int32([0, 0, 1, 1]), np.array([0, 5, 4, 9]), np.array([0, 2, 4]))
-    >>> fresh = freshness(known, 3)
-    >>> bool((fresh[0] < 0).all()), bool((fresh[1] > 0).all()), fresh[2].tolist()
-    (True, True, [0.0, 0.0, 0.0])
-    """
-    counts = np.bincount(known.items, minlength=n_items)
-    old = ages(known)
-    columns = []
-    for half_life in HALF_LIVES:
-        weights = 0.5 ** (old / half_life)
-        recent = np.bincount(known.items, weights, minlength=n_items)
-        expected = counts * (weights.mean() if len(weights) else 0.0)
-        columns.append(np.log((recent + PSEUDO_EVENTS) / (expected + PSEUDO_EVENTS)))
-    logs: Float32[np.ndarray, "items spans"] = np.stack(columns, axis=1).astype(np.float32)
-    return logs
 
 
 def profiles(

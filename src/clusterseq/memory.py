@@ -19,11 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Float32, Int32, Int64
 from scipy import sparse
 from torch import Tensor
 
 from clusterseq.graph import incidence, transitions
+from clusterseq.ledger import Counted, counted
 from clusterseq.sequences import Sequences
 
 KINDS = ("rules", "sessions")
@@ -51,12 +52,7 @@ class Memory:
     @classmethod
     def build(cls, known: Sequences, n_items: int) -> Memory:
         """Collect the memory of some people's sequences."""
-        kinds = sparse.vstack([_rules(known, n_items), _sessions(known, n_items)], format="csr")
-        return cls(
-            torch.from_numpy(kinds.indptr.astype(np.int64)),
-            torch.from_numpy(kinds.indices.astype(np.int32)),
-            torch.from_numpy(kinds.data),
-        )
+        return Sums.of(known, n_items).memory(*counted(known, n_items))
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Memory:
@@ -77,19 +73,74 @@ class Memory:
         return (len(self.starts) - 1) // len(KINDS)
 
 
-def _rules(known: Sequences, n_items: int) -> sparse.csr_array:
-    counts = np.bincount(known.items, minlength=n_items).astype(np.float32)
-    return _bounded(sparse.diags_array(1 / (counts + SHRINKAGE)) @ transitions(known, n_items))
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What a memory is made of before anything is divided: sums over people."""
+
+    transitions: sparse.csr_array
+    """Items × items: how often one came after the other, by 1 / distance."""
+    shared: sparse.csr_array
+    """Items × items: people who touched both, each by 1 / √(items of theirs)."""
+
+    @classmethod
+    def of(cls, known: Sequences, n_items: int) -> Sums:
+        """The sums over some people."""
+        touched = incidence(known, n_items)
+        sizes = np.maximum(touched.sum(axis=1), 1)
+        shared = touched.T @ (sparse.diags_array(1 / np.sqrt(sizes)) @ touched)
+        shared = (shared - sparse.diags_array(shared.diagonal())).tocsr()
+        return cls(transitions(known, n_items), shared)
+
+    @classmethod
+    def recovered(cls, memory: Memory, counts: Counted, people: Counted) -> Sums:
+        """The sums that a memory was made of, but for what it has forgotten."""
+        n_items, parts = memory.n_items, memory.tensors()
+        kinds = sparse.csr_array(
+            tuple(parts[name].numpy(force=True) for name in ("weights", "items", "starts")),
+            shape=(len(KINDS) * n_items, n_items),
+        )
+        rules, sessions = kinds[:n_items], kinds[n_items:]
+        first, second = (sparse.diags_array(1 / weights) for weights in _discounts(people))
+        return cls(
+            (sparse.diags_array((counts + SHRINKAGE).astype(np.float32)) @ rules).tocsr(),
+            (first @ sessions @ second).tocsr(),
+        )
+
+    def moved(self, places: Int32[np.ndarray, " items"], n_items: int) -> Sums:
+        """The same in a larger catalogue, where item ``i`` is called ``places[i]``."""
+        return Sums(*(_moved(matrix, places, n_items) for matrix in vars(self).values()))
+
+    def plus(self, other: Sums) -> Sums:
+        """The sums over the people of both."""
+        return Sums(
+            (self.transitions + other.transitions).tocsr(), (self.shared + other.shared).tocsr()
+        )
+
+    def memory(self, counts: Counted, people: Counted) -> Memory:
+        """Divide by how many events and people each item has, and forget what is weak."""
+        rules = sparse.diags_array(1 / (counts.astype(np.float32) + SHRINKAGE)) @ self.transitions
+        first, second = (sparse.diags_array(weights) for weights in _discounts(people))
+        sessions = first @ self.shared @ second
+        kinds = sparse.vstack([_bounded(rules), _bounded(sessions)], format="csr")
+        return Memory(
+            torch.from_numpy(kinds.indptr.astype(np.int64)),
+            torch.from_numpy(kinds.indices.astype(np.int32)),
+            torch.from_numpy(kinds.data),
+        )
 
 
-def _sessions(known: Sequences, n_items: int) -> sparse.csr_array:
-    touched = incidence(known, n_items)
-    people = np.asarray(touched.sum(axis=0)) + SESSION_SHRINKAGE
-    sizes = np.maximum(touched.sum(axis=1), 1)
-    shared = touched.T @ (sparse.diags_array(1 / np.sqrt(sizes)) @ touched)
-    shared = (shared - sparse.diags_array(shared.diagonal())).tocsr()
-    first, second = (sparse.diags_array(people**-power) for power in DISCOUNT)
-    return _bounded(first @ shared @ second)
+def _discounts(people: Counted) -> tuple[Float32[np.ndarray, " items"], ...]:
+    """What counts in sessions, for the item in hand and for the one it speaks for."""
+    shrunk = people.astype(np.float32) + SESSION_SHRINKAGE
+    return tuple(shrunk**-power for power in DISCOUNT)
+
+
+def _moved(
+    matrix: sparse.csr_array, places: Int32[np.ndarray, " items"], n_items: int
+) -> sparse.csr_array:
+    entries = matrix.tocoo()
+    cells = (places[entries.row], places[entries.col])
+    return sparse.csr_array((entries.data, cells), shape=(n_items, n_items))
 
 
 def _bounded(matrix: sparse.csr_array) -> sparse.csr_array:

@@ -49,7 +49,7 @@ MOST_SHARDS = 9_999
 
 
 @dataclass(frozen=True)
-class Summary:
+class PrepareSummary:
     """What was made."""
 
     report: EventReport
@@ -64,7 +64,7 @@ class Summary:
     """Events of theirs."""
 
 
-def prepare(
+def prepare_dataset(
     source: Source,
     directory: str | Path,
     *,
@@ -76,7 +76,7 @@ def prepare(
     shards: int | None = None,
     mapper: Mapper = one_by_one,
     progress: Progress | None = None,
-) -> Summary:
+) -> PrepareSummary:
     """Turn any number of files into a data set that ``Dataset.load`` and ``train`` take.
 
     The directory appears whole or not at all. Beside it lies, while this runs, what the passes
@@ -95,7 +95,7 @@ def prepare(
     >>> import tempfile
     >>> rows = pl.DataFrame({"user": ["u", "v", "u"], "item": ["x", "x", "y"]})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     summary = prepare(rows, f"{folder}/data", shards=2)
+    ...     summary = prepare_dataset(rows, f"{folder}/data", shards=2)
     >>> summary.shards, summary.items, summary.report.users
     (2, 2, 2)
     """
@@ -120,7 +120,7 @@ def prepare(
         report = EventReport.of(
             readings, Figures.summed(filter(None, figures)), items=len(kept) + len(rare)
         )
-        summary = Summary(report, shards, len(kept), len(rare), int(rare["count"].sum()))
+        summary = PrepareSummary(report, shards, len(kept), len(rare), int(rare["count"].sum()))
         about = {"items": len(kept), "rare": {"items": len(rare), "events": summary.rare_events}}
         write_manifest(draft, packed, report, about)
     return summary

@@ -19,10 +19,11 @@ from clusterseq.accelerator import CPU, device_named
 from clusterseq.calibrate import calibrate, scalars
 from clusterseq.config import Config, Runtime
 from clusterseq.errors import DataError
-from clusterseq.graph import freshness, smoothing
+from clusterseq.graph import smoothing
 from clusterseq.histories import Histories
 from clusterseq.judge import Score, judged_tasks, log_likelihood, mean_reciprocal_rank
-from clusterseq.memory import Memory
+from clusterseq.ledger import Ledger
+from clusterseq.memory import Sums
 from clusterseq.metatrain import (
     FoldTasks,
     MetaLoss,
@@ -117,6 +118,16 @@ def _train(
             place.begin(META)
             keeper.checkpoint()
         run(trainer.meta_training())
+
+
+def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> None:
+    """Give a model its graph, freshness and memory, of whomever they were counted."""
+    if model.config.smoothing > 0:
+        model.items.set_graph(smoothing(sums.transitions))
+    if model.items.freshness is not None:
+        model.items.freshness.copy_(torch.from_numpy(ledger.freshness()))
+    if model.config.memory:
+        model.memory = sums.memory(ledger.counts, ledger.people).to(model.device)
 
 
 class Trainer:
@@ -224,14 +235,8 @@ class Trainer:
 
     def _remember(self, people: Sequences) -> None:
         """Take graph, freshness and memory from some people."""
-        if self.model.config.smoothing > 0:
-            self.model.items.set_graph(smoothing(people, self.model.n_items))
-        if self.model.items.freshness is not None:
-            self.model.items.freshness.copy_(
-                torch.from_numpy(freshness(people, self.model.n_items))
-            )
-        if self.model.config.memory:
-            self.model.memory = Memory.build(people, self.model.n_items).to(self.device)
+        n_items = self.model.n_items
+        remember(self.model, Sums.of(people, n_items), Ledger.of(people, n_items))
 
     def _calibrates(self) -> bool:
         """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""

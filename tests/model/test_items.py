@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from clusterseq.graph import smoothing
+from clusterseq.graph import smoothing, transitions
 from clusterseq.model.items import ItemTable
 from clusterseq.synthetic import from_rows
 
@@ -16,7 +16,7 @@ N_ITEMS, DIM = 6, 3
 
 @pytest.fixture
 def graph() -> sparse.csr_array:
-    return smoothing(from_rows([[0, 1, 2, 0], [3, 1], [2, 4, 1]]), N_ITEMS)
+    return smoothing(transitions(from_rows([[0, 1, 2, 0], [3, 1], [2, 4, 1]]), N_ITEMS))
 
 
 def build(share: float, graph: sparse.csr_array | None = None) -> ItemTable:

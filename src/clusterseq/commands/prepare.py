@@ -46,11 +46,11 @@ def prepare(
     from clusterseq.commands.reading import show
     from clusterseq.commands.showing import print_json
     from clusterseq.mapping import by_ray, one_by_one
-    from clusterseq.prepare import prepare as prepared
+    from clusterseq.prepare import prepare_dataset
     from clusterseq.terminal import Bars, screen
 
     with Bars() as progress:
-        summary = prepared(
+        summary = prepare_dataset(
             events,
             out,
             user_column=user_column,

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int, Int64
 from scipy import sparse
 from torch import Tensor, nn
 
-from clusterseq.graph import HALF_LIVES
+from clusterseq.ledger import HALF_LIVES
 from clusterseq.sparse_rows import entries_of_rows
 
 

@@ -1,0 +1,83 @@
+"""``clusterseq update``.
+
+Knows nothing about: how a model is updated.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterseq import options
+from clusterseq.config import Runtime
+
+
+def update(
+    model: options.ModelPath,
+    events: options.EventPaths,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the newer model goes; MODEL replaces it.")
+    ],
+    epochs: Annotated[int, typer.Option(min=0, help="Passes over the new events.")] = 2,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Learning rate, as a share of the training's.")
+    ] = 0.5,
+    titles: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Columns item and title, for items without a title."),
+    ] = None,
+    k: options.Support = 3,
+    seed: options.Seed = 0,
+    threads: options.Threads = 0,
+    json: options.Json = False,
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Add the events since to a model, in minutes.
+
+    The events of its training aren't needed. New items start from the items beside them, counts are
+    added to, and the model is trained on; people it hasn't seen tell what that is worth.
+
+    \b
+    clusterseq update model this-week.csv --out model
+    curl -X POST localhost:8000/v1/model:reload
+    """
+    from clusterseq.checkpoint import load_checkpoint, save_checkpoint
+    from clusterseq.commands.reading import read
+    from clusterseq.commands.showing import print_comparison, print_json, print_next
+    from clusterseq.terminal import TrainingScreen, screen
+    from clusterseq.titles import read_titles
+    from clusterseq.update import update_checkpoint
+
+    names = None if titles is None else read_titles(titles)
+    former = load_checkpoint(model)
+    found = read(events, user_column, item_column, time_column, skip_bad)
+    with TrainingScreen() as shown:
+        newer = update_checkpoint(
+            former,
+            found,
+            epochs=epochs,
+            rate=rate,
+            titles=names,
+            k=k,
+            runtime=Runtime(seed, threads),
+            watcher=shown,
+            progress=partial(shown.step, "evaluate"),
+        )
+    save_checkpoint(out, newer.checkpoint)
+    if json:
+        figures = None if newer.comparison is None else newer.comparison.figures
+        print_json({"new_items": newer.new_items, "out": str(out), "figures": figures})
+        return
+    screen(stderr=True).print(
+        f"{newer.new_items:,} items are new; the model knows {len(newer.checkpoint.items):,} now",
+        soft_wrap=True,
+    )
+    if newer.comparison is not None:
+        print_comparison(newer.comparison)
+    print_next(out, newer.checkpoint)

@@ -1,0 +1,157 @@
+"""An update keeps what was learnt, learns what is new, and says what that is worth."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from clusterseq.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from clusterseq.cli import main
+from clusterseq.comparison import CLUSTERSEQ
+from clusterseq.config import Config, from_dict
+from clusterseq.dataset import Dataset
+from clusterseq.errors import DataError
+from clusterseq.events import Events, read_events
+from clusterseq.experiment import split_events
+from clusterseq.histories import Histories
+from clusterseq.ledger import Ledger
+from clusterseq.memory import Memory
+from clusterseq.model.growth import grown
+from clusterseq.model.ranker import Ranker
+from clusterseq.recommender import Recommender
+from clusterseq.sequences import Sequences
+from clusterseq.synthetic import from_rows
+from clusterseq.update import BEFORE, Former, update_checkpoint
+
+LATER = 2 * 10**9
+
+
+@pytest.fixture(scope="module")
+def later() -> Events:
+    """200 people with new items "a0" … "a9", each of which follows an old one, and old items."""
+    draws = np.random.default_rng(7)
+    rows = []
+    for person in range(200):
+        start = LATER + int(draws.integers(0, 10**6))
+        for step in range(draws.integers(2, 5)):
+            number = int(draws.integers(0, 10))
+            rows.append((f"v{person:03}", f"i{number:02}", start + 60 * step))
+            rows.append((f"v{person:03}", f"a{number}", start + 60 * step + 30))
+    return read_events(pl.DataFrame(rows, schema=["user", "item", "time"], orient="row"))
+
+
+def test_new_items_are_learnt_and_old_ones_kept(checkpoint: Checkpoint, later: Events) -> None:
+    found = update_checkpoint(checkpoint, later, epochs=3)
+    assert found.new_items == 10
+    newer, former = found.checkpoint, checkpoint.items.ids
+    assert newer.items.ids == sorted([*former, *(f"a{number}" for number in range(10))])
+    assert newer.titles is not None
+    assert checkpoint.titles is not None
+    assert newer.titles == [None] * 10 + list(checkpoint.titles)
+    assert found.comparison is not None
+    before, after = (found.comparison.figures[name]["full"]["mrr"] for name in (BEFORE, CLUSTERSEQ))
+    assert after > 2 * before
+    recommender = Recommender(newer)
+    best = [recommender.recommend([f"i{n:02}"], 1).ids[0] for n in range(10)]
+    assert sum(item == f"a{number}" for number, item in enumerate(best)) >= 8
+    # Nobody touched the other kind's items any more, and who comes with one is still understood.
+    again = recommender.recommend(["i40", "i41"], 5).ids
+    assert all(str(item) >= "i30" for item in again)
+
+
+def test_what_is_counted_is_as_if_all_had_been_there(
+    checkpoint: Checkpoint, events_frame: pl.DataFrame, later: Events
+) -> None:
+    newer = update_checkpoint(checkpoint, later, epochs=0).checkpoint
+    parts = [
+        split_events(events, checkpoint.config.data, 0)
+        for events in (read_events(events_frame), later)
+    ]
+    rows = [
+        newer.items.encode(part.items.decode(row)).tolist() for part in parts for row in part.known
+    ]
+    everybody = from_rows(rows)
+    expected, ledger = Memory.build(everybody, 70), Ledger.of(everybody, 70)
+    assert newer.model.memory is not None
+    assert newer.ledger is not None
+    for name, tensor in newer.model.memory.tensors().items():
+        torch.testing.assert_close(tensor, expected.tensors()[name])
+    assert newer.item_counts.tolist() == newer.ledger.counts.tolist() == ledger.counts.tolist()
+    assert newer.ledger.people.tolist() == ledger.people.tolist()
+    assert newer.provenance.events == len(everybody.items)
+    torch.testing.assert_close(newer.model.cluster_sizes.sum(), torch.tensor(1.0))
+    popularity = newer.model.cluster_sizes @ newer.model.cluster_popularity
+    torch.testing.assert_close(
+        popularity.double(),
+        torch.from_numpy(ledger.counts / ledger.counts.sum()),
+        atol=1e-5,
+        rtol=0,
+    )
+
+
+def test_updated_twice_and_saved_between(
+    checkpoint: Checkpoint, later: Events, tmp_path: Path
+) -> None:
+    once = update_checkpoint(checkpoint, later, epochs=1).checkpoint
+    save_checkpoint(tmp_path / "model", once)
+    loaded = load_checkpoint(tmp_path / "model")
+    assert loaded.ledger is not None
+    assert once.ledger is not None
+    np.testing.assert_array_equal(loaded.ledger.recent, once.ledger.recent)
+    assert (loaded.ledger.newest, loaded.ledger.span) == (once.ledger.newest, once.ledger.span)
+    twice = update_checkpoint(loaded, later, epochs=0).checkpoint
+    assert twice.items == once.items
+    assert twice.item_counts.sum() > once.item_counts.sum()
+
+
+def test_the_former_model_ranks_as_before_in_the_larger_catalogue(checkpoint: Checkpoint) -> None:
+    ranker = Ranker(checkpoint.model)
+    places = np.arange(60, dtype=np.int32)[::-1] + 5
+    former = Former(ranker, places, 70)
+    own = ranker.score(Histories.from_lists([[3, 7], []]))
+    found = former.score(Histories.from_lists([[62 - 1, 69, 57], [0]]))
+    torch.testing.assert_close(found[:, torch.from_numpy(places.astype(np.int64))], own)
+    strangers = [*range(5), *range(65, 70)]
+    assert (found[:, strangers] < own.min(dim=1, keepdim=True).values).all()
+
+
+def test_new_items_start_from_those_beside_them(checkpoint: Checkpoint) -> None:
+    places = np.arange(60, dtype=np.int32)
+    known = Sequences(np.array([3, 60, 60, 61, 62], np.int32), np.arange(5), np.array([0, 2, 4, 5]))
+    from clusterseq.graph import transitions
+
+    model = grown(checkpoint.model, places, 63, transitions(known, 63), np.ones(63, np.int64))
+    table, former = model.items.embedding, checkpoint.model.items.embedding
+    torch.testing.assert_close(table[:60], former)
+    torch.testing.assert_close(table[60], former[3])
+    torch.testing.assert_close(table[61], former[3])  # beside a new item that is beside 3
+    torch.testing.assert_close(table[62], former.mean(dim=0))
+
+
+def test_what_an_update_needs_is_asked_for(checkpoint: Checkpoint, later: Events) -> None:
+    with pytest.raises(DataError, match="kept too little for an update"):
+        update_checkpoint(dataclasses.replace(checkpoint, ledger=None), later)
+    numbered = read_events(pl.DataFrame({"user": [1, 1, 2, 2] * 9, "item": [1, 2, 3, 4] * 9}))
+    config = from_dict(Config, {"data": {"split": "none"}}, base=checkpoint.config)
+    with pytest.raises(DataError, match="item ids are strings and the events' are integers"):
+        update_checkpoint(dataclasses.replace(checkpoint, config=config), numbered)
+
+
+def test_the_command_replaces_the_model(
+    model_directory: Path, later: Events, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    Dataset.from_events(later).save(data)
+    words = ["update", str(model_directory), str(data), "--out", str(tmp_path / "newer")]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["new_items"] == 10
+    assert main([*words, "--epochs", "1"]) == 0  # the place holds a model, so it is replaced
+    assert "before the update" in capsys.readouterr().out
+    assert main(["recommend", str(tmp_path / "newer"), "--items", "i03", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["items"]) == 10
