@@ -54,8 +54,11 @@ def serve(
     deadline: Annotated[
         float, typer.Option(min=1, help="Milliseconds after which what is popular is answered.")
     ] = 1_000,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes behind the port; several need a Redis store.")
+    ] = 1,
     threads: Annotated[
-        int, typer.Option(min=1, help="Threads of the tensor library in this process.")
+        int, typer.Option(min=1, help="Threads of the tensor library in each process.")
     ] = 1,
     log_level: Annotated[
         str, typer.Option(metavar="debug|info|warning|error", help="Least level that is logged.")
@@ -69,6 +72,7 @@ def serve(
     \b
     clusterseq serve
     clusterseq serve model --port 80 --host 0.0.0.0 --keys keys.jsonl
+    clusterseq serve model --processes 4 --store redis://localhost
     """
     from clusterseq.service.heap import share_one_arena
 
@@ -94,6 +98,7 @@ def serve(
         insecure=insecure,
         origins=tuple(cors or ()),
         threads=threads,
+        processes=processes,
         log_level=log_level,
         retention=Retention(length=keep_events, seconds=86_400 * keep_days),
         limits=Limits(deadline_ms=deadline),

@@ -37,6 +37,7 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
         purging.cancel()
         await context.desk.batcher.stop()
         context.store.close()
+        context.metrics.close()
 
     app = FastAPI(
         title="clusterseq",

@@ -5,7 +5,7 @@ Knows nothing about: HTTP messages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Context:
     """Who may do what."""
     metrics: Metrics = field(default_factory=Metrics)
     """What is counted."""
+    replace_others: Callable[[], None] = lambda: None
+    """Has the other processes of the service started anew, one after the other."""
 
     @property
     def limits(self) -> Limits:

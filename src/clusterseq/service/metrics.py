@@ -1,11 +1,17 @@
 """What is counted of a running service, as Prometheus reads it.
 
+Where several processes serve one port, each keeps its numbers in files of one folder, and whichever
+is asked tells the sums over all of them. The library decides that when it is imported, by the
+environment variable ``PROMETHEUS_MULTIPROC_DIR``.
+
 Knows nothing about: HTTP, what happens to the numbers.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,11 +20,13 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
     generate_latest,
+    multiprocess,
 )
 
 from clusterseq.service.desk import Served
 
 PREFIX = "clusterseq"
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -26,8 +34,9 @@ class Metrics:
     """The numbers of one service; each service has its own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.registry, self._shared = CollectorRegistry(), FOLDER in os.environ
+        if not self._shared:
+            ProcessCollector(registry=self.registry)
         self.requests = self._counter("requests", "Requests.", "route", "status")
         self.seconds = self._histogram("request_seconds", "Seconds of a request.", "route")
         self.phases = self._histogram(
@@ -38,19 +47,22 @@ class Metrics:
         self.events = self._counter("events", "Events received.", "outcome")
         self.attributed = self._counter("events_attributed", "Events that came of an answer.")
         self.reloads = self._counter("reloads", "Models taken or refused.", "outcome")
-        self._queue = self._gauge("queue_depth", "People who wait for their turn.")
+        self._queue = self._gauge("queue_depth", "People who wait for their turn.", "livesum")
         self._coverage = self._gauge(
             "catalogue_coverage",
             "Share of the catalogue that was recommended since the model was loaded.",
+            "livemax",  # at least: another process may have recommended others
         )
         self._shown: set[int] = set()
+        self._waiting: Callable[[], int] = lambda: 0
 
     def watch(self, queue: Callable[[], int]) -> None:
-        """Read how many wait whenever somebody asks for the numbers."""
-        self._queue.set_function(queue)
+        """Say how many wait, whenever somebody is served or asks for the numbers."""
+        self._waiting = queue
 
     def served(self, served: Served, known: int, unknown: int) -> None:
         """Somebody got an answer."""
+        self._queue.set(self._waiting())
         source = "fallback" if served.fallback else "cache" if served.cached else "model"
         self.people.labels(source).inc()
         self.items.labels("yes").inc(known)
@@ -71,13 +83,23 @@ class Metrics:
 
     def text(self) -> bytes:
         """All numbers in Prometheus' format."""
-        return generate_latest(self.registry)
+        self._queue.set(self._waiting())
+        if not self._shared:
+            return generate_latest(self.registry)
+        everybody = CollectorRegistry()
+        multiprocess.MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+        return generate_latest(everybody)
+
+    def close(self) -> None:
+        """This process serves no more: what it has counted stays, what it held does not."""
+        if self._shared:
+            multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", about, labels, registry=self.registry)
 
-    def _gauge(self, name: str, about: str) -> Gauge:
-        return Gauge(f"{PREFIX}_{name}", about, registry=self.registry)
+    def _gauge(self, name: str, about: str, together: Literal["livesum", "livemax"]) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", about, registry=self.registry, multiprocess_mode=together)
 
     def _histogram(self, name: str, about: str, *labels: str) -> Histogram:
         return Histogram(f"{PREFIX}_{name}", about, labels, registry=self.registry, buckets=SECONDS)

@@ -1,4 +1,4 @@
-"""A process that serves: sockets, signals, and the log.
+"""A process that serves, or several behind one port: sockets, signals, and the log.
 
 Knows nothing about: what is served.
 """
@@ -8,28 +8,39 @@ from __future__ import annotations
 import gc
 import ipaddress
 import logging
+import os
 import signal
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
+from clusterseq.checkpoint import load_checkpoint
 from clusterseq.errors import ConfigError
 from clusterseq.service.app import create_app
 from clusterseq.service.context import Context
 from clusterseq.service.desk import Desk
 from clusterseq.service.engine import Engine
 from clusterseq.service.envelope import LOG, JsonLines
+from clusterseq.service.heap import share_one_arena
 from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
+from clusterseq.service.metrics import FOLDER
 from clusterseq.service.store import open_store
 from clusterseq.service.store.protocol import Retention
 
+SHARED = ("redis://", "rediss://", "unix://")
 DRAIN_SECONDS = 20
 """How long requests under way may take after the service was told to stop."""
+READY_SECONDS = 60
+"""How long one of several processes may take until it serves, or doesn't answer."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class Settings:
     """Pages of other sites that may call from a browser."""
     threads: int = 1
     """Threads of the tensor library."""
+    processes: int = 1
+    """How many serve, each with the model in its memory."""
     log_level: str = "info"
     """Least level of what is logged."""
     retention: Retention = field(default_factory=Retention)
@@ -65,6 +78,10 @@ class Settings:
                 f"listening on {self.host} lets other machines in, and no keys are asked for; "
                 "give --keys FILE (clusterseq keys makes them), or say --insecure"
             )
+        if self.processes > 1 and not self.store.lower().startswith(SHARED):
+            raise ConfigError(
+                f"{self.processes} processes need a store that they share; give --store redis://…"
+            )
 
 
 def is_loopback(host: str) -> bool:
@@ -75,7 +92,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: Settings, replace_others: Callable[[], None] = lambda: None) -> FastAPI:
     """Load the model, open the store, and put the application together.
 
     Raises:
@@ -90,6 +107,7 @@ def build(settings: Settings) -> FastAPI:
         store=open_store(settings.store, settings.retention),
         model=settings.model,
         keyring=keyring,
+        replace_others=replace_others,
     )
     return create_app(context, origins=settings.origins)
 
@@ -102,22 +120,42 @@ def serve(settings: Settings) -> None:
         ConfigError: keys, store or address can't be used.
     """
     log_to_stderr(settings.log_level)
-    app = build(settings)
-    # What is there now stays; a collection that looked at it all would stop everything for .2 s.
-    gc.collect()
-    gc.freeze()
     config = uvicorn.Config(
-        app,
+        partial(_application, settings),
+        factory=True,
+        workers=settings.processes,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_worker_healthcheck=READY_SECONDS,
     )
+    if settings.processes > 1:
+        load_checkpoint(settings.model)  # or every process would say what is wrong with it
+        with tempfile.TemporaryDirectory(prefix="clusterseq-metrics-") as folder:
+            os.environ[FOLDER] = folder
+            Multiprocess(config, [config.bind_socket()]).run()
+        return
+    config.load()
     # The server drains at SIGTERM and then raises it once more; having drained is no failure.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     uvicorn.Server(config).run()
+
+
+def _application(settings: Settings) -> FastAPI:
+    """What a process serves; the supervisor of several starts all of them anew at SIGHUP."""
+    if settings.processes > 1:  # in a process that was born a moment ago
+        share_one_arena()
+        log_to_stderr(settings.log_level)
+        app = build(settings, lambda: os.kill(os.getppid(), signal.SIGHUP))
+    else:
+        app = build(settings)
+    # What is there now stays; a collection that looked at it all would stop everything for .2 s.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def log_to_stderr(level: str) -> None:

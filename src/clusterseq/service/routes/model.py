@@ -40,7 +40,8 @@ def router(context: Context) -> APIRouter:
         """Read the model's directory again and serve what is there from now on.
 
         Whoever waits is served meanwhile. A model that can't be used is refused, and the old one
-        goes on.
+        goes on. Where several processes serve, this one answers with the new model and all are
+        then replaced one after the other, each once its successor is ready.
         """
         async with reading:
             try:
@@ -51,6 +52,7 @@ def router(context: Context) -> APIRouter:
                 detail = f"{reason}; the model in use goes on"
                 raise ProblemError(409, "Model refused", detail) from error
             context.desk.use(engine)
+            context.replace_others()
         context.metrics.reloads.labels("taken").inc()
         context.metrics.new_model()
         return messages.ModelAnswer(**engine.card)

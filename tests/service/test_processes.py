@@ -1,0 +1,131 @@
+"""Several processes behind one port: one history, one set of numbers, and a model that is replaced
+under load without a lost request."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from clusterseq.config import Config
+from clusterseq.errors import ConfigError
+from clusterseq.events import read_events
+from clusterseq.experiment import Experiment
+from tests.service.serving import settings_of, wait_until
+
+
+@contextmanager
+def processes(model: Path, redis: str) -> Iterator[tuple[httpx2.Client, list[str]]]:
+    """Two of them, and what they say on standard error."""
+    command = [sys.executable, "-m", "clusterseq", "serve", str(model), "--port", "0"]
+    command += ["--store", redis, "--processes", "2"]
+    said: list[str] = []
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")))  # type: ignore[union-attr]
+        reader.start()
+        try:
+            wait_until(lambda: re.search(r"running on http://127\.0\.0\.1:\d+", "".join(said)))
+            found = re.search(r"running on (http://127\.0\.0\.1:\d+)", "".join(said))
+            assert found is not None
+            with httpx2.Client(base_url=found[1], timeout=30) as client:
+                wait_until(lambda: started(said) == 2)
+                yield client, said
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            reader.join(30)
+
+
+def started(said: list[str]) -> int:
+    return sum("Application startup complete" in line for line in said)
+
+
+def fresh(client: httpx2.Client) -> httpx2.Client:
+    """A connection of its own, which either process may accept."""
+    return httpx2.Client(base_url=client.base_url, timeout=30)
+
+
+@pytest.fixture
+def directory(model_directory: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "model"
+    shutil.copytree(model_directory, copy)
+    return copy
+
+
+def test_one_history_and_one_set_of_numbers(model_directory: Path, redis_url: str) -> None:
+    with processes(model_directory, redis_url) as (client, _):
+        answers = []
+        for at in range(20):
+            with fresh(client) as one:
+                event = {"user": "ann", "item": f"i{at:02}", "time": at}
+                assert one.post("/v1/events", json=event).status_code == 200
+            with fresh(client) as other:
+                answers.append(other.get("/v1/users/ann").json()["events"])
+        assert [len(events) for events in answers] == [*range(1, 21)]
+        told = [httpx2.get(f"{client.base_url}/metrics").text for _ in range(6)]
+        counts = [re.search(r"clusterseq_events_total\{.*accepted.*\} (\S+)", t) for t in told]
+        assert {found and float(found[1]) for found in counts} == {20.0}
+
+
+def test_a_new_model_reaches_all_and_no_request_is_lost(
+    directory: Path, redis_url: str, events_file: Path, small: Config
+) -> None:
+    with processes(directory, redis_url) as (client, said):
+        former = client.get("/healthz").json()["model_version"]
+        Experiment(read_events(events_file), directory, small, k=2).run()
+        lost: list[object] = []
+        versions: list[str] = []
+        ended = threading.Event()
+
+        def ask() -> None:
+            while not ended.is_set():
+                with fresh(client) as one:
+                    answer = one.post("/v1/recommend", json={"history": ["i01"]})
+                if answer.status_code != 200:
+                    lost.append(answer.text)
+                versions.append(answer.json()["model_version"])
+
+        askers = [threading.Thread(target=ask) for _ in range(2)]
+        for asker in askers:
+            asker.start()
+        try:
+            newer = client.post("/v1/model:reload").json()["version"]
+            wait_until(lambda: started(said) == 4)
+            wait_until(lambda: sum("Finished server process" in line for line in said) == 2)
+        finally:
+            ended.set()
+            for asker in askers:
+                asker.join()
+        assert not lost
+        assert newer != former
+        assert {former, newer} >= set(versions)
+        for _ in range(10):
+            with fresh(client) as one:
+                assert one.get("/healthz").json()["model_version"] == newer
+
+
+def test_a_killed_process_is_replaced(model_directory: Path, redis_url: str) -> None:
+    with processes(model_directory, redis_url) as (client, said):
+        numbers = re.findall(r"Started server process \[(\d+)\]", "".join(said))
+        assert len(numbers) == 2
+        os.kill(int(numbers[0]), signal.SIGKILL)
+        wait_until(lambda: started(said) == 3)
+        for _ in range(10):
+            with fresh(client) as one:
+                assert one.post("/v1/recommend", json={"history": []}).status_code == 200
+
+
+def test_processes_need_a_store_that_they_share(model_directory: Path) -> None:
+    with pytest.raises(ConfigError, match="2 processes need a store that they share"):
+        settings_of(model_directory, "sqlite:secret", processes=2)
