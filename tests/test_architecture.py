@@ -57,7 +57,8 @@ MODEL = [
         "model.clustering",
     ],
     *["model.conditioning", "model.head", "model.catalogue", "meta", "model.clusterseq"],
-    *["model.ranker", "model.restore", "model.growth"],
+    *["index", "retrieval"],
+    *["model.ranker", "model.restore", "model.growth", "indexing"],
 ]
 LEARNING = [
     *["metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],
@@ -76,7 +77,7 @@ JUDGING = [
     *["baselines.peers"],
     *["baselines", "comparison", "experiment", "update"],
 ]
-USING = ["retrieval", "explanation", "recommendations", "recommender", "batch", "atlas"]
+USING = ["explanation", "recommendations", "recommender", "batch", "atlas"]
 SERVICE = [
     *["service", "service.limits", "service.directory", "service.heap", "service.engine"],
     *[
@@ -117,6 +118,7 @@ SHOWING = [
         "commands.serve",
         "commands.keys",
         "commands.inspect",
+        "commands.index",
         "commands.bench",
         "commands.experiment",
         "commands.tune",

@@ -32,6 +32,7 @@ COMMANDS = (
     "report",
     "serve",
     "keys",
+    "index",
     "inspect",
     "bench",
     "experiment",

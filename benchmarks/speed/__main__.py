@@ -20,6 +20,7 @@ SECTIONS = (
     "meta_step",
     "pretraining",
     "newcomer",
+    "index",
     "evaluation",
     "ingest",
     "prepare",

@@ -24,6 +24,7 @@ from clusterseq.commands.demo import demo
 from clusterseq.commands.doctor import doctor
 from clusterseq.commands.evaluate import evaluate
 from clusterseq.commands.experiment import experiment
+from clusterseq.commands.index import index
 from clusterseq.commands.inspect import inspect
 from clusterseq.commands.keys import keys
 from clusterseq.commands.prepare import prepare
@@ -41,7 +42,7 @@ WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
-    *(demo, prepare, train, update, evaluate, recommend, report, serve, keys, inspect),
+    *(demo, prepare, train, update, evaluate, recommend, report, serve, keys, inspect, index),
     *(bench, experiment, tune, config, doctor),
 )
 for command in COMMANDS:

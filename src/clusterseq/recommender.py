@@ -17,13 +17,16 @@ from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
 from clusterseq import explanation
-from clusterseq.accelerator import device_named
+from clusterseq.accelerator import CPU, device_named
 from clusterseq.checkpoint import Checkpoint, load_checkpoint
+from clusterseq.directory import present
 from clusterseq.errors import DataError
 from clusterseq.histories import Histories
+from clusterseq.index import Index
+from clusterseq.model.catalogue import chunks
 from clusterseq.model.ranker import Ranker
 from clusterseq.recommendations import Because, Recommendation, Recommendations, Why
-from clusterseq.retrieval import NOTHING, TopK, top_k
+from clusterseq.retrieval import NOTHING, TopK
 from clusterseq.vocab import UNKNOWN, RawId, Vocabulary
 
 SCORES_AT_ONCE = 8_000_000
@@ -43,6 +46,8 @@ class Recommender:
     """The model and its catalogue."""
     origin: tuple[str, str] | None = None
     """The directory and the device that it was loaded from and to, if it was."""
+    index: Index | None = None
+    """What finds items of a huge catalogue; None looks at all of them."""
 
     @classmethod
     def load(cls, directory: str | Path, device: str = "cpu") -> Recommender:
@@ -58,7 +63,8 @@ class Recommender:
         place = device_named(device)
         checkpoint = load_checkpoint(directory)
         checkpoint.model.on(place)
-        return cls(checkpoint, (str(Path(directory).resolve()), device))
+        index = Index.load(present(directory), checkpoint.content) if place == CPU else None
+        return cls(checkpoint, (str(Path(directory).resolve()), device), index)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What travels to another process is where it lies; there it is loaded once and kept."""
@@ -71,7 +77,7 @@ class Recommender:
     @cached_property
     def ranker(self) -> Ranker:
         """The model with its catalogue made ready, which happens at the first recommendation."""
-        return Ranker(self.checkpoint.model)
+        return Ranker(self.checkpoint.model, self.index)
 
     @property
     def items(self) -> Vocabulary:
@@ -157,12 +163,21 @@ class Recommender:
         filter_seen: bool = True,
     ) -> TopK:
         """The same for histories of item indices, all at once."""
-        excluded = (~allowed).repeat(len(rows), 1)
-        if filter_seen:
-            people = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-            excluded[people, np.concatenate([*rows, np.empty(0, dtype=np.int64)])] = True
-        scores = self.ranker.score(self._newest(rows))
-        return top_k(scores, k, excluded=excluded.to(scores.device)).cpu()
+        mask = None if bool(allowed.all()) else allowed
+        seen = [np.asarray(row if filter_seen else [], dtype=np.int64) for row in rows]
+        histories = self._newest(rows)
+        found = [
+            self.ranker.best(
+                self.ranker.adapt(histories[part]),
+                k,
+                allowed=[mask] * len(seen[part]),
+                refused=seen[part],
+            )
+            for part in chunks(len(rows), len(self.items), self.checkpoint.model.device)
+        ]
+        return TopK(
+            torch.cat([one.items for one in found]), torch.cat([one.scores for one in found])
+        )
 
     def _recommended(
         self,

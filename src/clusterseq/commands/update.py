@@ -21,10 +21,10 @@ def update(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the newer model goes; MODEL replaces it.")
     ],
-    epochs: Annotated[int, typer.Option(min=0, help="Passes over the new events.")] = 2,
+    epochs: Annotated[int, typer.Option(min=0, help="Passes over the new events.")] = 4,
     rate: Annotated[
         float, typer.Option(min=0, help="Learning rate, as a share of the training's.")
-    ] = 0.5,
+    ] = 1.0,
     titles: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Columns item and title, for items without a title."),

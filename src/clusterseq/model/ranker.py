@@ -1,20 +1,35 @@
 """A trained model ready to answer: the catalogue is smoothed and scaled once, not at every call.
 
-Knows nothing about: raw ids, training, which items may be recommended.
+The best items of a few people are found by an index, where there is one: what the index finds and
+what the memory speaks for, which is scored exactly. No other item can be better, but for what the
+index has missed. For many people at once one product with the whole catalogue is as fast.
+
+Knows nothing about: raw ids, training, why an item may not be recommended.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from clusterseq.evidence import Evidence, Spoken
 from clusterseq.histories import Histories
+from clusterseq.index import Index
 from clusterseq.model.catalogue import Preferences, chunks, scores
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.retrieval import NOTHING, TopK, top_k
+
+FEW_PEOPLE = 8
+"""Up to so many people an index takes less time than a product with all items."""
+FEW_ITEMS = 20_000
+"""Up to so many allowed items are all scored."""
+REFUSED_AT_MOST = 1_000
+"""Refused items that an index can look beyond."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +56,13 @@ class Ranker:
     needs_history = False
 
     @torch.no_grad()
-    def __init__(self, model: ClusterSeq) -> None:
-        self.model, self.n_items = model, model.n_items
+    def __init__(self, model: ClusterSeq, index: Index | None = None) -> None:
+        self.model, self.n_items, self.index = model, model.n_items, index
         catalogue = model.catalogue()
-        # Laid out dimension by dimension, a product with one person takes half as long.
-        columns = catalogue.items.columns.T.contiguous().T
+        # Laid out dimension by dimension, a product with one person takes half as long; an index
+        # makes products with single items, which lie together otherwise.
+        columns = catalogue.items.columns
+        columns = columns.contiguous() if index else columns.T.contiguous().T
         self.catalogue = replace(catalogue, items=replace(catalogue.items, columns=columns))
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
@@ -76,3 +93,106 @@ class Ranker:
         found = scores(people.preferences, columns, acuity, people.spoken)
         found[people.unknown] = self.prior
         return found
+
+    @torch.inference_mode()
+    def best(
+        self,
+        people: Adapted,
+        k: int,
+        *,
+        allowed: Sequence[Bool[Tensor, " items"] | None],
+        refused: Sequence[Int64[np.ndarray, " _"]],
+    ) -> TopK:
+        """Everybody's best ``k`` items of those allowed (None: all) and not refused.
+
+        Raises:
+            ConfigError: ``k`` is below 1.
+        """
+        index = self.index
+        if index is None or len(allowed) > FEW_PEOPLE or bool(people.unknown.any()) or k < 1:
+            return self._all(people, k, allowed, refused)
+        rows = [
+            self._near(people, row, k, index, mask, gone)
+            for row, (mask, gone) in enumerate(zip(allowed, refused, strict=True))
+        ]
+        if any(row is None for row in rows):
+            return self._all(people, k, allowed, refused)
+        found = [row for row in rows if row is not None]
+        return TopK(
+            torch.cat([row.items for row in found]), torch.cat([row.scores for row in found])
+        )
+
+    def _all(
+        self,
+        people: Adapted,
+        k: int,
+        allowed: Sequence[Bool[Tensor, " items"] | None],
+        refused: Sequence[Int64[np.ndarray, " _"]],
+    ) -> TopK:
+        """The same by scores of all items."""
+        scores = self.scores(people)
+        for row, (mask, gone) in enumerate(zip(allowed, refused, strict=True)):
+            if mask is not None:
+                scores[row].masked_fill_(~mask.to(scores.device), -torch.inf)
+            scores[row, torch.from_numpy(gone).to(scores.device)] = -torch.inf
+        return top_k(scores, k).cpu()
+
+    def _near(
+        self,
+        people: Adapted,
+        row: int,
+        k: int,
+        index: Index,
+        allowed: Bool[Tensor, " items"] | None,
+        refused: Int64[np.ndarray, " _"],
+    ) -> TopK | None:
+        """The same of one person by the index; None where it doesn't reach so far."""
+        query, spoken = people.preferences.queries[row], _said_to(people, row, self.n_items)
+        shut = 0 if allowed is None else int((~allowed).sum())
+        if shut > REFUSED_AT_MOST:
+            if allowed is None or self.n_items - shut > FEW_ITEMS:
+                return None
+            items = allowed.nonzero()[:, 0]
+        else:
+            reach = min(self.n_items, k + shut + len(refused))
+            near = torch.from_numpy(index.nearest(query[None].numpy(), reach)[0])
+            items = torch.unique(torch.cat([near[near >= 0], spoken]))
+            if allowed is not None:
+                items = items[allowed[items]]
+        items = items[~torch.isin(items, torch.from_numpy(refused))]
+        if not len(items) or (len(items) < k and shut <= REFUSED_AT_MOST):
+            return None
+        scores = self._scores_of(people, row, items)
+        best = top_k(scores[None], k)
+        places = best.items[0]
+        named = torch.where(places == NOTHING, NOTHING, items[places.clamp_min(0)])
+        missing = min(k, self.n_items) - len(named)
+        return TopK(
+            torch.nn.functional.pad(named, (0, missing), value=NOTHING)[None],
+            torch.nn.functional.pad(best.scores[0], (0, missing), value=-torch.inf)[None],
+        )
+
+    def _scores_of(
+        self, people: Adapted, row: int, items: Int64[Tensor, " some"]
+    ) -> Float[Tensor, " some"]:
+        """One person's scores of some items, in ascending order."""
+        found = self.catalogue.items.columns[items] @ people.preferences.queries[row]
+        spoken, acuity = people.spoken, self.model.acuity
+        if spoken is None or acuity is None:
+            return found
+        own = torch.div(spoken.cells, self.n_items, rounding_mode="floor") == row
+        cells, owners = spoken.cells[own] - row * self.n_items, spoken.owners[own]
+        places = torch.searchsorted(items, cells).clamp_max(len(items) - 1)
+        there = items[places] == cells
+        kinds = torch.div(owners, len(people.unknown), rounding_mode="floor")
+        heard = torch.log1p(acuity.exp()[kinds] * spoken.said[own])
+        trust = people.preferences.trust[row][kinds]
+        return found.index_add(0, places[there], (trust * heard)[there].to(found.dtype))
+
+
+def _said_to(people: Adapted, row: int, n_items: int) -> Int64[Tensor, " some"]:
+    """The items that the memory speaks for to one person."""
+    if people.spoken is None:
+        return torch.empty(0, dtype=torch.int64)
+    cells = people.spoken.cells
+    return cells[torch.div(cells, n_items, rounding_mode="floor") == row] - row * n_items

@@ -23,8 +23,10 @@ from torch import Tensor
 from clusterseq.accelerator import CPU
 from clusterseq.atlas import Atlas
 from clusterseq.checkpoint import Checkpoint, load_checkpoint
+from clusterseq.directory import present
 from clusterseq.explanation import explain
 from clusterseq.histories import Histories
+from clusterseq.index import Index
 from clusterseq.model.catalogue import chunks
 from clusterseq.model.ranker import Adapted, Ranker
 from clusterseq.recommender import unknown_items
@@ -40,6 +42,7 @@ POINTS = 2_000
 TYPICAL = 8
 """Items that stand for a cluster."""
 UNNAMED = "unsaved"
+NOBODY = np.empty(0, dtype=np.int64)
 
 Codes = tuple[int, ...]
 """A history as item indices, oldest first."""
@@ -90,12 +93,12 @@ class Engine:
     The model serves from then on, and can't be saved or trained any more.
     """
 
-    def __init__(self, checkpoint: Checkpoint, name: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, name: str, index: Index | None = None) -> None:
         self.checkpoint, self.name = checkpoint, name
         self.items, self.n_items = checkpoint.items, len(checkpoint.items)
         self.ids = checkpoint.items.ids  # a list answers single questions faster than a column
         self.version = checkpoint.content[:12] or UNNAMED
-        self.ranker = Ranker(checkpoint.model)
+        self.ranker = Ranker(checkpoint.model, index)
         checkpoint.model.settle()
         self.atlas = Atlas(checkpoint.model, checkpoint.item_counts)
         self.warm()
@@ -107,7 +110,9 @@ class Engine:
         Raises:
             CheckpointError: it is missing, damaged or of another version.
         """
-        engine = cls(load_checkpoint(directory), Path(directory).resolve().name)
+        checkpoint = load_checkpoint(directory)
+        index = Index.load(present(directory), checkpoint.content)
+        engine = cls(checkpoint, Path(directory).resolve().name, index)
         give_back()
         return engine
 
@@ -280,11 +285,12 @@ class Engine:
     def _best(
         self, adapted: Adapted, people: Sequence[Person]
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[bool]]:
-        scores = self.ranker.scores(adapted)
-        for row, person in enumerate(people):
-            if person.allowed is not None:
-                scores[row].masked_fill_(~person.allowed, -torch.inf)
-        best = top_k(scores, min(DEPTH, self.n_items))
+        best = self.ranker.best(
+            adapted,
+            min(DEPTH, self.n_items),
+            allowed=[person.allowed for person in people],
+            refused=[NOBODY] * len(people),
+        )
         there = [items != NOTHING for items in best.items]
         complete = [self.n_items <= DEPTH or not bool(each.all()) for each in there]
         items = [i[t].int().numpy() for i, t in zip(best.items, there, strict=True)]

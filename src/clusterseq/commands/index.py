@@ -1,0 +1,57 @@
+"""``clusterseq index``.
+
+Knows nothing about: how an index finds items.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clusterseq import options
+
+
+def index(
+    model: options.ModelPath,
+    threads: options.Threads = 0,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take the index away: all items are ranked again.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Build an index for a catalogue of 100,000 items or more.
+
+    It lies beside the model and is used from then on, also by the service, wherever few people are
+    served at once; answers are the same but for one item in some hundred. Build it anew after a
+    training or an update.
+
+    \b
+    clusterseq index model
+    clusterseq index model --remove
+    """
+    from clusterseq.checkpoint import load_checkpoint
+    from clusterseq.commands.showing import print_json
+    from clusterseq.directory import present
+    from clusterseq.index import ABOUT, FILE
+    from clusterseq.indexing import index_of
+    from clusterseq.terminal import screen
+
+    place = present(model)
+    if remove:
+        for name in (ABOUT, FILE):
+            (place / name).unlink(missing_ok=True)
+        return
+    checkpoint = load_checkpoint(model)
+    notes = screen(stderr=True)
+    notes.print(f"Indexing {len(checkpoint.items):,} items …", soft_wrap=True)
+    found = index_of(checkpoint.model, threads)
+    found.save(place, checkpoint.content)
+    if json:
+        print_json({"items": len(checkpoint.items), "recall": found.recall})
+        return
+    notes.print(
+        f"Sample histories find {found.recall:.1%} of their true ten best. The index is in "
+        f"{place / FILE}.",
+        soft_wrap=True,
+    )

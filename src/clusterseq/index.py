@@ -1,0 +1,143 @@
+"""Approximate retrieval for huge catalogues: the items whose product with a query is large.
+
+An inverted file (Faiss): items lie in lists around centres, and a query looks at the nearest lists
+alone. How many that are is found when the index is built: the fewest that still find nearly all of
+the true best items for sample queries, by measurement and not by rule. The file is mapped into
+memory, not read.
+
+Knows nothing about: models, raw ids, why an item may not be recommended.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from clusterseq.errors import CheckpointError, ConfigError, DataError
+
+FILE, ABOUT = "index.faiss", "index.json"
+RECALL = 0.995
+"""Share of the true ten best that sample queries must find."""
+BEST = 10
+LISTS_PER_ROOT = 4
+"""Lists by the square root of the items."""
+TRAINED_ON = 40
+"""Items per list that the centres are found by."""
+FEWEST = 1_000
+"""Smaller catalogues have no use for an index."""
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """A built index."""
+
+    lists: Any
+    """Faiss' own."""
+    recall: float
+    """Share of the true ten best that sample queries found when it was built."""
+
+    @classmethod
+    def build(
+        cls,
+        columns: Float32[np.ndarray, "items columns"],
+        queries: Float32[np.ndarray, "samples columns"],
+        seed: int = 0,
+    ) -> Index:
+        """Index items, for queries like the sample.
+
+        Raises:
+            ConfigError: Faiss is not installed.
+            DataError: there are too few items.
+        """
+        if len(columns) < FEWEST:
+            raise DataError(
+                f"{len(columns)} items need no index; all of them are ranked in a millisecond"
+            )
+        faiss = _faiss()
+        wanted = int(LISTS_PER_ROOT * math.sqrt(len(columns)))
+        measure = faiss.METRIC_INNER_PRODUCT
+        quantiser = faiss.IndexFlatIP(columns.shape[1])
+        lists = faiss.IndexIVFFlat(quantiser, columns.shape[1], wanted, measure)
+        lists.cp.seed, lists.cp.min_points_per_centroid = seed + 1, 1
+        draws = np.random.default_rng(seed)
+        sample = min(len(columns), TRAINED_ON * wanted)
+        lists.train(columns[np.sort(draws.choice(len(columns), sample, replace=False))])
+        lists.add(columns)
+        best = np.argsort(-(queries @ columns.T), axis=1, kind="stable")[:, :BEST]
+        recall, lists.nprobe = 0.0, 1
+        while (recall := _recall(lists, queries, best)) < RECALL and lists.nprobe < wanted:
+            lists.nprobe = min(wanted, lists.nprobe + lists.nprobe // 2 + 1)
+        return cls(lists, recall)
+
+    def save(self, directory: Path, content: str) -> None:
+        """Write it beside the model whose content it belongs to."""
+        _faiss().write_index(self.lists, str(directory / FILE))
+        about = {"content": content, "lists_looked_at": self.lists.nprobe, "recall": self.recall}
+        (directory / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, directory: Path, content: str) -> Index | None:
+        """Map the index of a model; None if it has none.
+
+        Raises:
+            CheckpointError: it is another model's, or damaged.
+            ConfigError: Faiss is not installed.
+        """
+        if not (directory / ABOUT).exists():
+            return None
+        about = _about(directory / ABOUT)
+        if about.get("content") != content:
+            raise CheckpointError(
+                f"{directory / FILE}: built for another model than lies here; build it anew with "
+                f"clusterseq index {directory}, or delete {ABOUT}"
+            )
+        faiss = _faiss()
+        try:
+            lists = faiss.read_index(str(directory / FILE), faiss.IO_FLAG_MMAP)
+            lists.nprobe, recall = int(about["lists_looked_at"]), float(about["recall"])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[-1][:120]
+            raise CheckpointError(
+                f"{directory / FILE}: damaged ({reason}); build it anew with "
+                f"clusterseq index {directory}"
+            ) from error
+        return cls(lists, recall)
+
+    def nearest(
+        self, queries: Float32[np.ndarray, "users columns"], k: int
+    ) -> Int64[np.ndarray, "users k"]:
+        """Items with large products, in no order that matters; −1 where too few were looked at."""
+        found: Int64[np.ndarray, "users k"] = self.lists.search(queries, k)[1]
+        return found
+
+
+def _recall(lists: Any, queries: np.ndarray, best: Int64[np.ndarray, "samples best"]) -> float:
+    found = lists.search(queries, best.shape[1])[1]
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(found, best, strict=True)]
+    return float(np.sum(shared)) / best.size
+
+
+def _about(path: Path) -> Mapping[str, Any]:
+    try:
+        about = json.loads(path.read_text())
+    except ValueError as error:
+        raise CheckpointError(f"{path}: damaged ({error}); build the index anew") from error
+    return about if isinstance(about, dict) else {}
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise ConfigError(
+            f"the model has an index and Faiss is not installed ({error}); "
+            "pip install 'clusterseq[ann]', or delete index.json from the model's directory"
+        ) from error
+    return faiss
