@@ -75,7 +75,7 @@ JUDGING = [
     *["baselines.neural", "baselines.transformer", "baselines.gru4rec", "baselines.narm"],
     *["baselines.sasrec", "baselines.bert4rec", "baselines.transrec"],
     *["baselines.peers"],
-    *["baselines", "comparison", "experiment", "update"],
+    *["baselines", "comparison", "experiment", "update", "ray_train"],
 ]
 USING = ["explanation", "recommendations", "recommender", "batch", "atlas"]
 SERVICE = [

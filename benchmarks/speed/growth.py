@@ -33,7 +33,8 @@ DIM = 64
 USERS, ITEMS = 100_000, 12_000
 """What stays as it is while the other grows."""
 MANY_ITEMS = (1_000, 10_000, 100_000, 1_000_000)
-MANY_USERS = (10_000, 100_000, 1_000_000, 10_000_000)
+MANY_USERS = (10_000, 100_000, 1_100_000, 5_500_000)
+"""The largest ones have ten and fifty million events."""
 NEWCOMERS = 500
 """People who judge the training."""
 WARMING, STEPS = 1, 8

@@ -66,13 +66,12 @@ class Experiment:
     @property
     def unfinished(self) -> Path:
         """Where the state and the log of the training lie until it is finished."""
-        out = Path(self.out)
-        return out.with_name(out.name + ".training")
+        return unfinished_at(self.out)
 
     @property
     def can_resume(self) -> bool:
         """Whether a training that was stopped has left its state there."""
-        return present(self.unfinished / "state").exists()
+        return can_resume(self.out)
 
     def run(
         self,
@@ -153,6 +152,16 @@ class Experiment:
             ledger=Ledger.of(split.known, len(split.items)),
             metrics={"cluster_sizes": _cluster_sizes(model, split.known)},
         )
+
+
+def unfinished_at(out: str | Path) -> Path:
+    """Where a training that is to end in ``out`` keeps its state and its log."""
+    return Path(out).with_name(Path(out).name + ".training")
+
+
+def can_resume(out: str | Path) -> bool:
+    """Whether a training that was to end in ``out`` was stopped and has left its state."""
+    return present(unfinished_at(out) / "state").exists()
 
 
 def evaluate_checkpoint(

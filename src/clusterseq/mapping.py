@@ -63,7 +63,7 @@ class _Worked:
 
 
 def started() -> Any:
-    """Ray Data, with Ray running.
+    """Ray Data, with Ray running; quiet, and without a word to its makers.
 
     Raises:
         ConfigError: Ray is not installed.

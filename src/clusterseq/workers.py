@@ -5,7 +5,8 @@ and gradients are summed before each step, so all of them take the same step. (P
 for this doesn't follow gradients of gradients, which meta-training needs.) However many there are,
 they come to the same weights, but for rounding and for dropout, which each draws for itself.
 
-``torchrun`` starts the processes and tells each its place by environment variables.
+``torchrun``, or Ray on a cluster, starts the processes and tells each its place by environment
+variables.
 
 Knows nothing about: models, data.
 """
@@ -116,7 +117,7 @@ def started(words: Sequence[str], workers: int) -> int:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Workers]:
-    """Join the processes that ``torchrun`` has started; alone where it hasn't.
+    """Join the processes that ``torchrun`` or Ray has started; alone where there are none.
 
     Raises:
         ConfigError: the environment is half set.
@@ -128,9 +129,12 @@ def joined(device: torch.device) -> Iterator[Workers]:
     missing = [name for name, value in told.items() if value is None]
     if missing:
         raise ConfigError(f"{missing[0]} is not set and WORLD_SIZE is; start it by torchrun")
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    own = not distributed.is_initialized()  # Ray has joined them already, and parts them
+    if own:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Workers(distributed.get_rank(), distributed.get_world_size())
         distributed.barrier()  # nobody takes the connections down while another still uses them
     finally:
-        distributed.destroy_process_group()
+        if own:
+            distributed.destroy_process_group()

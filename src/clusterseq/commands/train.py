@@ -10,7 +10,7 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -58,9 +58,14 @@ def train(
     ] = False,
     threads: options.Threads = 0,
     device: options.Device = "cpu",
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes that train it together, on this machine.")
-    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train it together.")] = 1,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(
+            help="Where they are: here, or on the Ray cluster of RAY_ADDRESS, which"
+            " starts them anew from the last epoch if one dies (extra: ray)."
+        ),
+    ] = "local",
     profile: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write traces of some steps of each stage there."),
@@ -85,8 +90,8 @@ def train(
     Ctrl-C keeps what was learnt; the same command with --resume goes on.
     """
     chosen = configuration(preset, config, assignments or [], split)
-    if workers > 1 and "WORLD_SIZE" not in os.environ:
-        _together(workers)
+    if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
+        _together(workers, engine, out, resume=resume)
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_comparison, print_next
     from clusterseq.experiment import Experiment
@@ -104,8 +109,12 @@ def train(
         print_next(out, checkpoint)
 
 
-def _together(workers: int) -> None:
+def _together(workers: int, engine: str, out: Path, *, resume: bool) -> None:
     """Run the same command in several processes, and end as they end."""
+    if engine == "ray":
+        from clusterseq.ray_train import trained
+
+        raise typer.Exit(trained(sys.argv[1:], workers, out, resume=resume))
     from clusterseq.workers import started
 
     raise typer.Exit(started(sys.argv[1:], workers))

@@ -1,0 +1,70 @@
+"""Training on a Ray cluster: the same command in several processes, started anew when one dies.
+
+What survives a death is the state that training keeps beside its output after every epoch, so the
+output must lie where all machines see it. Ray's part is to start the processes, to make them known
+to each other, and to notice that one is gone.
+
+Knows nothing about: what the command trains.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from clusterseq.errors import TrainingError
+from clusterseq.experiment import can_resume, unfinished_at
+from clusterseq.mapping import started
+
+RESTARTS = 5
+"""Deaths that a training survives."""
+
+
+def trained(words: Sequence[str], workers: int, out: Path, *, resume: bool) -> int:
+    """Run a command of clusterseq in so many processes of a cluster; returns its status.
+
+    Raises:
+        ConfigError: Ray is not installed.
+        TrainingError: processes died more often than a training survives.
+    """
+    started()
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    if not resume and can_resume(out):  # or the first start would go on with it
+        shutil.rmtree(unfinished_at(out))
+    told = {"words": list(words), "out": str(out.resolve()), "folder": str(Path.cwd())}
+    with tempfile.TemporaryDirectory(prefix="clusterseq-ray-") as folder:
+        trainer = TorchTrainer(
+            _run,
+            train_loop_config=told,
+            scaling_config=ScalingConfig(num_workers=workers),
+            run_config=RunConfig(
+                storage_path=folder, failure_config=FailureConfig(max_failures=RESTARTS)
+            ),
+        )
+        try:
+            result = trainer.fit()
+        except Exception as error:
+            why = " ".join(str(error).split())[:300]
+            raise TrainingError(
+                f"{workers} processes on Ray: {why}; what was learnt "
+                f"is kept in {unfinished_at(out)}, and --resume goes on"
+            ) from error
+    return int((result.metrics or {})["status"])
+
+
+def _run(told: dict[str, Any]) -> None:
+    """The work of one process."""
+    import ray.train
+
+    from clusterseq.cli import main
+
+    os.chdir(told["folder"])
+    words = [word for word in told["words"] if word != "--resume"]
+    status = main([*words, "--resume"] if can_resume(told["out"]) else words)
+    ray.train.report({"status": status})
