@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,12 @@ def model_directory(
 @pytest.fixture(scope="session")
 def checkpoint(model_directory: Path) -> Checkpoint:
     return load_checkpoint(model_directory)
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """Ray on this machine, started once; tests that use it belong to the group "ray"."""
+    ray = pytest.importorskip("ray")
+    context = ray.init(num_cpus=3, log_to_driver=False, include_dashboard=False)
+    yield context.address_info["gcs_address"]
+    ray.shutdown()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -25,13 +24,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+@pytest.fixture(autouse=True)
+def _quiet(ray_address: str) -> None:
     started()
-    yield
-    ray.shutdown()
 
 
 def test_shards_are_the_same_bytes(tmp_path: Path, events_frame: pl.DataFrame) -> None:

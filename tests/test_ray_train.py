@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
     pytest.mark.xdist_group("ray"),
 ]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """The address of a Ray of this test's own, which commands join."""
-    ray = pytest.importorskip("ray")
-    context = ray.init(num_cpus=3, log_to_driver=False, include_dashboard=False)
-    yield context.address_info["gcs_address"]
-    ray.shutdown()
 
 
 def command(events: Path, out: Path, *more: str) -> list[str]:
@@ -41,9 +31,9 @@ def metrics(out: Path) -> dict[str, object]:
 
 
 def test_a_killed_process_changes_nothing(
-    cluster: str, events_file: Path, tmp_path: Path
+    ray_address: str, events_file: Path, tmp_path: Path
 ) -> None:
-    environment = {**os.environ, "RAY_ADDRESS": cluster, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "RAY_ADDRESS": ray_address, "OMP_NUM_THREADS": "1"}
     epochs = ["--set", "train.pretrain_epochs=40", "--set", "train.patience=40"]
     calm, troubled = tmp_path / "calm", tmp_path / "troubled"
     subprocess.run(command(events_file, calm, *epochs), check=True, env=environment, timeout=180)

@@ -48,23 +48,20 @@ def trained(words: Sequence[str], workers: int, out: Path, *, resume: bool) -> i
             ),
         )
         try:
-            result = trainer.fit()
+            result: Any = trainer.fit()
         except Exception as error:
             why = " ".join(str(error).split())[:300]
             raise TrainingError(
                 f"{workers} processes on Ray: {why}; what was learnt "
                 f"is kept in {unfinished_at(out)}, and --resume goes on"
             ) from error
-    return int((result.metrics or {})["status"])
+    return int(result.return_value)
 
 
-def _run(told: dict[str, Any]) -> None:
-    """The work of one process."""
-    import ray.train
-
+def _run(told: dict[str, Any]) -> int:
+    """The work of one process; returns its status."""
     from clusterseq.cli import main
 
     os.chdir(told["folder"])
     words = [word for word in told["words"] if word != "--resume"]
-    status = main([*words, "--resume"] if can_resume(told["out"]) else words)
-    ray.train.report({"status": status})
+    return main([*words, "--resume"] if can_resume(told["out"]) else words)
