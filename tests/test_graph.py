@@ -91,3 +91,13 @@ def test_only_mutual_neighbours_stay_where_there_are_too_many(
     assert (some[0] > 0).nonzero()[0].tolist() == [1, 2, 3]
     assert some[1, 2] > 0
     assert not some[4:].any()
+
+
+def test_of_a_dense_graph_fewer_neighbours_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [[0, other] for other in range(1, 6) for _ in range(7 - other)] + [[1, 2]]
+    directed = transitions(from_rows(rows), 6)  # twelve edges of six items
+    whole = smoothing(directed).toarray()
+    for enough, left in ((2, 12), (1, 2)):
+        monkeypatch.setattr(graph, "ENOUGH", enough)
+        assert (smoothing(directed).toarray() > 0).sum() == left
+    assert (whole > 0).sum() == 12

@@ -19,8 +19,10 @@ from clusterseq.sequences import Sequences
 REACH = 5
 """Pairs further apart than this in a sequence say nothing about each other."""
 NEIGHBOURS = 4_000
-"""Most items beside each in the smoothing graph: of many millions of people, everything is beside
-what is popular, and a step of training would read it all."""
+"""Most items beside each in the smoothing graph."""
+ENOUGH = 300
+"""The same where items have more than so many on average: of many millions of people everything is
+beside everything, and a step of training would read it all. It learns as well from these."""
 HOPS = 2
 """Passes over the user–item graph that make an item's profile."""
 
@@ -45,7 +47,7 @@ def transitions(known: Sequences, n_items: int) -> sparse.csr_array:
 def smoothing(directed: sparse.csr_array) -> sparse.csr_array:
     """The transition graph without directions, symmetrically normalised: D^-½ (R + Rᵀ) D^-½.
 
-    An edge stays if it is among the strongest ``NEIGHBOURS`` of both its ends.
+    An edge stays if it is among the strongest ``NEIGHBOURS`` of both its ends, or ``ENOUGH``.
 
     >>> known = Sequences(np.int32([0, 1]), np.arange(2), np.array([0, 2]))
     >>> smoothing(transitions(known, 3)).toarray().tolist()
@@ -58,14 +60,15 @@ def smoothing(directed: sparse.csr_array) -> sparse.csr_array:
 
 def _mutual(graph: sparse.csr_array) -> sparse.csr_array:
     """A symmetric graph without the edges that are weak for one of their ends."""
-    crowded = np.flatnonzero(np.diff(graph.indptr) > NEIGHBOURS)
+    most = ENOUGH if graph.nnz > ENOUGH * graph.shape[0] else NEIGHBOURS
+    crowded = np.flatnonzero(np.diff(graph.indptr) > most)
     if not len(crowded):
         return graph
     kept = graph.copy()
     kept.data[:] = 1
     for item in crowded:
         row = slice(graph.indptr[item], graph.indptr[item + 1])
-        weak = np.argsort(-graph.data[row], kind="stable")[NEIGHBOURS:]
+        weak = np.argsort(-graph.data[row], kind="stable")[most:]
         kept.data[row.start + weak] = 0
     kept.eliminate_zeros()
     found: sparse.csr_array = graph.multiply(kept).multiply(kept.T).tocsr()

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from clusterseq.errors import TrainingError
@@ -24,8 +25,11 @@ RESTARTS = 5
 """Deaths that a training survives."""
 
 
-def trained(words: Sequence[str], workers: int, out: Path, *, resume: bool) -> int:
-    """Run a command of clusterseq in so many processes of a cluster; returns its status.
+def trained(program: str, words: Sequence[str], workers: int, out: Path, *, resume: bool) -> int:
+    """Run a command in so many processes of a cluster; returns its status.
+
+    Args:
+        program: where each process finds it, as ``module:function`` of the words.
 
     Raises:
         ConfigError: Ray is not installed.
@@ -37,10 +41,16 @@ def trained(words: Sequence[str], workers: int, out: Path, *, resume: bool) -> i
 
     if not resume and can_resume(out):  # or the first start would go on with it
         shutil.rmtree(unfinished_at(out))
-    told = {"words": list(words), "out": str(out.resolve()), "folder": str(Path.cwd())}
+    work: Any = _run  # it may return something, which Ray's annotations deny
+    told = {
+        "program": program,
+        "words": list(words),
+        "out": str(out.resolve()),
+        "folder": str(Path.cwd()),
+    }
     with tempfile.TemporaryDirectory(prefix="clusterseq-ray-") as folder:
         trainer = TorchTrainer(
-            _run,
+            work,
             train_loop_config=told,
             scaling_config=ScalingConfig(num_workers=workers),
             run_config=RunConfig(
@@ -60,8 +70,8 @@ def trained(words: Sequence[str], workers: int, out: Path, *, resume: bool) -> i
 
 def _run(told: dict[str, Any]) -> int:
     """The work of one process; returns its status."""
-    from clusterseq.cli import main
-
+    main = resolve_name(told["program"])
     os.chdir(told["folder"])
     words = [word for word in told["words"] if word != "--resume"]
-    return main([*words, "--resume"] if can_resume(told["out"]) else words)
+    status: int = main([*words, "--resume"] if can_resume(told["out"]) else words)
+    return status

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from clusterseq.trackers import Tracker
 
 
+PROGRAM = "clusterseq.cli:main"
+
+
 def train(
     events: options.EventPaths,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the model is saved.")],
@@ -114,7 +117,7 @@ def _together(workers: int, engine: str, out: Path, *, resume: bool) -> None:
     if engine == "ray":
         from clusterseq.ray_train import trained
 
-        raise typer.Exit(trained(sys.argv[1:], workers, out, resume=resume))
+        raise typer.Exit(trained(PROGRAM, sys.argv[1:], workers, out, resume=resume))
     from clusterseq.workers import started
 
     raise typer.Exit(started(sys.argv[1:], workers))
