@@ -24,6 +24,7 @@ UNDERNEATH = [
     "mapping",
     "accelerator",
     "workers",
+    "room",
 ]
 EVENTS = [
     *["columns", "table", "spill", "lines", "delimited", "jsonlines", "database", "sources"],
@@ -61,7 +62,7 @@ MODEL = [
     *["model.ranker", "model.restore", "model.growth", "indexing"],
 ]
 LEARNING = [
-    *["metrics", "judge", "stage", "resume", "pretrain", "metatrain", "calibrate"],
+    *["metrics", "judge", "stage", "tensors", "resume", "pretrain", "metatrain", "calibrate"],
     *["train", "training_log", "trackers", "tuning", "profiler", "manifest", "checkpoint"],
 ]
 JUDGING = [

@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int64
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from clusterseq.config import Config, ModelConfig, from_dict
 from clusterseq.directory import present, replacing
@@ -41,6 +41,7 @@ from clusterseq.manifest import (
 )
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.restore import restored
+from clusterseq.tensors import write_tensors
 from clusterseq.vocab import Vocabulary
 
 CONFIG, ITEMS, WEIGHTS, METRICS = (
@@ -112,7 +113,7 @@ def save_checkpoint(
     with replacing(directory, marker=MANIFEST) as target:
         write_json(target / CONFIG, checkpoint.config.to_dict())
         _items_frame(checkpoint).write_parquet(target / ITEMS, compression="zstd")
-        save_file(checkpoint.model.tensors(), target / WEIGHTS)
+        write_tensors(target / WEIGHTS, checkpoint.model.tensors())
         # The library writes for the owner's eyes only; a service may run as somebody else.
         (target / WEIGHTS).chmod((target / CONFIG).stat().st_mode)
         write_json(target / METRICS, checkpoint.metrics)

@@ -22,7 +22,8 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
     A former directory is replaced only if it holds the file ``marker`` (or nothing at all).
 
     Raises:
-        DataError: the place is taken by something else, or can't be written.
+        DataError: the place is taken by something else, or can't be written, for example because
+            the disk is full; then what was there before is there still.
     """
     target = Path(directory)
     if target.exists() and not (target / marker).exists() and not _is_empty(target):
@@ -39,6 +40,11 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
             _sync(file)
         _sync(draft)
         _swap(draft, target)
+    except OSError as error:
+        raise DataError(
+            f"{target}: {error.strerror or error}; free some room or name another place (what was "
+            "there before is kept)"
+        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from clusterseq import room
 from clusterseq.baselines import Popularity
 from clusterseq.checkpoint import (
     LOG,
@@ -117,6 +118,8 @@ class Experiment:
         if not free:
             raise DataError(f"{self.out}: holds no model, so it isn't replaced; name another place")
         split = split_events(self.events, self.config.data, self.runtime.seed)
+        if self.runtime.device == "cpu":
+            room.require(self.config.model, len(split.items), len(split.known.items))
         if split.kind != "none":
             _check_lengths(split.test, self.k)
         return split

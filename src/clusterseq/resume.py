@@ -16,12 +16,13 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from clusterseq.directory import present, replacing
 from clusterseq.errors import CheckpointError
 from clusterseq.stage import Place
+from clusterseq.tensors import write_tensors
 from clusterseq.workers import ALONE, Workers
 
 MARKER = "state.json"
@@ -120,7 +121,7 @@ class Keeper:
         }
         with replacing(self._state, marker=MARKER) as draft:
             copies = {n: v.detach().clone().contiguous() for n, v in tensors.items()}
-            save_file(copies, draft / "state.safetensors")
+            write_tensors(draft / "state.safetensors", copies)
             (draft / MARKER).write_text(json.dumps(told) + "\n")
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
