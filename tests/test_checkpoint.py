@@ -349,7 +349,7 @@ for moment in sys.argv[2:]:
 """
 NEVER = "os:rename:99"
 BEFORE = (
-    *("checkpoint:write_json:0", "checkpoint:write_json:1", "checkpoint:save_file:0"),
+    *("checkpoint:write_json:0", "checkpoint:write_json:1", "checkpoint:write_tensors:0"),
     *("checkpoint:write_manifest:0", "directory:_sync:0", "directory:_sync:5"),
     *("directory:_swap:0", "os:rename:0", "os:rename:1"),
 )

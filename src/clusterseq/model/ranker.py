@@ -134,7 +134,8 @@ class Ranker:
         for row, (mask, gone) in enumerate(zip(allowed, refused, strict=True)):
             if mask is not None:
                 scores[row].masked_fill_(~mask.to(scores.device), -torch.inf)
-            scores[row, torch.from_numpy(gone).to(scores.device)] = -torch.inf
+            if len(gone):
+                scores[row, torch.from_numpy(gone).to(scores.device)] = -torch.inf
         return top_k(scores, k).cpu()
 
     def _near(
