@@ -14,7 +14,8 @@ EventPaths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="EVENTS...",
-        help="Files, globs or folders of events: CSV, TSV, JSON lines, Parquet, RecBole .inter.",
+        help="Files, globs or folders of events (CSV, TSV, JSON lines, Parquet, RecBole .inter), "
+        "the address of Parquet or of a PostgreSQL query, or what prepare has made.",
     ),
 ]
 ModelPath: TypeAlias = Annotated[

@@ -31,6 +31,7 @@ STAGES = {
     "prepare": "preparing",
     "pretrain": "pre-training",
     "meta": "meta-training",
+    "update": "updating",
     "evaluate": "evaluating",
 }
 
