@@ -100,6 +100,7 @@ SERVICE = [
     *["service.routes", "service.routes.recommend", "service.routes.events"],
     *["service.routes.users", "service.routes.items", "service.routes.model"],
     *["service.routes.health", "service.routes.page", "service.app", "service.server"],
+    "service.on_ray",
     "health",
 ]
 REPORT = [

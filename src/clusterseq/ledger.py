@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
 from clusterseq.clock import ages, has_clock, span_of
+from clusterseq.graph import incidence
 from clusterseq.sequences import Sequences
 
 Counted: TypeAlias = Int64[np.ndarray, " items"]
@@ -106,10 +107,10 @@ class Ledger:
 
 def counted(known: Sequences, n_items: int) -> tuple[Counted, Counted]:
     """Events and people of each item."""
-    pairs = np.unique(known.user_of_event.astype(np.int64) * n_items + known.items)
+    touched = incidence(known, n_items)
     return (
         np.bincount(known.items, minlength=n_items),
-        np.bincount(pairs % n_items, minlength=n_items),
+        np.bincount(touched.indices, minlength=n_items),
     )
 
 

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ray import serve
-
 from clusterseq.errors import ConfigError
 from clusterseq.service.server import Settings, build, log_to_stderr
 
@@ -30,6 +28,8 @@ def application(arguments: dict[str, Any]) -> Any:
     Raises:
         ConfigError: an argument is missing or unknown, or the store is one process's own.
     """
+    from ray import serve  # which only a cluster's machines have
+
     if unknown := set(arguments) - set(KNOWN):
         raise ConfigError(f"argument {min(unknown)} is unknown; known are {', '.join(KNOWN)}")
     for name in ("model", "store"):
