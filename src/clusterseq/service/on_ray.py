@@ -9,9 +9,10 @@ Knows nothing about: what is served.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
+
+from fastapi import FastAPI
 
 from clusterseq.errors import ConfigError
 from clusterseq.service.server import Settings, build, log_to_stderr
@@ -44,14 +45,13 @@ def application(arguments: dict[str, Any]) -> Any:
         processes=2,  # asks for a store that is shared; Ray says how many there are
     )
 
+    def built() -> FastAPI:
+        log_to_stderr(settings.log_level)
+        return build(settings)
+
     @serve.deployment(name="clusterseq")
-    @serve.ingress(partial(_replica, settings))
+    @serve.ingress(built)
     class Replica:
         """One process of the service."""
 
     return Replica.bind()  # type: ignore[attr-defined]
-
-
-def _replica(settings: Settings) -> Any:
-    log_to_stderr(settings.log_level)
-    return build(settings)
