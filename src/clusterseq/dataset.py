@@ -19,10 +19,10 @@ from clusterseq.directory import present, replacing
 from clusterseq.errors import DataError
 from clusterseq.event_report import EventReport
 from clusterseq.events import Events
+from clusterseq.files import file_sha256
 from clusterseq.sequences import Sequences
 from clusterseq.shards import (
     Shard,
-    file_sha256,
     people_of,
     read_arrow,
     sequences_of,

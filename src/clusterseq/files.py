@@ -5,6 +5,7 @@ Knows nothing about: what the files hold.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -43,3 +44,9 @@ def slug(text: str) -> str:
     'clusterseq-memory'
     """
     return re.sub(r"[^\w.]+", "-", text)
+
+
+def file_sha256(path: Path) -> str:
+    """The digest of a file, read a piece at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterseq.errors import CheckpointError
+from clusterseq.files import file_sha256
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -121,19 +122,14 @@ def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
         # The size first: a file that has grown by gigabytes isn't worth hashing.
         if size != entry.get("bytes"):
             raise damaged(path, f"{size} bytes where {entry.get('bytes')} were saved")
-        if _sha256(path) != entry.get("sha256"):
+        if file_sha256(path) != entry.get("sha256"):
             raise damaged(path, "its checksum differs")
     except OSError as error:
         raise unreadable(path, error) from error
 
 
 def _entry(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 def _content(body: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ Knows nothing about: how events are read, what shards lie beside it, raw item id
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -17,6 +16,7 @@ from zlib import crc32
 import numpy as np
 import polars as pl
 
+from clusterseq.files import file_sha256
 from clusterseq.sequences import Sequences
 
 
@@ -87,9 +87,3 @@ def write_arrow(path: Path, frame: pl.DataFrame) -> None:
 def read_arrow(path: Path) -> pl.DataFrame:
     """Map such a frame: what isn't looked at isn't read."""
     return pl.read_ipc(path)
-
-
-def file_sha256(path: Path) -> str:
-    """The digest of a file, read a piece at a time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

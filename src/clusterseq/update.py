@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import polars as pl
@@ -101,8 +100,9 @@ def update_checkpoint(
     split = split_events(events, checkpoint.config.data, runtime.seed)
     items = Vocabulary.from_ids(_joined(checkpoint.items, split.items))
     places = items.encode_series(checkpoint.items.series)
-    renamed = partial(_renamed, items.encode_series(split.items.series))
-    known, validation, test = map(renamed, (split.known, split.validation, split.test))
+    newer_places = items.encode_series(split.items.series)
+    parts = (split.known, split.validation, split.test)
+    known, validation, test = (part.renumbered(newer_places) for part in parts)
     sums = before.sums.moved(places, len(items)).plus(Sums.of(known, len(items)))
     ledger = before.ledger.moved(places, len(items)).plus(known)
     model = grown(checkpoint.model, places, len(items), sums.transitions, ledger.counts)
@@ -187,10 +187,6 @@ def _joined(old: Vocabulary, new: Vocabulary) -> list[object]:
             f"{kinds[new.is_integer]}; bring them to one kind"
         )
     return [*old.ids, *new.ids]
-
-
-def _renamed(places: Int32[np.ndarray, " items"], people: Sequences) -> Sequences:
-    return people.renumbered(places)
 
 
 def _teach(
