@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +11,43 @@ import pytest
 import torch
 
 from clusterseq.accelerator import CPU, device_named
+from clusterseq.baselines.bert4rec import fit_bert4rec
+from clusterseq.baselines.episodes import Schedule
+from clusterseq.baselines.gru4rec import fit_gru4rec
+from clusterseq.baselines.mecos import Mecos, fit_mecos
+from clusterseq.baselines.melu import MeLU, fit_melu
+from clusterseq.baselines.metatl import MetaTL, fit_metatl
+from clusterseq.baselines.narm import fit_narm
+from clusterseq.baselines.neural import NextItemNetwork
+from clusterseq.baselines.next_item_losses import GBCE, FullSoftmax, SampledSoftmax
+from clusterseq.baselines.peer import Setting
+from clusterseq.baselines.sasrec import fit_sasrec
+from clusterseq.baselines.transrec import fit_transrec
 from clusterseq.config import Runtime
 from clusterseq.errors import ConfigError
 from clusterseq.histories import Histories
 from clusterseq.model.ranker import Ranker
+from clusterseq.scorer import Scorer
+from clusterseq.tasks import Windows, prefixes
 from clusterseq.train import Trainer, fit
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
 
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 PEOPLE = Histories.from_lists([[1, 2, 3], [], [4], [5, 1]])
+BRIEF = Schedule(support=3, batch=16, most_steps=2, check_every=1)
+NETWORKS: dict[str, Callable[[Setting], NextItemNetwork]] = {
+    "gru4rec": partial(fit_gru4rec, loss=FullSoftmax(), dim=8, epochs=1),
+    "narm": partial(fit_narm, loss=SampledSoftmax(9), dim=8, epochs=1),
+    "sasrec": partial(fit_sasrec, loss=GBCE(9), dim=8, epochs=1),
+    "bert4rec": partial(fit_bert4rec, loss=SampledSoftmax(9), dim=8, epochs=1),
+    "transrec": partial(fit_transrec, loss=SampledSoftmax(9), dim=8, epochs=1),
+}
+EPISODIC: dict[str, Callable[[Setting], MetaTL | MeLU | Mecos]] = {
+    "metatl": partial(fit_metatl, mended=True, schedule=BRIEF),
+    "melu": partial(fit_melu, schedule=BRIEF),
+    "mecos": partial(fit_mecos, schedule=BRIEF),
+}
+PEERS: dict[str, Callable[[Setting], Scorer]] = {**NETWORKS, **EPISODIC}
 
 
 @pytest.fixture
@@ -51,6 +81,36 @@ def test_every_tensor_of_a_step_is_made_where_the_model_lies() -> None:
         with torch.device("meta"):
             stage.loss(batch, torch.Generator().manual_seed(0)).backward()  # type: ignore[arg-type, no-untyped-call]
             stage.validate()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_tensor_of_a_peer_is_made_where_it_lies(name: str) -> None:
+    network = NETWORKS[name](Setting(KNOWN, VALIDATION, N_ITEMS))
+    windows = Windows.of(KNOWN, 5).batches(16, np.random.default_rng(0))[0]
+    with torch.device("meta"):
+        queries, targets = network.exercises(windows, torch.Generator().manual_seed(0))
+        loss = SampledSoftmax(9)(network.items, queries, targets, torch.Generator().manual_seed(0))
+        scores = network.score(PEOPLE)
+    assert loss.device == scores.device == CPU
+
+
+@pytest.mark.parametrize("name", EPISODIC)
+def test_every_tensor_of_a_meta_learning_peer_is_made_where_it_lies(name: str) -> None:
+    model = EPISODIC[name](Setting(KNOWN, VALIDATION, N_ITEMS))
+    tasks = prefixes(KNOWN, np.random.default_rng(0), longest=3, at_most=16)
+    with torch.device("meta"):
+        loss = model.loss(tasks, torch.Generator().manual_seed(0))
+        scores = model.score(PEOPLE)
+    assert loss.device == scores.device == CPU
+
+
+@on_cuda
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_learns_and_scores_there(name: str) -> None:
+    there = Setting(KNOWN, VALIDATION, N_ITEMS, device=torch.device("cuda"))
+    scorer = PEERS[name](there)
+    assert scorer.score(PEOPLE).is_cuda
+    assert 0 < there.mrr(scorer) < 1
 
 
 def test_a_model_moves_with_its_memory() -> None:

@@ -57,4 +57,5 @@ def _judged(
     for start in range(0, len(tasks), SCORED_AT_ONCE):
         part = tasks[slice(start, start + SCORED_AT_ONCE)]
         scores = score(part.support)
+        part = part.to(scores.device)  # a network scores where it lies
         yield scores, part.targets, part.support.touched(scores.shape[1])

@@ -11,6 +11,8 @@ Knows nothing about: optimisers, losses, ranking.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -55,7 +57,8 @@ class BERT4Rec(NextItemNetwork):
         """The output at every step of sequences whose hidden items give way to the mask."""
         shown = torch.where(hidden[:, :, None], self.mask_vector, self.items(sequences.items))
         steps = shown.shape[1]
-        to_end = (sequences.lengths[:, None] - 1 - torch.arange(steps)).clamp_min(0)
+        places = torch.arange(steps, device=shown.device)
+        to_end = (sequences.lengths[:, None] - 1 - places).clamp_min(0)
         readable = sequences.mask[:, None].expand(-1, steps, -1)
         outputs: Tensor = self.transformer(shown + self.positions[to_end], readable, generator)
         return outputs
@@ -64,18 +67,21 @@ class BERT4Rec(NextItemNetwork):
         self, windows: Histories, generator: torch.Generator
     ) -> tuple[Float[Tensor, "prefixes dim"], Int64[Tensor, " prefixes"]]:
         """The cloze: outputs in the places of hidden items, with these items."""
-        sizes = 2 + (torch.rand(len(windows), generator=generator) * (windows.lengths - 1)).long()
-        cut = torch.rand(len(windows), generator=generator) < CUT
+        people, steps = windows.items.shape
+        draw = partial(torch.rand, generator=generator, device=generator.device)
+        sizes = 2 + (draw(people) * (windows.lengths - 1)).long()
+        cut = draw(people) < CUT
         sequences = Histories(windows.items, torch.where(cut, sizes, windows.lengths))
-        anywhere = torch.rand(windows.items.shape, generator=generator) < self.hidden
-        last = torch.arange(windows.items.shape[1]) == sequences.lengths[:, None] - 1
+        anywhere = draw(people, steps) < self.hidden
+        last = torch.arange(steps, device=generator.device) == sequences.lengths[:, None] - 1
         hidden = torch.where(cut[:, None], last, anywhere) & sequences.mask
         return self.guesses(sequences, hidden, generator)[hidden], sequences.items[hidden]
 
     def query(self, histories: Histories) -> Float[Tensor, "users dim"]:
         """The guess at a mask appended to the history."""
         asked = Histories(pad(histories.items, (0, 1)), histories.lengths + 1)
-        last = torch.arange(asked.items.shape[1]) == histories.lengths[:, None]
+        places = torch.arange(asked.items.shape[1], device=asked.items.device)
+        last = places == histories.lengths[:, None]
         return self.guesses(asked, last)[last]
 
 

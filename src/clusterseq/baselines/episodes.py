@@ -58,7 +58,8 @@ def learn(
     people = np.flatnonzero(setting.known.lengths > 1)
     if not len(people):
         raise DataError("no known user has two events, so nothing follows anything")
-    judges, generator = setting.judges(), setting.generator("episodes")
+    judges, model = setting.judges(), model.to(setting.device)
+    generator = setting.generator("episodes", setting.device)
     draws = np.random.default_rng([setting.seed, *b"episodes"])
     optimiser = torch.optim.Adam(model.parameters(), schedule.learning_rate)
     best, state, at = -1.0, model.state_dict(), 0
@@ -66,7 +67,7 @@ def learn(
         users = draws.choice(people, schedule.batch)
         tasks = draw_tasks(setting.known, users, draws, support=schedule.support)
         optimiser.zero_grad()
-        loss(tasks, generator).backward()  # type: ignore[no-untyped-call]
+        loss(tasks.to(setting.device), generator).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if step % schedule.check_every and step < schedule.most_steps:
             continue

@@ -119,7 +119,7 @@ class Mecos(nn.Module):
     def loss(self, tasks: Tasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """Cross-entropy of what came next against drawn items."""
         queries = self.query(tasks.support, generator)
-        drawn = torch.randint(self.n_items, (RIVALS,), generator=generator)
+        drawn = torch.randint(self.n_items, (RIVALS,), generator=generator, device=generator.device)
         return sampled_cross_entropy(
             (queries * self.items(tasks.targets)).sum(dim=1),
             queries @ self.items(drawn).T,
@@ -132,7 +132,7 @@ class Mecos(nn.Module):
         """The matched queries against the catalogue."""
         if not len(histories):  # recurrent layers refuse an empty batch
             return torch.empty(0, self.n_items)
-        return self.query(histories) @ self.items.weight.T
+        return self.query(histories.to(self.items.weight.device)) @ self.items.weight.T
 
     def query(
         self, histories: Histories, generator: torch.Generator | None = None
@@ -143,7 +143,7 @@ class Mecos(nn.Module):
         states, _ = self.sequences(vectors)
         pairs = self.pairs(states[:, :-1], vectors[:, 1:])
         last = (recent.lengths - 1).clamp_min(0)
-        whole = states[torch.arange(len(last)), last]
+        whole = states[torch.arange(len(last), device=last.device), last]
         matched = self.matcher(whole, pairs, recent.mask[:, 1:])
         return dropped(matched, self.dropout, generator)
 

@@ -115,9 +115,10 @@ class MeLU(nn.Module):
 
     def loss(self, tasks: Tasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """Tell what came next from drawn items, after adaptation to the support."""
-        uniform = torch.rand(len(tasks), SUPPORT_RIVALS, generator=generator)
+        device = generator.device
+        uniform = torch.rand(len(tasks), SUPPORT_RIVALS, generator=generator, device=device)
         adapted = self._adapted(tasks.support, uniform, tasks.targets)
-        drawn = torch.randint(self.n_items, (QUERY_RIVALS,), generator=generator)
+        drawn = torch.randint(self.n_items, (QUERY_RIVALS,), generator=generator, device=device)
         right = self._preferences(adapted, self.items(tasks.targets)[:, None], 0)
         wrong = self._preferences(adapted, self.items(drawn), None)
         missed = logistic(wrong, torch.zeros_like(wrong), reduction="none")
@@ -127,9 +128,10 @@ class MeLU(nn.Module):
     @torch.no_grad()
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """What the adapted layers say of the whole catalogue, for a few people at a time."""
-        scores = torch.empty(len(histories), self.n_items)
+        scores = self.user.new_empty(len(histories), self.n_items)
         if not len(histories):  # vmap refuses an empty batch
             return scores
+        histories = histories.to(scores.device)
         adapted = self._adapted(histories, self.uniform.expand(len(histories), -1))
         at_once = max(1, CELLS_AT_ONCE // (self.n_items * adapted.out.shape[1]))
         for start in range(0, len(histories), at_once):

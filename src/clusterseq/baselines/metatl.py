@@ -105,7 +105,9 @@ class MetaTL(nn.Module):
         newest = self._newest(tasks.support)
         held = torch.cat([newest, tasks.targets[:, None]], dim=1)
         rivals = draw_rivals(
-            held, self.n_items, torch.rand(held.shape[0], self.steps, generator=generator)
+            held,
+            self.n_items,
+            torch.rand(len(held), self.steps, generator=generator, device=held.device),
         )
         pairs = self._pairs(newest, rivals[:, 1:])
         transition = self.learner(pairs[0], pairs[1], generator)
@@ -123,7 +125,7 @@ class MetaTL(nn.Module):
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Nearness of every item, ‖q‖² − ‖q − t‖² of the query q; rivals are the same each time."""
         self.eval()
-        newest = self._newest(histories)
+        newest = self._newest(histories.to(self.uniform.device))
         rivals = draw_rivals(newest, self.n_items, self.uniform.expand(len(newest), -1))
         pairs = self._pairs(newest, rivals)
         transition = self.learner(pairs[0], pairs[1])
@@ -134,7 +136,8 @@ class MetaTL(nn.Module):
 
     def _newest(self, histories: Histories) -> Int64[Tensor, "users steps"]:
         """The newest K items of each person, padded in front."""
-        places = histories.lengths[:, None] - self.steps + torch.arange(self.steps)
+        steps = torch.arange(self.steps, device=histories.lengths.device)
+        places = histories.lengths[:, None] - self.steps + steps
         found = histories.items.gather(1, places.clamp_min(0))
         return torch.where(places >= 0, found, self.n_items)
 

@@ -56,15 +56,15 @@ class NextItemNetwork(nn.Module):
     def query(self, histories: Histories) -> Float[Tensor, "users dim"]:
         """The query after the whole history."""
         last = (histories.lengths - 1).clamp_min(0)
-        return self.encode(histories)[torch.arange(len(last)), last]
+        return self.encode(histories)[torch.arange(len(last), device=last.device), last]
 
     @torch.no_grad()
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """The catalogue's logits; without a history the biases alone are left."""
         if not len(histories):  # torch's recurrent layers refuse an empty batch
             return torch.empty(0, self.n_items)
-        queries = self.query(histories.last(self.max_steps))
-        return self.items.logits(queries * (histories.lengths > 0)[:, None])
+        histories = histories.last(self.max_steps).to(self.items.bias.device)
+        return self.items.logits(self.query(histories) * (histories.lengths > 0)[:, None])
 
 
 Network = TypeVar("Network", bound=NextItemNetwork)
@@ -92,14 +92,14 @@ def fit_network(setting: Setting, build: Callable[[], Network], training: Traini
     Raises:
         TrainingError: the loss is not finite.
     """
-    network = seeded(build, setting.generator("weights"))
+    network = seeded(build, setting.generator("weights")).to(setting.device)
     windows, judges = Windows.of(setting.known, network.max_steps), setting.judges()
 
     def batches(generator: np.random.Generator) -> Sequence[Histories]:
         return windows.batches(training.windows, generator)
 
     def loss(batch: Histories, generator: torch.Generator) -> Tensor:
-        queries, targets = network.exercises(batch, generator)
+        queries, targets = network.exercises(batch.to(setting.device), generator)
         return training.loss(network.items, queries, targets, generator)
 
     stage = Stage(

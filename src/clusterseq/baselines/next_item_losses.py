@@ -112,5 +112,5 @@ def _against(
     Bool[Tensor, "prefixes negatives"],
 ]:
     """The targets' logits, those of drawn negatives, and where a negative is the target itself."""
-    drawn = torch.randint(items.n_items, (negatives,), generator=generator)
+    drawn = torch.randint(items.n_items, (negatives,), generator=generator, device=generator.device)
     return items.paired(queries, targets), items.logits(queries, drawn), drawn == targets[:, None]

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 
+from clusterseq.accelerator import CPU
 from clusterseq.judge import judged_tasks, mean_reciprocal_rank
 from clusterseq.scorer import Scorer
 from clusterseq.sequences import Sequences
@@ -38,15 +39,17 @@ class Setting:
     """Size of the catalogue."""
     seed: int = 0
     """Seed of everything drawn at random."""
+    device: torch.device = CPU
+    """Where networks are trained and score; what counts and remembers stays on the processor."""
 
     def judges(self) -> Tasks:
         """The prefixes of the validation users, the same for every peer."""
         return judged_tasks(self.validation, np.random.default_rng([self.seed, *b"judges"]))
 
-    def generator(self, purpose: str) -> torch.Generator:
-        """Random numbers for one purpose, which depend on it and on the seed alone."""
+    def generator(self, purpose: str, device: torch.device = CPU) -> torch.Generator:
+        """Random numbers for one purpose, which depend on it, the seed and the device alone."""
         draws = np.random.default_rng([self.seed, *purpose.encode()])
-        return torch.Generator().manual_seed(int(draws.integers(2**62)))
+        return torch.Generator(device).manual_seed(int(draws.integers(2**62)))
 
     def mrr(self, scorer: Scorer) -> float:
         """How well a scorer foresees what the validation users do next."""

@@ -38,7 +38,7 @@ class SASRec(NextItemNetwork):
         """The output at every step."""
         steps = histories.items.shape[1]
         inputs = self.items(histories.items) + self.positions[:steps]
-        earlier = torch.ones(1, steps, steps, dtype=torch.bool).tril()
+        earlier = torch.ones(1, steps, steps, dtype=torch.bool, device=inputs.device).tril()
         queries: Tensor = self.transformer(inputs, earlier, generator)
         return queries
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from clusterseq.accelerator import device_named
 from clusterseq.baselines.peer import Peer, Setting, Tuned, tune
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.prepared import Prepared
@@ -41,6 +42,8 @@ class Job:
     """The configuration, if the model is one of ours."""
     threads: int = 0
     """Threads of the tensor library; 0 leaves the choice to it."""
+    device: str = "cpu"
+    """Where networks are trained and score."""
 
     @property
     def first(self) -> Cell:
@@ -79,10 +82,11 @@ def compute(
         ClusterSeqError: the peer can't be fitted, or its scores can't be ranked.
     """
     start_mb = peak_mb()
-    trained = train(peer, prepared.setting(job.first.seed))
+    trained = train(peer, prepared.setting(job.first.seed, device_named(job.device)))
     scorer = trained.tuned.scorer
     facts = {
-        **{"group": job.group, "threads": job.threads, "start_mb": start_mb},
+        **{"group": job.group, "threads": job.threads, "device": job.device},
+        **{"start_mb": start_mb},
         **{"items": prepared.n_items, "known": len(prepared.known)},
         **{"coverage": prepared.coverage, "parameters": learnt_parameters(scorer)},
         **_of_training(trained),
@@ -116,7 +120,7 @@ def train(peer: Peer, setting: Setting) -> Trained:
 
 def failed_row(job: Job, error: str) -> Row:
     """The row of a cell that came to nothing."""
-    facts = {"group": job.group, "threads": job.threads}
+    facts = {"group": job.group, "threads": job.threads, "device": job.device}
     return {**facts, "status": FAILED, "error": error, "finished": now()}
 
 

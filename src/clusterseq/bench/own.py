@@ -66,9 +66,9 @@ def own_peer(name: str, config: Config) -> Peer:
             setting.validation,
             config,
             n_items=setting.n_items,
-            runtime=Runtime(setting.seed),
+            runtime=Runtime(setting.seed, device=str(setting.device)),
         )
-        return Ranker(model)
+        return Ranker(model.on(setting.device))
 
     return Peer(name, _about(name), train, kind="ours")
 

@@ -35,6 +35,8 @@ class Plan:
     """Options of data, but for the split, which is each data set's own."""
     threads: int = 0
     """Threads of each job; 0 leaves the choice to the library."""
+    device: str = "cpu"
+    """Where networks are trained and score."""
 
     def cells(self) -> list[Cell]:
         """Everything, a whole seed before the next, so that a stopped night compares the most."""
@@ -92,6 +94,7 @@ class Plan:
             str(results.path),
             None if model.config is None else model.config.to_dict(),
             self.threads,
+            self.device,
         )
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from clusterseq.accelerator import CPU
 from clusterseq.baselines.peer import Setting
 from clusterseq.errors import DataError
 from clusterseq.files import write_whole
@@ -52,9 +54,9 @@ class Prepared:
             split.coverage,
         )
 
-    def setting(self, seed: int) -> Setting:
+    def setting(self, seed: int, device: torch.device = CPU) -> Setting:
         """What a peer is given."""
-        return Setting(self.known, self.validation, self.n_items, seed)
+        return Setting(self.known, self.validation, self.n_items, seed, device)
 
     def check(self, k: int) -> None:
         """Make sure that somebody is left to be judged at this K.

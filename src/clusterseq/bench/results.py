@@ -36,7 +36,7 @@ SCHEMA: Mapping[str, Any] = {
     **{"options": pl.String, "trials": pl.String, "validation_mrr": pl.Float64},
     **{"train_s": pl.Float64, "tuning_s": pl.Float64, "newcomer_ms": pl.Float64},
     **{"newcomers_timed": pl.Int64, "parameters": pl.Int64, "start_mb": pl.Float64},
-    **{"peak_mb": pl.Float64, "threads": pl.Int64},
+    **{"peak_mb": pl.Float64, "threads": pl.Int64, "device": pl.String},
 }
 """Columns of the table; what a failed row lacks is null."""
 

@@ -73,6 +73,7 @@ def bench(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="How many models are trained at once.")] = 1,
     threads: options.Threads = 0,
+    device: options.Device = "cpu",
     json: options.Json = False,
     listing: Annotated[
         bool,
@@ -94,6 +95,7 @@ def bench(
 
     What is done is kept: the same command goes on after Ctrl-C, and more models or seeds add to it.
     """
+    from clusterseq.accelerator import device_named
     from clusterseq.bench.datasets import parse_all
     from clusterseq.bench.models import chosen
     from clusterseq.bench.plan import Plan, numbers
@@ -115,6 +117,7 @@ def bench(
         numbers(k, "-k"),
         default.data,
         threads or (max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else 0),
+        str(device_named(device)),
     )
     results = Results(out)
     summary = run(plan, results, lambda one: read([one.path], *columns), jobs)
