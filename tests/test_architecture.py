@@ -106,7 +106,7 @@ SERVICE = [
 REPORT = [
     *["drawing", "report", "report.data_profile", "report.by_length", "report.adaptation"],
     *["report.clusters", "report.latency", "report.findings", "report.charts"],
-    *["report.sections", "report.page"],
+    *["report.section", "report.sections", "report.page"],
 ]
 SHOWING = [
     *["demo", "display", "terminal", "bench.screen", "options", "commands", "commands.reading"],
@@ -132,7 +132,7 @@ SHOWING = [
 BENCH = [
     *["bench", "bench.datasets", "bench.prepared", "bench.own", "bench.models"],
     *["bench.cost", "bench.results", "bench.cell", "bench.plan", "bench.__main__", "bench.night"],
-    *["bench.summary", "bench.report", "bench.plot"],
+    *["bench.summary", "bench.report", "bench.plot", "bench.sections"],
     *["synthetic", "bench.study", "bench.study_data", "bench.study_page", "bench.study_plot"],
 ]
 ARROW = [

@@ -553,6 +553,17 @@ def test_report_writes_what_was_asked(
     assert (refused.status, "give html, md or json" in refused.err) == (2, True)
 
 
+def test_report_tells_of_a_bench(run: Run, events_file: Path, tmp_path: Path) -> None:
+    out, target = tmp_path / "bench", tmp_path / "r.md"
+    models = "popularity,session-knn"
+    run("bench", events_file, "--models", models, "--seeds", "0", "--out", out)
+    told = run("report", out, "--format", "md", "--out", target)
+    assert told.status == 0, told.err
+    assert "| session-knn | 1 |" in target.read_text()
+    refused = run("report", out, events_file)
+    assert (refused.status, "leave EVENTS out" in refused.err) == (2, True)
+
+
 def test_the_shell_completes_commands_and_options() -> None:
     for words, expected in (("clusterseq tr", "train"), ("clusterseq train --pre", "--preset")):
         asked = {

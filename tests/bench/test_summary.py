@@ -11,11 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from clusterseq.bench.own import OWN
 from clusterseq.bench.plot import several_k, usual_boards, without_ablations, write_charts
 from clusterseq.bench.report import as_csv, as_dict, as_markdown, tables
 from clusterseq.bench.results import DONE, FAILED, Cell, Row
+from clusterseq.bench.sections import headline, sections
 from clusterseq.bench.summary import Summary, compare_people, estimates, summarise
 from clusterseq.metrics import bootstrap_interval, paired_test, reciprocal_rank
+from clusterseq.report.page import markdown, page
 
 USERS = {0: [3, 5, 9], 1: [3, 5], 2: [9, 11]}
 """Who is tested under each seed."""
@@ -23,6 +26,7 @@ RANKS: Mapping[str, Mapping[int, list[float]]] = {
     "clusterseq": {0: [1, 2, 4], 1: [2, 2], 2: [4, 1]},
     "other": {0: [2, 4, 4], 1: [4, 1], 2: [8, 2]},
 }
+TITLE_OF_COSTS = "What models cost"
 
 
 def cell(model: str, seed: int, k: int = 3, dataset: str = "films") -> Cell:
@@ -32,7 +36,8 @@ def cell(model: str, seed: int, k: int = 3, dataset: str = "films") -> Cell:
 def row(one: Cell, ranks: list[float], **facts: Any) -> Row:
     return {
         **vars(one),
-        **{"status": DONE, "error": None, "finished": "2024", "group": "ours", "threads": 1},
+        **{"status": DONE, "error": None, "finished": "2024", "threads": 1},
+        **{"group": "ours" if one.model == OWN else "classical"},
         **{"users": len(ranks), "items": 10, "known": 20, "coverage": 0.5},
         **{"full_mrr": float(np.mean(1 / np.array(ranks))), "options": '{"rate": 1}'},
         **{"train_s": 1.0 + one.seed, "tuning_s": 4.0, "newcomer_ms": 0.5, "newcomers_timed": 50},
@@ -140,6 +145,31 @@ def test_reports_say_the_same(summary: Summary) -> None:
     mean, low, high = (own["full"]["mrr"][name] for name in ("mean", "low", "high"))
     assert f"| clusterseq | 3 | {mean:.4f} [{low:.4f}, {high:.4f}] |" in as_markdown(summary)
     assert len(list(tables(summary))) == 2
+
+
+def test_the_page_says_the_same(summary: Summary) -> None:
+    found = list(sections(summary))
+    titles = [one.title for one in found]
+    assert titles == ["films (temporal), K = 3", "Accuracy against training time", TITLE_OF_COSTS]
+    own, other = summary.boards[0].entries
+    assert own.model == OWN
+    assert other.ratio is not None
+    assert f"{1 / other.ratio:.2f} times that of other, the best of the others" in found[0].sees
+    text = markdown("night", headline(summary), found)
+    assert all(f"{entry.full['mrr'].mean:.4f} [" in text for entry in (own, other))
+    assert f"{1 / other.ratio:.2f} – {1 / other.ratio:.2f}" in text
+    assert page("night", headline(summary), found).count("<svg") == 2
+
+
+def test_the_page_of_several_k_and_of_what_has_failed() -> None:
+    broken = row(cell("other", 1), [1.0], status=FAILED, error="out of luck")
+    found = list(sections(summarise([*rows(0, k=1), *rows(0), broken], ranks_of)))
+    (over_k,) = (one for one in found if one.title == "How many items it takes")
+    assert over_k.table is not None
+    assert [line[2] for line in over_k.table.rows] == ["other", OWN, "other", OWN]
+    assert found[-1].title == "Failed"
+    (alone,) = sections(summarise([broken], ranks_of))
+    assert alone.title == "Failed"
 
 
 def test_charts_are_the_same_bytes_again(summary: Summary, tmp_path: Any) -> None:

@@ -22,7 +22,7 @@ from clusterseq.report.adaptation import MOST_STEPS, adaptation_curve
 from clusterseq.report.data_profile import classes, popularity
 from clusterseq.report.findings import Findings, find_out
 from clusterseq.report.page import markdown, page
-from clusterseq.report.sections import sections
+from clusterseq.report.sections import headline, sections
 from clusterseq.synthetic import from_rows
 
 
@@ -106,7 +106,7 @@ def test_shares_of_popularity_and_classes_of_lengths() -> None:
 
 
 def test_the_page_needs_nothing_beside_it(findings: Findings) -> None:
-    whole = page(findings, list(sections(findings)))
+    whole = page(findings.name, headline(findings), list(sections(findings)))
     addresses = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', whole)
     assert addresses
     assert all(address.startswith("#") for address in addresses)
@@ -121,7 +121,7 @@ def test_the_page_needs_nothing_beside_it(findings: Findings) -> None:
 def test_every_section_says_what_to_see(findings: Findings) -> None:
     found = list(sections(findings))
     assert len(found) == 9
-    text = markdown(findings, found)
+    text = markdown(findings.name, headline(findings), found)
     for section in found:
         assert section.sees.endswith(".")
         assert f"## {section.title}\n\n{section.sees}\n" in text
@@ -134,7 +134,7 @@ def test_titles_are_text(findings: Findings) -> None:
 
     clusters = [replace(findings.clusters[0], typical=["<b>bold</b> & co"])]
     hostile = replace(findings, name="<script>", clusters=clusters)
-    whole = page(hostile, list(sections(hostile)))
+    whole = page(hostile.name, headline(hostile), list(sections(hostile)))
     assert "<b>bold" not in whole
     assert "<script>" not in whole
     assert "&lt;b&gt;bold&lt;/b&gt; &amp; co" in whole

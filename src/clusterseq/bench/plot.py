@@ -56,7 +56,7 @@ def write_charts(directory: Path, summary: Summary) -> list[Path]:
 
 def without_ablations(board: Board) -> Board:
     """A board of what people choose between; what parts are good for is left to the tables."""
-    kept = tuple(entry for entry in board.entries if not entry.model.startswith(f"{OWN} -"))
+    kept = tuple(entry for entry in board.entries if not entry.model.startswith(f"{OWN} "))
     return dataclasses.replace(board, entries=kept)
 
 

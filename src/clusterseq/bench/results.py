@@ -70,6 +70,11 @@ class Cell:
         return slug("-".join((*words, digest[:12])))
 
 
+def holds_results(directory: Path) -> bool:
+    """Whether a bench has begun to keep its results there."""
+    return any((directory / name).is_dir() for name in (ROWS, SPLITS))
+
+
 class Results:
     """The directory of results."""
 
@@ -82,7 +87,7 @@ class Results:
         self.path = Path(directory)
         if self.path.exists():
             entries = list(self.path.iterdir()) if self.path.is_dir() else [self.path]
-            if entries and not any((self.path / name).is_dir() for name in (ROWS, SPLITS)):
+            if entries and not holds_results(self.path):
                 raise DataError(f"{self.path}: holds no results of the bench; name another place")
 
     def split_path(self, dataset: str, split: str, seed: int, data: str) -> Path:

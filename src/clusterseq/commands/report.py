@@ -6,22 +6,42 @@ Knows nothing about: what a report says.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from clusterseq import options
 from clusterseq.errors import ConfigError
 
+if TYPE_CHECKING:
+    from clusterseq.dataset import Data
+    from clusterseq.report.section import Section
+
 FORMATS = ("html", "md", "json")
 
 
+class Told(NamedTuple):
+    """What a report is made of."""
+
+    name: str
+    facts: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+    values: dict[str, Any]
+    """The same for programs."""
+
+
 def report(
-    model: options.ModelPath,
+    subject: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL|BENCH", help="The directory that train has saved, or bench's --out."
+        ),
+    ],
     events: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[EVENTS...]", help="The events that it was trained on."),
+        typer.Argument(metavar="[EVENTS...]", help="The events that the model was trained on."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where it is written (MODEL-report.html).")
@@ -34,37 +54,64 @@ def report(
     time_column: options.TimeColumn = None,
     skip_bad: options.SkipBad = False,
 ) -> None:
-    """Tell about a model on one page with charts.
+    """Tell about a model or a bench on one page with charts.
 
-    What it learnt, and how well it does.
-
-    With the events it was trained on there is more to say: how many items of a person it takes,
-    what adaptation changes, where people stand on the map.
+    Of a model: what it learnt, and how well it does. With the events it was trained on there is
+    more to say: how many items of a person it takes, what adaptation changes, where people stand on
+    the map. Of a bench: all models beside each other, on every data set.
 
     \b
     clusterseq report model
     clusterseq report model events.csv --out report.html
     clusterseq report model events.csv --format json --out report.json
+    clusterseq report bench
     """
     if kind not in FORMATS:
         raise ConfigError(f"format = {kind!r} can't be used; give html, md or json")
-    from clusterseq.checkpoint import load_checkpoint
+    from clusterseq.bench.results import holds_results
     from clusterseq.commands.reading import read
     from clusterseq.files import write_whole
-    from clusterseq.report.findings import find_out
     from clusterseq.report.page import markdown, page
-    from clusterseq.report.sections import sections
-    from clusterseq.terminal import Bars, screen
+    from clusterseq.terminal import screen
 
-    checkpoint = load_checkpoint(model)
-    found = read(events, user_column, item_column, time_column, skip_bad) if events else None
-    with Bars() as bars:
-        findings = find_out(model, checkpoint, found, bars.step)
+    if holds_results(subject):
+        if events:
+            raise ConfigError(f"{subject} is a bench, which knows its events; leave EVENTS out")
+        told = of_bench(subject)
+    else:
+        found = read(events, user_column, item_column, time_column, skip_bad) if events else None
+        told = of_model(subject, found)
     if kind == "json":
-        text = json.dumps(findings.to_dict(), ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(told.values, ensure_ascii=False, indent=1) + "\n"
     else:
         make = page if kind == "html" else markdown
-        text = make(findings, list(sections(findings)))
-    target = out or Path(f"{model.resolve().name}-report.{kind}")
+        text = make(told.name, told.facts, told.sections)
+    target = out or Path(f"{subject.resolve().name}-report.{kind}")
     write_whole(target, text.encode())
     screen(stderr=True).print(f"The report is in {target}.", soft_wrap=True)
+
+
+def of_model(directory: Path, events: Data | None) -> Told:
+    """What there is to say of a model, found out under the eyes of the user."""
+    from clusterseq.checkpoint import load_checkpoint
+    from clusterseq.report.findings import find_out
+    from clusterseq.report.sections import headline, sections
+    from clusterseq.terminal import Bars
+
+    with Bars() as bars:
+        found = find_out(directory, load_checkpoint(directory), events, bars.step)
+    return Told(found.name, headline(found), list(sections(found)), found.to_dict())
+
+
+def of_bench(directory: Path) -> Told:
+    """What there is to say of a bench, summed up under the eyes of the user."""
+    from clusterseq.bench.report import as_dict
+    from clusterseq.bench.results import Results, in_force
+    from clusterseq.bench.sections import headline, sections
+    from clusterseq.bench.summary import summarise
+    from clusterseq.terminal import Bar
+
+    results = Results(directory)
+    with Bar("drawing people for intervals") as bar:
+        found = summarise(in_force(results.rows(), []), results.ranks, bar)
+    return Told(directory.resolve().name, headline(found), list(sections(found)), as_dict(found))

@@ -60,15 +60,16 @@ def training(epochs: Sequence[dict[str, Any]]) -> Figure:
 def accuracy(models: dict[str, dict[str, Any]]) -> Figure:
     """MRR of each model with its interval, in the full catalogue and among 100."""
     titles = {"full": "full catalogue", "sampled": "among 100 items"}
-    figure, found = panels(2, (PANEL[0], 0.9 + 0.45 * len(models)))
+    figure, found = panels(2, (PANEL[0], 0.9 + 0.3 * len(models)))
     for (ranking, title), axes in zip(titles.items(), found, strict=True):
         for place, (name, figures) in enumerate(models.items()):
             low, high = figures[ranking]["mrr_ci95"]
-            colour = ORANGE if name == CLUSTERSEQ else BLUE
+            colour = ORANGE if name.lower() == CLUSTERSEQ.lower() else BLUE
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
             axes.plot([figures[ranking]["mrr"]], [place], "o", color=colour, markersize=8)
         axes.set(title=title, xlabel="MRR", yticks=range(len(models)), yticklabels=list(models))
-        axes.margins(y=0.35)
+        axes.set_ylim(-0.7, len(models) - 0.3)
+    found[1].set_yticklabels([])
     return figure
 
 

@@ -9,56 +9,40 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
+from typing import TypeAlias
 
 from clusterseq.drawing import rendered
-from clusterseq.report.findings import Findings
-from clusterseq.report.sections import Section, Table
+from clusterseq.report.section import Section, Table
 
+Facts: TypeAlias = Sequence[tuple[str, str]]
+"""Figures that come first, each by what it is of."""
 SHORT = 4
 """Rows of a table that stands open; longer ones are folded."""
 
 
-def page(findings: Findings, sections: Sequence[Section]) -> str:
+def page(name: str, facts: Facts, sections: Sequence[Section]) -> str:
     """The whole HTML file."""
     style = resources.files("clusterseq.report").joinpath("style.css").read_text("utf-8")
-    name = html.escape(findings.name)
+    name = html.escape(name)
     links = "".join(f'<a href="#{_anchor(one)}">{html.escape(one.title)}</a>' for one in sections)
     body = "".join(_section(one) for one in sections)
-    facts = "".join(
+    figures = "".join(
         f"<div><dt>{html.escape(term)}</dt><dd>{html.escape(value)}</dd></div>"
-        for term, value in headline(findings)
+        for term, value in facts
     )
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{name}: report</title><style>{style}</style></head><body>"
-        f"<header><p>clusterseq report</p><h1>{name}</h1><dl>{facts}</dl></header>"
+        f"<header><p>clusterseq report</p><h1>{name}</h1><dl>{figures}</dl></header>"
         f"<nav>{links}</nav><main>{body}</main></body></html>\n"
     )
 
 
-def headline(findings: Findings) -> list[tuple[str, str]]:
-    """The figures that come first."""
-    card, found = findings.card, findings.accuracy
-    facts = [
-        ("items", f"{card['items']:,}"),
-        ("people known", f"{card['known_users']:,}"),
-        ("one newcomer", f"{findings.latency.p50_ms:.1f} ms"),
-    ]
-    if found:
-        own = list(found.values())[-1]
-        facts[:0] = [
-            ("MRR, full catalogue", f"{own['full']['mrr']:.4f}"),
-            ("HR@10", f"{own['full']['hr@10']:.1%}"),
-            ("MRR among 100", f"{own['sampled']['mrr']:.3f}"),
-        ]
-    return facts
-
-
-def markdown(findings: Findings, sections: Iterable[Section]) -> str:
+def markdown(name: str, facts: Facts, sections: Iterable[Section]) -> str:
     """The same without charts."""
-    head = ", ".join(f"{term} {value}" for term, value in headline(findings))
-    parts = [f"# {findings.name}\n", head + "\n"]
+    head = ", ".join(f"{term} {value}" for term, value in facts)
+    parts = [f"# {name}\n", head + "\n"]
     for section in sections:
         parts += [f"## {section.title}\n", section.sees + "\n"]
         if section.table is not None:

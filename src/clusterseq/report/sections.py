@@ -1,4 +1,4 @@
-"""The sections of a report: a title, a sentence that says what to see, a chart and a table.
+"""What there is to say of a model: its headline, and the sections of its report.
 
 Knows nothing about: how figures are found out, pages.
 """
@@ -6,16 +6,13 @@ Knows nothing about: how figures are found out, pages.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clusterseq.comparison import CLUSTERSEQ
 from clusterseq.report import charts
 from clusterseq.report.by_length import AtLength
 from clusterseq.report.findings import Findings
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from clusterseq.report.section import Section, Table
 
 METRICS = ("mrr", "hr@10", "ndcg@10")
 INTENDED = (
@@ -26,25 +23,22 @@ INTENDED = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Rows of text under some columns; the first one names the row."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    prose: bool = False
-    """Whether cells hold words, which may go on in a next line."""
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """One subject."""
-
-    title: str
-    sees: str
-    """What to see in it."""
-    chart: Figure | None = None
-    table: Table | None = None
+def headline(findings: Findings) -> list[tuple[str, str]]:
+    """The figures that come first."""
+    card, found = findings.card, findings.accuracy
+    facts = [
+        ("items", f"{card['items']:,}"),
+        ("people known", f"{card['known_users']:,}"),
+        ("one newcomer", f"{findings.latency.p50_ms:.1f} ms"),
+    ]
+    if found:
+        own = list(found.values())[-1]
+        facts[:0] = [
+            ("MRR, full catalogue", f"{own['full']['mrr']:.4f}"),
+            ("HR@10", f"{own['full']['hr@10']:.1%}"),
+            ("MRR among 100", f"{own['sampled']['mrr']:.3f}"),
+        ]
+    return facts
 
 
 def sections(findings: Findings) -> Iterator[Section]:
