@@ -3,25 +3,67 @@
 The item table and the transition model learn here, by plain softmax; clusters, memory and
 adaptation play no part yet.
 
-Knows nothing about: tasks, clusters, epochs, files.
+Knows nothing about: tasks, clusters, how newcomers judge, files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from clusterseq.config import TrainConfig
 from clusterseq.histories import Histories
 from clusterseq.losses import linear_cross_entropy
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates, Pointer, Theta
 from clusterseq.packing import Packing
 from clusterseq.rivals import Rivals
+from clusterseq.sequences import Sequences
+from clusterseq.stage import Stage
+from clusterseq.tasks import Windows
 from clusterseq.workers import ALONE, Workers
+
+LIKELIHOOD = "validation_log_likelihood"
+HARDLY_WORSE = 0.0015
+"""A later epoch is kept unless its likelihood is worse by more than this share, about .01 nats: its
+rate was lower, and some hundred prefixes can't tell such epochs apart."""
+
+
+def prefix_stage(
+    name: str,
+    model: ClusterSeq,
+    people: Sequences,
+    config: TrainConfig,
+    validate: Callable[[], float] | None,
+    workers: Workers = ALONE,
+) -> Stage[Histories]:
+    """The stage that teaches a model to go on after all prefixes of some people.
+
+    ``validate`` gives the likelihood of newcomers; without it all epochs are run.
+    """
+    windows = Windows.of(people, config.window)
+    return Stage(
+        name,
+        config.pretrain_epochs,
+        [(backbone(model), config.learning_rate)],
+        lambda generator: windows.batches(config.sequences_per_batch, generator),
+        PrefixLoss(model, config.rivals, config.fast_softmax, workers),
+        validate,
+        measure=LIKELIHOOD,
+        noise=HARDLY_WORSE,
+        patience=config.patience,
+        clip=config.clip,
+        weight_decay=config.weight_decay,
+    )
+
+
+def backbone(model: ClusterSeq) -> list[nn.Parameter]:
+    """What pre-training trains."""
+    return [*model.items.parameters(), *model.transition.parameters()]
 
 
 @dataclass(frozen=True, eq=False)

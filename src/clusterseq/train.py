@@ -37,19 +37,15 @@ from clusterseq.metatrain import (
 from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from clusterseq.pretrain import PrefixLoss
+from clusterseq.pretrain import LIKELIHOOD, backbone, prefix_stage
 from clusterseq.progress import Silent, Watcher
 from clusterseq.resume import Keeper
 from clusterseq.sequences import Sequences
 from clusterseq.stage import NOISE, Place, Stage, run_stage
-from clusterseq.tasks import Tasks, Windows
+from clusterseq.tasks import Tasks
 from clusterseq.workers import ALONE, Workers, joined
 
 PRETRAIN, META = "pretrain", "meta"
-LIKELIHOOD = "validation_log_likelihood"
-HARDLY_WORSE = 0.0015
-"""A later epoch of pre-training is kept unless its likelihood is worse by more than this share,
-about .01 nats: its rate was lower, and some hundred prefixes can't tell such epochs apart."""
 HELD_OUT_SHARE = 0.1
 """Known users who judge the training where nobody is new."""
 
@@ -170,21 +166,9 @@ class Trainer:
 
     def pretraining(self) -> Stage[Histories]:
         """Next items after all prefixes."""
-        model, config = self.model, self.config
-        windows = Windows.of(self.known.select(self.users), config.window)
-        return Stage(
-            PRETRAIN,
-            config.pretrain_epochs,
-            [(self._backbone(), config.learning_rate)],
-            lambda generator: windows.batches(config.sequences_per_batch, generator),
-            PrefixLoss(model, config.rivals, config.fast_softmax, self.workers),
-            self._calibrated if self._calibrates() else None,
-            measure=LIKELIHOOD,
-            noise=HARDLY_WORSE,
-            patience=config.patience,
-            clip=config.clip,
-            weight_decay=config.weight_decay,
-        )
+        people = self.known.select(self.users)
+        validate = self._calibrated if self._calibrates() else None
+        return prefix_stage(PRETRAIN, self.model, people, self.config, validate, self.workers)
 
     def start_clusters(self) -> None:
         """Start the clusters on what pre-training has made of the items."""
@@ -198,7 +182,7 @@ class Trainer:
         ]
         settled: Catalogue | None = None
         if config.backbone_rate:
-            groups.append((self._backbone(), config.backbone_rate))
+            groups.append((backbone(self.model), config.backbone_rate))
         else:
             with torch.no_grad():
                 settled = model.catalogue()
@@ -242,13 +226,9 @@ class Trainer:
         """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""
         return len(self.validation) > 0 and self.config.pretrain_epochs > 0
 
-    def _backbone(self) -> list[torch.nn.Parameter]:
-        """What pre-training trains."""
-        return [*self.model.items.parameters(), *self.model.transition.parameters()]
-
     def _fresh(self) -> Iterator[torch.nn.Parameter]:
         """What meta-training alone trains; calibrated scalars stay as newcomers fitted them."""
-        settled = {id(p) for p in self._backbone()}
+        settled = {id(p) for p in backbone(self.model)}
         if self._calibrates():
             settled |= {id(p) for p in scalars(self.model)}
         return (p for p in self.model.parameters() if id(p) not in settled)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from clusterseq.config import Config, Runtime
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.overrides import with_assignments
+from clusterseq.pretrain import LIKELIHOOD
 from clusterseq.sequences import Sequences
-from clusterseq.train import LIKELIHOOD, PRETRAIN, fit
+from clusterseq.train import PRETRAIN, fit
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -37,16 +37,16 @@ from clusterseq.metatrain import measure_clusters
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
-from clusterseq.pretrain import PrefixLoss
+from clusterseq.pretrain import prefix_stage
 from clusterseq.progress import Silent, Watcher
 from clusterseq.sequences import Sequences
 from clusterseq.split import Split
-from clusterseq.stage import Place, Stage, run_stage
-from clusterseq.tasks import Windows
+from clusterseq.stage import Place, run_stage
 from clusterseq.titles import titles_of
-from clusterseq.train import HARDLY_WORSE, LIKELIHOOD, remember
+from clusterseq.train import remember
 from clusterseq.vocab import UNKNOWN, Vocabulary
 
+UPDATE = "update"
 BEFORE = "before the update"
 EPOCHS = 4
 """Passes over the new events."""
@@ -202,21 +202,9 @@ def _teach(
     if not (validation.lengths > 1).any():
         validation = known
     tasks = judged_tasks(validation, draws)
-    windows = Windows.of(known, config.window)
-    stage = Stage(
-        "update",
-        config.pretrain_epochs,
-        [([*model.items.parameters(), *model.transition.parameters()], config.learning_rate)],
-        lambda generator: windows.batches(config.sequences_per_batch, generator),
-        PrefixLoss(model, config.rivals, config.fast_softmax),
-        (lambda: -calibrate(model, tasks)) if len(tasks) else None,
-        measure=LIKELIHOOD,
-        noise=HARDLY_WORSE,
-        patience=config.patience,
-        clip=config.clip,
-        weight_decay=config.weight_decay,
-    )
-    run_stage(stage, model, Place("update"), seed=seed, watcher=watcher, checkpoint=lambda: None)
+    validate = (lambda: -calibrate(model, tasks)) if len(tasks) else None
+    stage = prefix_stage(UPDATE, model, known, config, validate)
+    run_stage(stage, model, Place(UPDATE), seed=seed, watcher=watcher, checkpoint=lambda: None)
 
 
 @torch.no_grad()
