@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak release clean
+.PHONY: help demo test check docs bench soak release clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ check: .venv/installed-dev ## Run ruff and mypy only
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: .venv/installed-dev ## Build the documentation into site/; warnings are errors, links are checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+	@echo site/index.html
+
 bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md is written anew
 	$(BIN)/python -m benchmarks.speed
 
@@ -33,7 +37,7 @@ release: .venv/installed ## Build the sdist and the wheel, the same bytes every 
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/release.py dist
 
 clean: ## Remove .venv and everything that tools leave behind
-	rm -rf .venv build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src -name '*.egg-info' -prune -exec rm -rf {} +
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 

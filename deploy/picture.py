@@ -1,0 +1,79 @@
+"""Take the picture of the README: the service's page after three films were touched.
+
+    clusterseq demo && python deploy/picture.py clusterseq-demo
+
+Needs the extra ``dev`` and Chromium. The model's directory is served for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+PICTURE = Path(__file__).parents[1] / "docs" / "assets" / "page.png"
+TOUCHED = ("The Intouchables", "Amour", "Jagten")
+"""What is typed into the search, one after the other."""
+PORT = 8765
+COLOURS = 128
+WIDTH, HEIGHT = 1280, 860
+
+
+def main(model: Path) -> None:
+    """Serve, touch, look, save."""
+    with _served(model) as address, sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or sys.exit("chromium isn't installed")
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--headless=new", "--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT},
+            color_scheme="light",
+            reduced_motion="reduce",
+        )
+        page.goto(address)
+        _touch(page)
+        shot = page.screenshot()
+        browser.close()
+    PICTURE.parent.mkdir(exist_ok=True)
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS).save(PICTURE, optimize=True)
+    print(PICTURE, PICTURE.stat().st_size)
+
+
+def _touch(page: Page) -> None:
+    for done, words in enumerate(TOUCHED, 1):
+        page.wait_for_selector(f'#app[data-state="ready"][data-answers="{done}"]')
+        page.get_by_test_id("search-input").fill(words)
+        page.get_by_test_id("search-option").first.click()
+    page.wait_for_selector(f'#app[data-state="ready"][data-answers="{len(TOUCHED) + 1}"]')
+    page.get_by_test_id("search-input").blur()
+    page.mouse.move(0, 0)
+    page.evaluate("document.fonts.ready")
+
+
+@contextmanager
+def _served(model: Path) -> Iterator[str]:
+    address = f"http://127.0.0.1:{PORT}/"
+    words = ["serve", str(model), "--port", str(PORT), "--store", "memory:"]
+    process = subprocess.Popen([sys.executable, "-m", "clusterseq", *words])
+    try:
+        subprocess.run(
+            ["curl", "-s", "--retry", "60", "--retry-connrefused", "--retry-delay", "1", address],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,59 @@
+"""Files of the repository beside ``docs``, published under ``project/`` where pages link to them.
+
+On the repository's own pages such links are relative paths; on the site they would lead out of it.
+
+Knows nothing about: what the pages say.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = (
+    *("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"),
+    *("benchmarks/growth.svg", "examples/quickstart.ipynb", "README.md"),
+    *("Dockerfile", "compose.yaml", "deploy/prometheus.yml", "deploy/ray-serve.yaml"),
+)
+"""What pages may link to."""
+LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the published files; their pages are in no menu."""
+    for name in PUBLISHED:
+        source = f"project/{name}"
+        file = File.generated(config, source, abs_src_path=str(ROOT / name))
+        file.inclusion = InclusionLevel.NOT_IN_NAV
+        files.append(file)
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn links between the repository's files into links between the site's."""
+    here = page.file.src_uri
+    lies = here.removeprefix("project/") if here.startswith("project/") else f"docs/{here}"
+
+    def turned(match: re.Match[str]) -> str:
+        target, anchor = match[2], match[3] or ""
+        if ":" in target or target.startswith("/"):
+            return match[0]
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(lies), target))
+        on_site = path.removeprefix("docs/") if path.startswith("docs/") else f"project/{path}"
+        return f"{match[1]}{posixpath.relpath(on_site, posixpath.dirname(here) or '.')}{anchor}"
+
+    return LINK.sub(turned, markdown)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Leave nothing in the site that names the machine it was built on."""
+    for file in ("sitemap.xml", "sitemap.xml.gz"):
+        Path(config.site_dir, file).unlink(missing_ok=True)
+    assert os.path.isdir(config.site_dir)
