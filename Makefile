@@ -22,7 +22,7 @@ check: .venv/installed-dev ## Run ruff and mypy only
 	$(BIN)/mypy
 
 docs: .venv/installed-dev ## Build the documentation into site/; warnings are errors, links are checked
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo site/index.html
 
 bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md is written anew

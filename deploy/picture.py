@@ -19,10 +19,10 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 PICTURE = Path(__file__).parents[1] / "docs" / "assets" / "page.png"
-TOUCHED = ("The Intouchables", "Amour", "Jagten")
+TOUCHED = ("Intouchables", "Jagten", "Amour")
 """What is typed into the search, one after the other."""
 PORT = 8765
-COLOURS = 128
+COLOURS = 256
 WIDTH, HEIGHT = 1280, 860
 
 

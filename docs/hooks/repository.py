@@ -19,7 +19,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"),
-    *("benchmarks/growth.svg", "examples/quickstart.ipynb", "README.md"),
+    *("benchmarks/growth.svg", "examples/quickstart.ipynb"),
     *("Dockerfile", "compose.yaml", "deploy/prometheus.yml", "deploy/ray-serve.yaml"),
 )
 """What pages may link to."""

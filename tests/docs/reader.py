@@ -33,6 +33,8 @@ from tests.docs.blocks import ROOT, Block
 
 SERVICE = re.compile(r"(?:localhost|127\.0\.0\.1):8000")
 STATUS = re.compile(r"# .*\bstatus (\d+)")
+PLAIN = ("cat", "echo")
+"""Programs that every machine has, and that do nothing but write."""
 PATIENCE = 60.0
 
 
@@ -70,6 +72,8 @@ class Reader:
             wanted = int(found[1]) if (found := STATUS.search(line)) else 0
             run = serve if words[1] == "serve" else main
             assert run(words[1:]) == wanted, f"{place}: {line}"
+        elif words[0] in PLAIN:
+            subprocess.run(["bash", "-euo", "pipefail", "-c", line], check=True)
         elif words[0] == "make":
             plan = ["make", "-n", "-C", str(ROOT), *words[1:]]
             subprocess.run(plan, check=True, stdout=subprocess.DEVNULL)

@@ -56,7 +56,7 @@ def tune(
 
     \b
     clusterseq tune events.csv --out search
-    clusterseq tune events.csv --out search --range model.dim=32:256:log --range model.scale=5|10|20
+    clusterseq tune events.csv --out search --range model.dim=32:256:log --range 'model.scale=5|10'
     clusterseq train events.csv --out model --config search/best.toml
 
     What is done is kept: the same command goes on after Ctrl-C; more --trials add some.
