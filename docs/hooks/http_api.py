@@ -36,8 +36,8 @@ HEAD = f"""# HTTP
 
 Made from the application's own OpenAPI 3.1 document, [openapi.json](openapi.json), which programs
 that write clients read. A running service of version {__version__} shows the same at `/docs` and
-`/openapi.json`. [The service](../service.md) says how it behaves. A request with an unknown field is
-refused.
+`/openapi.json`. [The service](../service.md) says how it behaves. A request with an unknown field
+is refused.
 """
 
 
@@ -71,7 +71,8 @@ def page(document: dict[str, Any], metrics: Metrics) -> str:
     schemas = document["components"]["schemas"]
     parts = [HEAD, _problems(), "## Addresses", *_operations(document["paths"])]
     parts += ["## Shapes", *(_schema(name, schemas[name]) for name in sorted(schemas))]
-    parts += ["## Numbers", "What `/metrics` tells, in Prometheus' format.", _numbers(metrics)]
+    told = "What `/metrics` tells, in Prometheus' format."
+    parts += ["## Numbers", told, numbers(metrics)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -151,7 +152,8 @@ def _bounds(schema: dict[str, Any]) -> str:
     return f" ({', '.join(found)})" if found else ""
 
 
-def _numbers(metrics: Metrics) -> str:
+def numbers(metrics: Metrics) -> str:
+    """The table of what is counted."""
     rows = [
         f"| `{_full_name(kind)}` | {kind.type} | {', '.join(f'`{x}`' for x in kind_labels)} "
         f"| {kind.documentation} |"

@@ -1,4 +1,8 @@
-"""What the pages talk about: files of events, models, and a service, all of them small and real."""
+"""What the pages talk about: files of events, models, and a service, all of them small and real.
+
+The preset ``default`` is a small model while pages are followed: that commands do what pages say
+doesn't depend on how wide it is.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from clusterseq import presets
 from clusterseq.cli import main
 from clusterseq.config import Config
 from tests.docs.reader import Reader
 from tests.service.serving import serving, settings_of
 
 ITEMS = ["milk", "bread", "tea", "jam", "cream", *(f"thing-{place}" for place in range(20))]
-FILM_FANS = 1_500
+FILM_FANS = 600
 """People whose ratings the small stand-in of the demo's model is trained on."""
 
 
@@ -32,7 +37,15 @@ def _events(people: range, start: int) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, small: Config) -> Path:
+def in_a_second(small: Config) -> Iterator[Config]:
+    """Let the command line train a small model where nobody asks for another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(presets, "PRESETS", {**presets.PRESETS, "default": small})
+        yield small
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory, in_a_second: Config) -> Path:
     """A folder with every file that pages name; each page works in a copy of it."""
     folder = tmp_path_factory.mktemp("shop")
     events, week = _events(range(80), 1_700_000_000), _events(range(80, 100), 1_800_000_000)
@@ -48,7 +61,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, small: Config) -> Path:
     model = folder / "my-model"
     assert main(["train", str(folder / "events.csv"), "--out", str(model)]) == 0
     shutil.copytree(model, folder / "model")
-    _train_on_films(folder / "clusterseq-demo", small)
+    _train_on_films(folder / "clusterseq-demo", in_a_second)
     return folder
 
 

@@ -91,7 +91,7 @@ class Reader:
         if shutil.which("curl") is None:
             pytest.skip("curl isn't installed")
         text = SERVICE.sub(self.address, block.text)
-        fails = "curl() { command curl --fail-with-body -s \"$@\"; }\n"
+        fails = 'curl() { command curl --fail-with-body -s "$@"; }\n'
         subprocess.run(["bash", "-euo", "pipefail", "-c", fails + text], check=True)
 
     def _python(self, block: Block) -> None:
