@@ -103,6 +103,9 @@ SERVICE = [
     "service.on_ray",
     "health",
 ]
+TESTING = [
+    *["testing.scorers", "testing.stores", "testing.readers", "testing"],
+]
 REPORT = [
     *["drawing", "report", "report.data_profile", "report.by_length", "report.adaptation"],
     *["report.clusters", "report.latency", "report.findings", "report.charts"],
@@ -137,7 +140,7 @@ BENCH = [
 ]
 ARROW = [
     *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *SERVICE],
-    *[*REPORT, *BENCH, *SHOWING],
+    *[*TESTING, *REPORT, *BENCH, *SHOWING],
 ]
 
 LONGEST_FILE = 300
