@@ -13,6 +13,7 @@ import clusterseq
 SOURCE = Path(clusterseq.__file__).parent
 UNDERNEATH = [
     "errors",
+    "extensions",
     "config",
     "presets",
     "overrides",
@@ -53,11 +54,13 @@ MODEL = [
         "rivals",
         "model",
         "model.gru",
+        "model.clustering",
+        "model.conditioning",
+        "model.parts",
         "model.transition",
         "model.items",
-        "model.clustering",
     ],
-    *["model.conditioning", "model.head", "model.catalogue", "meta", "model.clusterseq"],
+    *["model.head", "model.catalogue", "meta", "model.clusterseq"],
     *["index", "retrieval"],
     *["model.ranker", "model.restore", "model.growth", "indexing"],
 ]

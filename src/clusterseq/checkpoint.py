@@ -26,7 +26,7 @@ from jaxtyping import Int64
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from clusterseq.config import Config, ModelConfig, from_dict
+from clusterseq.config import OUR_PARTS, Config, ModelConfig, from_dict
 from clusterseq.directory import present, replacing
 from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.ledger import HALF_LIVES, Ledger
@@ -230,7 +230,7 @@ def _read_model(path: Path, config: ModelConfig) -> ClusterSeq:
         tensors = load_file(path)
     try:
         return restored(config, tensors)
-    except CheckpointError as error:
+    except (CheckpointError, ConfigError) as error:  # the latter where a part isn't installed
         raise CheckpointError(f"{path}: {error}") from error
 
 
@@ -238,8 +238,10 @@ def _least_numbers(config: ModelConfig) -> int:
     """A floor under the model's size, so that no configuration can ask for absurd memory."""
     numbers = config.width * (config.n_items + config.dim)
     if config.clustering:
-        numbers += config.clusters * (config.n_items + config.width * config.bottleneck)
-    if config.conditioned:
+        numbers += config.clusters * config.n_items
+    if config.clustering and config.clusterer == OUR_PARTS["clusterer"]:
+        numbers += config.clusters * config.width * config.bottleneck
+    if config.conditioned and config.conditioner == OUR_PARTS["conditioner"]:
         numbers += config.clusters * config.cluster_dim
     if config.adapts:
         numbers += config.inner_steps * config.width

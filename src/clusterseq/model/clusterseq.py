@@ -22,10 +22,15 @@ from clusterseq.histories import Histories
 from clusterseq.memory import KINDS, Memory
 from clusterseq.meta import Support, adapt
 from clusterseq.model.catalogue import Catalogue, Preferences
-from clusterseq.model.clustering import KAutoencoders
-from clusterseq.model.conditioning import Conditioner
 from clusterseq.model.head import PARTS, Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
+from clusterseq.model.parts import (
+    Clusterer,
+    Conditioner,
+    clusterer_of,
+    conditioner_of,
+    encoder_of,
+)
 from clusterseq.model.transition import TransitionModel
 from clusterseq.packing import Packing
 
@@ -58,6 +63,7 @@ class ClusterSeq(nn.Module):
         self.transition = TransitionModel(
             config.members,
             config.dim,
+            encoder_of(config, generator),
             attention=config.attention,
             direct=config.direct,
             dropout=config.dropout,
@@ -75,19 +81,13 @@ class ClusterSeq(nn.Module):
     def _add_clusters(self, size: int, generator: torch.Generator) -> None:
         config = self.config
         clusters = config.clusters if config.clustering else 1
-        self.clusters: KAutoencoders | None = None
+        self.clusters: Clusterer | None = None
         if config.clustering:
-            self.clusters = KAutoencoders(
-                clusters,
-                config.width,
-                config.bottleneck,
-                temperature=config.cluster_temperature,
-                generator=generator,
-            )
+            self.clusters = clusterer_of(config, generator)
             self.register_buffer("profiles", torch.zeros(config.n_items, config.width))
         self.conditioner: Conditioner | None = None
         if config.conditioned:
-            self.conditioner = Conditioner(clusters, config.cluster_dim, size, generator)
+            self.conditioner = conditioner_of(config, size, generator)
         self.register_buffer("cluster_popularity", torch.ones(clusters, config.n_items))
         self.register_buffer("cluster_sizes", torch.full((clusters,), 1 / clusters))
 

@@ -22,7 +22,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from clusterseq.model.gru import GRU, linear
+from clusterseq.model.gru import linear
+from clusterseq.model.parts import Encoder
 from clusterseq.packing import Packing
 
 NEWEST = 0.5
@@ -40,6 +41,7 @@ class TransitionModel(nn.Module):
         self,
         members: int,
         dim: int,
+        encoder: Encoder,
         *,
         attention: bool,
         direct: bool,
@@ -54,7 +56,7 @@ class TransitionModel(nn.Module):
             newest, mean = NEWEST * torch.eye(dim), torch.eye(dim)
             self.direct = nn.Parameter(torch.cat([newest, mean], dim=1).repeat(members, 1, 1))
             self.forgetting = nn.Parameter(torch.full((members,), FORGETTING))
-        self.encoder = GRU(members, dim, generator)
+        self.encoder = encoder
         self.key = nn.Parameter(_normal((members, dim, dim), generator)) if attention else None
         read = 2 * dim if attention else dim
         start = _normal((members, dim, read), generator)
