@@ -107,7 +107,7 @@ SERVICE = [
     "health",
 ]
 TESTING = [
-    *["testing.scorers", "testing.stores", "testing.readers", "testing"],
+    *["testing.scorers", "testing.stores", "testing.readers", "testing.parts", "testing"],
 ]
 REPORT = [
     *["drawing", "report", "report.data_profile", "report.by_length", "report.adaptation"],

@@ -19,11 +19,24 @@ import pytest
 
 # Before they are imported, so that a failed assertion shows what was compared.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{module}" for module in ("scorers", "stores", "readers"))
+    *(f"{__name__}.{module}" for module in ("scorers", "stores", "readers", "parts"))
 )
 
+from clusterseq.testing.parts import (  # noqa: E402
+    ClustererContract,
+    ConditionerContract,
+    EncoderContract,
+)
 from clusterseq.testing.readers import ReaderContract  # noqa: E402
 from clusterseq.testing.scorers import ScorerContract  # noqa: E402
 from clusterseq.testing.stores import Place, StoreContract  # noqa: E402
 
-__all__ = ["Place", "ReaderContract", "ScorerContract", "StoreContract"]
+__all__ = [
+    "ClustererContract",
+    "ConditionerContract",
+    "EncoderContract",
+    "Place",
+    "ReaderContract",
+    "ScorerContract",
+    "StoreContract",
+]
