@@ -13,7 +13,6 @@ Knows nothing about: what the extensions are, who uses them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias
@@ -68,10 +67,10 @@ class Extension:
         return f'the {self.kind.removesuffix("s")} "{self.name}" of {self.origin}'
 
 
-def extensions(kind: Kind) -> Iterator[Extension]:
+def extensions(kind: Kind) -> list[Extension]:
     """All of one kind that are installed, by name."""
-    found = entry_points(group=f"clusterseq.{kind}")
-    return (Extension(kind, entry) for entry in sorted(found, key=lambda entry: entry.name))
+    found = [Extension(kind, entry) for entry in entry_points(group=f"clusterseq.{kind}")]
+    return sorted(found, key=lambda one: (one.name, one.origin))
 
 
 def extension(kind: Kind, name: str) -> Extension | None:

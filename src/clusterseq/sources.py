@@ -66,8 +66,12 @@ def tables_of(
     elif isinstance(source, str | os.PathLike):
         for path in files_of(source):
             yield _read_file(path, choose, skip_bad=skip_bad, collect=collect)
-    else:
+    elif _is_frame(source):
         yield _from_frame(source, "DataFrame", choose, collect)
+    else:
+        raise DataError(
+            f"events can't be read from {type(source).__name__}; give a path or a data frame"
+        )
 
 
 def pieces_of(source: Source) -> list[Source]:
@@ -152,20 +156,23 @@ def _read_by(reader: Extension, source: str, choose: Choose, collect: Collect) -
     """What a package's reader gives for a path or an address: a data frame of any kind."""
     read = reader.load()
     with reading(source, reader.name):
-        return _from_frame(read(source), source, choose, collect)
+        frame = read(source)
+        if not _is_frame(frame):
+            raise reader.refused(f"gives {type(frame).__name__}, which is no data frame")
+        return _from_frame(frame, source, choose, collect)
 
 
-def _from_frame(frame: object, name: str, choose: Choose, collect: Collect) -> Table:
-    """A data frame; everything that hands out Arrow's streams is one."""
-    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
-        return _from_polars(frame.lazy(), name, choose, collect)
+def _is_frame(one: object) -> bool:
+    """Whether it is a data frame, as everything is that hands out Arrow's streams."""
+    return isinstance(one, pl.LazyFrame) or hasattr(one, "__arrow_c_stream__")
+
+
+def _from_frame(frame: Any, name: str, choose: Choose, collect: Collect) -> Table:
     if type(frame).__module__.partition(".")[0] == "pandas":
         return _from_pandas(frame, name, choose)
-    if hasattr(frame, "__arrow_c_stream__"):
-        return _from_polars(pl.LazyFrame(frame), name, choose, collect)
-    raise DataError(
-        f"events can't be read from {type(frame).__name__}; give a path or a data frame"
-    )
+    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        return _from_polars(frame.lazy(), name, choose, collect)
+    return _from_polars(pl.LazyFrame(frame), name, choose, collect)
 
 
 def _from_polars(frame: pl.LazyFrame, name: str, choose: Choose, collect: Collect) -> Table:

@@ -130,5 +130,5 @@ def _brought(found: Extension) -> Peer:
     """The peer of a package, under the name that it declares."""
     peer = found.load()
     if not isinstance(peer, Peer):
-        raise found.refused(f"is a {type(peer).__name__}, which is no Peer")
+        raise found.refused(f"is of type {type(peer).__name__}, not Peer")
     return dataclasses.replace(peer, name=found.name)

@@ -142,5 +142,5 @@ def _built(kind: Kind, name: str, wanted: Any, *arguments: Any, **options: Any) 
     except TypeError as error:
         raise found.refused(f"can't be built ({error})") from error
     if not isinstance(part, nn.Module) or not isinstance(part, wanted):
-        raise found.refused(f"builds a {type(part).__name__}, which is no {wanted.__name__}")
+        raise found.refused(f"builds {type(part).__name__}, which is no {wanted.__name__}")
     return part

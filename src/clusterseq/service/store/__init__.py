@@ -73,7 +73,7 @@ def _taken_apart(url: str) -> tuple[str, str]:
 def _open_extension(found: Extension, url: str, retention: Retention) -> HistoryStore:
     store = found.load()(url, retention)
     if not isinstance(store, HistoryStore):
-        raise found.refused(f"opens a {type(store).__name__}, which is no history store")
+        raise found.refused(f"opens {type(store).__name__}, which is no history store")
     return store
 
 
