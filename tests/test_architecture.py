@@ -37,6 +37,7 @@ DATASET = [
     "clock",
     "shards",
     "dataset",
+    "exchange",
     "prepare",
     "split",
     "histories",
@@ -81,7 +82,7 @@ JUDGING = [
     *["baselines.peers"],
     *["baselines", "comparison", "experiment", "update", "ray_train"],
 ]
-USING = ["explanation", "recommendations", "recommender", "batch", "atlas"]
+USING = ["explanation", "recommendations", "recommender", "batch", "estimator", "atlas"]
 SERVICE = [
     *["service", "service.limits", "service.directory", "service.heap", "service.engine"],
     *[
@@ -126,6 +127,7 @@ SHOWING = [
         "commands.serve",
         "commands.keys",
         "commands.inspect",
+        "commands.export",
         "commands.index",
         "commands.bench",
         "commands.experiment",
