@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from clusterseq.errors import ConfigError
 
@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal[
     "baselines", "stores", "readers", "encoders", "conditioners", "clusterers"
 ]
 """The groups are called ``clusterseq.baselines`` and so on."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from clusterseq.config import Config, ModelConfig
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.events import read_events
 from clusterseq.extensions import extension
+from clusterseq.health import examine
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.parts import encoder_of
 from clusterseq.service.store import Retention, is_shared, open_store
@@ -48,6 +49,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_package_that_can_not_be_imported_is_named(folder: Path) -> None:
     declare(folder, "broken", "encoders", "bad = nowhere:Encoder", "worse = foreign:missing")
+    said = [one.told for one in examine() if one.what == "extension" and one.state == "wrong"]
+    assert len([one for one in said if "of broken 1.0: can't be loaded" in one]) == 2
     for name, why in (("bad", "ModuleNotFoundError"), ("worse", "AttributeError")):
         with pytest.raises(ConfigError, match=f'encoder "{name}" of broken 1.0: can\'t.*{why}'):
             encoder_of(ModelConfig(encoder=name), torch.Generator())

@@ -104,6 +104,14 @@ def test_without_its_package_a_model_says_what_it_lacks(
         load_checkpoint(foreign)
 
 
+@pytest.mark.usefixtures("installed")
+def test_the_doctor_lists_what_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["doctor"])
+    said = capsys.readouterr().out
+    assert 'extension: the encoder "mean" of clusterseq-examples 0.1' in said
+    assert said.count("of clusterseq-examples") == 6
+
+
 def test_our_own_parts_are_not_named_so_that_old_digests_stay() -> None:
     for config in PRESETS.values():
         assert not {"encoder", "clusterer", "conditioner"} & set(config.to_dict()["model"])
