@@ -63,11 +63,12 @@ MODEL = [
     ],
     *["model.head", "model.catalogue", "meta", "model.clusterseq"],
     *["index", "retrieval"],
-    *["model.ranker", "model.restore", "model.growth", "indexing"],
+    *["model.ranker", "model.portable", "model.restore", "model.growth", "indexing"],
 ]
 LEARNING = [
     *["metrics", "judge", "stage", "tensors", "resume", "pretrain", "metatrain", "calibrate"],
     *["train", "training_log", "trackers", "tuning", "profiler", "manifest", "checkpoint"],
+    "tracing",
 ]
 JUDGING = [
     *["scorer", "evaluate", "baselines.peer", "baselines.popularity"],

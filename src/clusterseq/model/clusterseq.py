@@ -17,7 +17,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from clusterseq.config import ModelConfig
-from clusterseq.evidence import Evidence, places_of
+from clusterseq.evidence import Heard, places_of
 from clusterseq.histories import Histories
 from clusterseq.memory import KINDS, Memory
 from clusterseq.meta import Support, adapt
@@ -140,7 +140,7 @@ class ClusterSeq(nn.Module):
         self,
         histories: Histories,
         catalogue: Catalogue,
-        evidence: Evidence | None,
+        evidence: Heard | None,
         generator: torch.Generator | None = None,
         *,
         steps: int | None = None,
@@ -210,7 +210,7 @@ class ClusterSeq(nn.Module):
     def conditioned(self, histories: Histories) -> Float[Tensor, "users size"]:
         """Everybody's θ before adaptation."""
         if self.clusters is None or self.conditioner is None:
-            return self.start.expand(len(histories), -1)
+            return self.start.expand(histories.lengths.shape[0], -1)
         shares = self.clusters(self.represent(histories))
         conditioned: Tensor = self.conditioner(self.start, shares)
         return conditioned
@@ -220,7 +220,7 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        evidence: Evidence | None,
+        evidence: Heard | None,
         *,
         steps: int | None = None,
     ) -> Float[Tensor, "users size"]:
@@ -238,7 +238,7 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        evidence: Evidence | None,
+        evidence: Heard | None,
     ) -> Support:
         """Each item from the second on, to be predicted from its prefix."""
         targets = histories.items[:, 1:]  # (users, prefixes)
@@ -273,11 +273,11 @@ class ClusterSeq(nn.Module):
         self,
         offsets: Float[Tensor, "users prefixes candidates"],
         catalogue: Catalogue,
-        evidence: Evidence | None,
+        evidence: Heard | None,
     ) -> Float[Tensor, "users kinds prefixes candidates"]:
         """What the memory says of what came next (first) and of the anchors, side by side."""
         if evidence is None or self.acuity is None or catalogue.anchor_places is None:
-            return offsets.new_zeros(len(offsets), self.kinds, *offsets.shape[1:])
+            return offsets.new_zeros(offsets.shape[0], self.kinds, *offsets.shape[1:])
         anchors = evidence.at_anchors(catalogue.anchor_places, len(self.anchors))
         said = torch.cat([evidence.at_next()[..., None], anchors], dim=3).to(offsets.dtype)
         return torch.log1p(self.acuity.exp()[:, None, None] * said)

@@ -70,7 +70,7 @@ class TransitionModel(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "items width"]:
         """The query of every prefix; with a generator, inputs and states are dropped by it."""
-        apart = inputs.reshape(len(inputs), self.members, -1).movedim(1, 0)
+        apart = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
         read = dropped(apart, self.dropout, generator)  # (members, items, dim)
         states = self.encoder(read, packing.sizes)
         said = [states]
@@ -91,7 +91,7 @@ class TransitionModel(nn.Module):
         """
         if self.key is None:
             return None
-        apart = inputs.reshape(len(inputs), self.members, -1).movedim(1, 0)
+        apart = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
         states = self.encoder(apart, packing.sizes)
         rows, keys = packing.side_by_side(states), packing.side_by_side(states @ self.key.mT)
         found = rows @ keys.mT / math.sqrt(rows.shape[-1])  # (members, people, steps, steps)
