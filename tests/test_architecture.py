@@ -67,7 +67,7 @@ MODEL = [
 ]
 LEARNING = [
     *["metrics", "judge", "stage", "tensors", "resume", "pretrain", "metatrain", "calibrate"],
-    *["train", "training_log", "trackers", "tuning", "profiler", "manifest", "checkpoint"],
+    *["train", "training_log", "trackers", "tuning", "profiler", "manifest", "card", "checkpoint"],
     "tracing",
 ]
 JUDGING = [

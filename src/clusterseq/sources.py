@@ -154,21 +154,36 @@ def _read_file(path: Path, choose: Choose, *, skip_bad: bool, collect: Collect) 
 
 def _read_by(reader: Extension, source: str, choose: Choose, collect: Collect) -> Table:
     """What a package's reader gives for a path or an address: a data frame of any kind."""
-    read = reader.load()
-    with reading(source, reader.name):
+    read, name = reader.load(), _without_password(source)
+    with reading(name, reader.name):
         frame = read(source)
         if not _is_frame(frame):
             raise reader.refused(f"gives {type(frame).__name__}, which is no data frame")
-        return _from_frame(frame, source, choose, collect)
+        return _from_frame(frame, name, choose, collect)
+
+
+def _without_password(source: str) -> str:
+    """What a message may show of an address.
+
+    >>> _without_password("queue://ann:secret@host/clicks@2")
+    'queue://host/clicks@2'
+    """
+    scheme, colon, rest = source.partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + colon + host.rpartition("@")[2] + slash + path
 
 
 def _is_frame(one: object) -> bool:
     """Whether it is a data frame, as everything is that hands out Arrow's streams."""
-    return isinstance(one, pl.LazyFrame) or hasattr(one, "__arrow_c_stream__")
+    return isinstance(one, pl.LazyFrame) or _is_pandas(one) or hasattr(one, "__arrow_c_stream__")
+
+
+def _is_pandas(one: object) -> bool:
+    return type(one).__module__.partition(".")[0] == "pandas"
 
 
 def _from_frame(frame: Any, name: str, choose: Choose, collect: Collect) -> Table:
-    if type(frame).__module__.partition(".")[0] == "pandas":
+    if _is_pandas(frame):
         return _from_pandas(frame, name, choose)
     if isinstance(frame, pl.DataFrame | pl.LazyFrame):
         return _from_polars(frame.lazy(), name, choose, collect)

@@ -24,6 +24,7 @@ number = 7
 def store(url, retention): return object()
 store.shared = True
 def read(source): return 7
+def gone(source): raise FileNotFoundError(source)
 def module(*_): return torch.nn.Identity()
 def nothing(*_): return 7
 def picky(): return torch.nn.Identity()
@@ -95,6 +96,13 @@ def test_what_reads_no_frame_is_refused(folder: Path) -> None:
     declare(folder, "readers", "readers", "odd = foreign:read")
     with pytest.raises(ConfigError, match=r'reader "odd" of readers 1.0: gives int'):
         read_events("odd://anywhere")
+
+
+def test_no_password_of_an_address_is_told(folder: Path) -> None:
+    declare(folder, "readers", "readers", "queue = foreign:gone")
+    with pytest.raises(DataError, match=r"^queue://host/clicks: no such file") as caught:
+        read_events("queue://ann:hunter2@host/clicks")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_our_own_names_can_not_be_taken(folder: Path) -> None:

@@ -20,7 +20,7 @@ from clusterseq.baselines.peers import PEERS
 from clusterseq.bench.own import OWN, own_configs, own_peer, own_variant
 from clusterseq.config import Config, from_dict
 from clusterseq.errors import ConfigError
-from clusterseq.extensions import Extension, extension, extensions
+from clusterseq.extensions import extension, extensions
 
 EVERYTHING = "all"
 
@@ -62,10 +62,10 @@ def catalogue(config: Config, paper: Config) -> dict[str, Model]:
         ConfigError: a package brings something that is no peer.
     """
     own = own_configs(config, paper).items()
-    brought = [one for one in extensions("baselines") if one.name not in PEERS]
+    brought = dict.fromkeys(one.name for one in extensions("baselines"))
     return {
         **{name: Model(peer) for name, peer in PEERS.items()},
-        **{one.name: Model(_brought(one), origin=one.origin) for one in brought},
+        **{name: _brought(name) for name in brought if name not in PEERS},
         **{name: Model(own_peer(name, one), one) for name, one in own},
     }
 
@@ -118,17 +118,15 @@ def peer_named(name: str, config: Mapping[str, Any] | None) -> Peer:
     """
     if config is not None:
         return own_peer(name, from_dict(Config, config))
-    if name in PEERS:
-        return PEERS[name]
+    return PEERS[name] if name in PEERS else _brought(name).peer
+
+
+def _brought(name: str) -> Model:
+    """The peer of a package, under the name that it declares."""
     found = extension("baselines", name)
     if found is None:
         raise ConfigError(f'model "{name}" is unknown; install the package that brings it')
-    return _brought(found)
-
-
-def _brought(found: Extension) -> Peer:
-    """The peer of a package, under the name that it declares."""
     peer = found.load()
     if not isinstance(peer, Peer):
         raise found.refused(f"is of type {type(peer).__name__}, not Peer")
-    return dataclasses.replace(peer, name=found.name)
+    return Model(dataclasses.replace(peer, name=name), origin=found.origin)
