@@ -25,14 +25,14 @@ def export(
     time_column: options.TimeColumn = None,
     skip_bad: options.SkipBad = False,
 ) -> None:
-    """Write a model for PyTorch alone, or events for other libraries.
+    """Write a model or events for other libraries.
 
     A model becomes a program (.pt2) that torch.export.load reads, on any machine with PyTorch and
     without clusterseq: item indices in, scores of all items out, adaptation included. The raw ids
     lie in it as items.json.
 
-    RecBole reads .inter files; the same columns as RecTools have .parquet, .csv and .jsonl:
-    user_id, item_id, weight and datetime. Both come back wherever events do.
+    RecBole reads .inter files. Tables for RecTools (.parquet, .csv, .jsonl) have the columns
+    user_id, item_id, weight and datetime. Both are read wherever events are.
 
     \b
     clusterseq export model --out model.pt2

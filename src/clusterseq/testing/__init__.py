@@ -8,7 +8,7 @@
         def fit(cls):
             return Mine.fit
 
-Our own are tested by the same classes. This package needs pytest, the rest of clusterseq doesn't.
+Our own are tested by the same classes. They need pytest 9; the rest of clusterseq needs none.
 
 Knows nothing about: who promises.
 """
