@@ -13,6 +13,7 @@ import clusterseq
 SOURCE = Path(clusterseq.__file__).parent
 UNDERNEATH = [
     "errors",
+    "extensions",
     "config",
     "presets",
     "overrides",
@@ -36,6 +37,7 @@ DATASET = [
     "clock",
     "shards",
     "dataset",
+    "exchange",
     "prepare",
     "split",
     "histories",
@@ -53,17 +55,20 @@ MODEL = [
         "rivals",
         "model",
         "model.gru",
+        "model.clustering",
+        "model.conditioning",
+        "model.parts",
         "model.transition",
         "model.items",
-        "model.clustering",
     ],
-    *["model.conditioning", "model.head", "model.catalogue", "meta", "model.clusterseq"],
+    *["model.head", "model.catalogue", "meta", "model.clusterseq"],
     *["index", "retrieval"],
-    *["model.ranker", "model.restore", "model.growth", "indexing"],
+    *["model.ranker", "model.portable", "model.restore", "model.growth", "indexing"],
 ]
 LEARNING = [
     *["metrics", "judge", "stage", "tensors", "resume", "pretrain", "metatrain", "calibrate"],
-    *["train", "training_log", "trackers", "tuning", "profiler", "manifest", "checkpoint"],
+    *["train", "training_log", "trackers", "tuning", "profiler", "manifest", "card", "checkpoint"],
+    "tracing",
 ]
 JUDGING = [
     *["scorer", "evaluate", "baselines.peer", "baselines.popularity"],
@@ -78,7 +83,7 @@ JUDGING = [
     *["baselines.peers"],
     *["baselines", "comparison", "experiment", "update", "ray_train"],
 ]
-USING = ["explanation", "recommendations", "recommender", "batch", "atlas"]
+USING = ["explanation", "recommendations", "recommender", "batch", "estimator", "atlas"]
 SERVICE = [
     *["service", "service.limits", "service.directory", "service.heap", "service.engine"],
     *[
@@ -103,6 +108,9 @@ SERVICE = [
     "service.on_ray",
     "health",
 ]
+TESTING = [
+    *["testing.scorers", "testing.stores", "testing.readers", "testing.parts", "testing"],
+]
 REPORT = [
     *["drawing", "report", "report.data_profile", "report.by_length", "report.adaptation"],
     *["report.clusters", "report.latency", "report.findings", "report.charts"],
@@ -120,6 +128,7 @@ SHOWING = [
         "commands.serve",
         "commands.keys",
         "commands.inspect",
+        "commands.export",
         "commands.index",
         "commands.bench",
         "commands.experiment",
@@ -137,7 +146,7 @@ BENCH = [
 ]
 ARROW = [
     *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *SERVICE],
-    *[*REPORT, *BENCH, *SHOWING],
+    *[*TESTING, *REPORT, *BENCH, *SHOWING],
 ]
 
 LONGEST_FILE = 300

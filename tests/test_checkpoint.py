@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from clusterseq.checkpoint import (
+    CARD,
     CONFIG,
     FILES,
     ITEMS,
@@ -107,13 +108,24 @@ def test_the_log_goes_along_and_is_not_needed(copy: Path) -> None:
     load_checkpoint(copy)
 
 
+def test_the_card_tells_what_the_model_is_and_nothing_reads_it(copy: Path) -> None:
+    _, head, text = (copy / CARD).read_text(encoding="utf-8").split("---\n", 2)
+    assert "library_name: clusterseq" in head.splitlines()
+    metrics = load_checkpoint(copy).metrics
+    assert "of 60 items, trained on" in text
+    for name, figures in {"this one": metrics["test"], **metrics["baselines"]}.items():
+        assert f"| {name} | {figures['full']['mrr']:.4f} |" in text
+    (copy / CARD).unlink()
+    load_checkpoint(copy)
+
+
 def test_no_user_is_named_and_nothing_is_pickled(
     model_directory: Path, events_frame: pl.DataFrame
 ) -> None:
     everything = b"".join(path.read_bytes() for path in model_directory.iterdir())
     assert not any(user.encode() in everything for user in events_frame["user"].unique())
     assert {path.suffix for path in model_directory.iterdir()} <= {
-        *(".json", ".jsonl", ".parquet", ".safetensors")
+        *(".json", ".jsonl", ".md", ".parquet", ".safetensors")
     }
 
 
@@ -350,10 +362,10 @@ for moment in sys.argv[2:]:
 NEVER = "os:rename:99"
 BEFORE = (
     *("checkpoint:write_json:0", "checkpoint:write_json:1", "checkpoint:write_tensors:0"),
-    *("checkpoint:write_manifest:0", "directory:_sync:0", "directory:_sync:5"),
+    *("checkpoint:write_manifest:0", "directory:_sync:0", "directory:_sync:6"),
     *("directory:_swap:0", "os:rename:0", "os:rename:1"),
 )
-AFTER = ("directory:_sync:6", NEVER)
+AFTER = ("directory:_sync:7", NEVER)
 
 
 def test_a_kill_at_any_moment_leaves_a_model(copy: Path) -> None:

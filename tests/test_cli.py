@@ -39,6 +39,7 @@ COMMANDS = (
     "tune",
     "config",
     "doctor",
+    "export",
 )
 KINDS_OF_TRACE = ("trace.json", "table.txt")
 Run = Callable[..., "Outcome"]

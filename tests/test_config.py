@@ -16,12 +16,11 @@ from clusterseq.config import (
     ModelConfig,
     Runtime,
     TrainConfig,
-    describe,
     from_dict,
     read_toml,
 )
 from clusterseq.errors import ConfigError
-from clusterseq.overrides import to_toml, with_assignments
+from clusterseq.overrides import describe, to_toml, with_assignments
 from clusterseq.presets import PRESETS, preset
 
 KINDS = (DataConfig, ModelConfig, TrainConfig, Config, Runtime)

@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 PUBLISHED = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"),
     *("benchmarks/growth.svg", "examples/quickstart.ipynb"),
+    *("examples/extensions/pyproject.toml", "tests/extensions/test_examples.py"),
+    "examples/extensions/clusterseq_examples/store.py",
     *("Dockerfile", "compose.yaml", "deploy/prometheus.yml", "deploy/ray-serve.yaml"),
 )
 """What pages may link to."""

@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from clusterseq.errors import ConfigError as ConfigError
     from clusterseq.errors import DataError as DataError
     from clusterseq.errors import TrainingError as TrainingError
+    from clusterseq.estimator import Estimator as Estimator
     from clusterseq.evaluate import Evaluation as Evaluation
     from clusterseq.events import Events as Events
     from clusterseq.events import read_events as read_events
+    from clusterseq.exchange import export_events as export_events
+    from clusterseq.exchange import rectools_frame as rectools_frame
     from clusterseq.experiment import Experiment as Experiment
     from clusterseq.experiment import evaluate_checkpoint as evaluate_checkpoint
     from clusterseq.model.clusterseq import ClusterSeq as ClusterSeq
@@ -63,8 +66,10 @@ _HOMES = {
     "errors": (
         *("CheckpointError", "ClusterSeqError", "ConfigError", "DataError", "TrainingError"),
     ),
+    "estimator": ("Estimator",),
     "evaluate": ("Evaluation",),
     "events": ("Events", "read_events"),
+    "exchange": ("export_events", "rectools_frame"),
     "experiment": ("Experiment", "evaluate_checkpoint"),
     "model.clusterseq": ("ClusterSeq",),
     "prepare": ("PrepareSummary", "prepare_dataset"),

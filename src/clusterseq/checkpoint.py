@@ -1,8 +1,9 @@
 """A trained model on disk: one directory that is all a recommender needs, on a CPU, without data.
 
 ``config.json``, ``items.parquet`` (raw ids, what was counted of them, titles),
-``model.safetensors`` and ``metrics.json``, described by ``manifest.json``; beside them perhaps
-``log.jsonl``, the log of the training, which nothing reads back. No pickle and no user id anywhere;
+``model.safetensors`` and ``metrics.json``, described by ``manifest.json``; beside them
+``README.md``, a card for people, and perhaps ``log.jsonl``, the log of the training, which nothing
+reads back. No pickle and no user id anywhere;
 the same model gives the same bytes. Written whole or not at all.
 
 Knows nothing about: training, recommending, where the metrics came from.
@@ -26,7 +27,8 @@ from jaxtyping import Int64
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from clusterseq.config import Config, ModelConfig, from_dict
+from clusterseq.card import model_card
+from clusterseq.config import OUR_PARTS, Config, ModelConfig, from_dict
 from clusterseq.directory import present, replacing
 from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.ledger import HALF_LIVES, Ledger
@@ -51,7 +53,7 @@ CONFIG, ITEMS, WEIGHTS, METRICS = (
     "metrics.json",
 )
 FILES = (CONFIG, ITEMS, WEIGHTS, METRICS)
-LOG = "log.jsonl"
+LOG, CARD = "log.jsonl", "README.md"
 RECENT = tuple(f"recent_{place}" for place in range(len(HALF_LIVES)))
 """Columns of the items' discounted events, one for each half-life."""
 
@@ -120,6 +122,8 @@ def save_checkpoint(
         if log is not None:
             shutil.copyfile(log, target / LOG)
         about = {"provenance": dataclasses.asdict(checkpoint.provenance)}
+        card = model_card(len(checkpoint.items), about["provenance"], checkpoint.metrics)
+        (target / CARD).write_text(card, encoding="utf-8")
         if (ledger := checkpoint.ledger) is not None:
             about["clock"] = {"newest": ledger.newest, "span": ledger.span}
         write_manifest(target, FILES, about)
@@ -230,7 +234,7 @@ def _read_model(path: Path, config: ModelConfig) -> ClusterSeq:
         tensors = load_file(path)
     try:
         return restored(config, tensors)
-    except CheckpointError as error:
+    except (CheckpointError, ConfigError) as error:  # the latter where a part isn't installed
         raise CheckpointError(f"{path}: {error}") from error
 
 
@@ -238,8 +242,10 @@ def _least_numbers(config: ModelConfig) -> int:
     """A floor under the model's size, so that no configuration can ask for absurd memory."""
     numbers = config.width * (config.n_items + config.dim)
     if config.clustering:
-        numbers += config.clusters * (config.n_items + config.width * config.bottleneck)
-    if config.conditioned:
+        numbers += config.clusters * config.n_items
+    if config.clustering and config.clusterer == OUR_PARTS["clusterer"]:
+        numbers += config.clusters * config.width * config.bottleneck
+    if config.conditioned and config.conditioner == OUR_PARTS["conditioner"]:
         numbers += config.clusters * config.cluster_dim
     if config.adapts:
         numbers += config.inner_steps * config.width

@@ -24,6 +24,7 @@ from clusterseq.commands.demo import demo
 from clusterseq.commands.doctor import doctor
 from clusterseq.commands.evaluate import evaluate
 from clusterseq.commands.experiment import experiment
+from clusterseq.commands.export import export
 from clusterseq.commands.index import index
 from clusterseq.commands.inspect import inspect
 from clusterseq.commands.keys import keys
@@ -43,7 +44,7 @@ WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
     *(demo, prepare, train, update, evaluate, recommend, report, serve, keys, inspect, index),
-    *(bench, experiment, tune, config, doctor),
+    *(bench, experiment, tune, config, doctor, export),
 )
 for command in COMMANDS:
     app.command()(command)

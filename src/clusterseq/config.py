@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import itertools
 import tomllib
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -23,6 +22,14 @@ from clusterseq.errors import ConfigError
 
 T = TypeVar("T")
 MetaOrder: TypeAlias = Literal["second", "first", "none"]
+
+
+OUR_PARTS: Mapping[str, str] = {
+    "encoder": "gru",
+    "clusterer": "autoencoders",
+    "conditioner": "gates",
+}
+"""Options of the model that name a part, and the part that is ours."""
 
 
 def _require(holds: bool, name: str, value: Any, wanted: str) -> None:
@@ -65,6 +72,8 @@ class ModelConfig:
     """Width of a member's embeddings and hidden states."""
     max_steps: int = 20
     """How many of a person's newest items are read."""
+    encoder: str = "gru"
+    """What reads a history: gru, or what a package brings (docs/extending.md)."""
     attention: bool = True
     """Decode with attention over all encoder states (section 3.2.3); else the last state alone."""
     direct: bool = True
@@ -83,6 +92,8 @@ class ModelConfig:
     """Blend in what people with the same items did next (the neighbour memory)."""
     clustering: bool = True
     """Assign people to clusters by autoencoders (section 3.2.4)."""
+    clusterer: str = "autoencoders"
+    """What assigns: autoencoders, or what a package brings."""
     clusters: int = 8
     """Number of autoencoders."""
     cluster_dim: int = 16
@@ -93,6 +104,8 @@ class ModelConfig:
     """Temperature of the soft assignment: smaller is harder."""
     conditioning: bool = True
     """Let the cluster gate and shift the parameters that adapt (needs clustering)."""
+    conditioner: str = "gates"
+    """What lets it: gates (and shifts), or what a package brings."""
     meta: MetaOrder = "second"
     """Adapt by gradient steps (section 3.2.5), trained by second or first order, or not at all."""
     inner_steps: int = 3
@@ -192,8 +205,16 @@ class Config:
     """The two stages of training."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dictionaries, as JSON and TOML hold them."""
-        return dataclasses.asdict(self)
+        """Plain nested dictionaries, as JSON and TOML hold them.
+
+        A part of the model that is ours isn't named: what was saved and digested before there were
+        others stays what it is.
+        """
+        values = dataclasses.asdict(self)
+        for part, ours in OUR_PARTS.items():
+            if values["model"][part] == ours:
+                del values["model"][part]
+        return values
 
 
 @dataclass(frozen=True)
@@ -248,23 +269,6 @@ def read_toml(path: str | Path, *, base: Config | None = None) -> Config:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def describe(kind: type[Any]) -> dict[str, str]:
-    """The sentence under each field of a config class, for help texts and documentation."""
-    import ast
-    import inspect
-
-    body = typing.cast(ast.ClassDef, ast.parse(inspect.getsource(kind)).body[0]).body
-    names = {f.name for f in fields(kind)}
-    return {
-        one.target.id: ast.literal_eval(two.value)
-        for one, two in itertools.pairwise(body)
-        if isinstance(one, ast.AnnAssign)
-        and isinstance(one.target, ast.Name)
-        and one.target.id in names
-        and isinstance(two, ast.Expr)
-    }
-
-
 def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
@@ -278,8 +282,9 @@ def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
         bool: lambda v: isinstance(v, bool),
         int: lambda v: isinstance(v, int) and not isinstance(v, bool),
         float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+        str: lambda v: isinstance(v, str),
     }
-    nouns = {bool: "true or false", int: "a whole number", float: "a number"}
+    nouns = {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}
     _require(accepts[kind](value), name, value, nouns[kind])
     return kind(value)
 

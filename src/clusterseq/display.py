@@ -14,9 +14,9 @@ from rich.table import Table
 
 from clusterseq.checkpoint import Checkpoint
 from clusterseq.comparison import CLUSTERSEQ, RANKINGS, Comparison
-from clusterseq.config import Config
 from clusterseq.demo import Newcomer
 from clusterseq.evaluate import NEGATIVES
+from clusterseq.overrides import changed
 from clusterseq.recommendations import Recommendations, Why
 from clusterseq.times import iso
 
@@ -147,7 +147,7 @@ def card_table(checkpoint: Checkpoint) -> Table:
     for name, figures in _judgements(checkpoint.metrics):
         for ranking in RANKINGS:
             table.add_row(name, f"{ranking}: {_metrics_line(figures[ranking])}")
-    for option, value in _changed(values["config"], Config().to_dict()):
+    for option, value in changed(checkpoint.config).items():
         table.add_row("option", f"{option} = {value}")
     return table
 
@@ -160,13 +160,6 @@ def _judgements(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 
 def _metrics_line(figures: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.upper()} {_figure(figures[name])}" for name in COLUMNS)
-
-
-def _changed(values: Mapping[str, Any], default: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for section, options in values.items():
-        for name, value in options.items():
-            if value != default[section][name] and name != "n_items":
-                yield f"{section}.{name}", value
 
 
 def _with_interval(figures: Mapping[str, Any], name: str) -> str:

@@ -56,7 +56,7 @@ def read_events(
     time_column: str | None = None,
     skip_bad: bool = False,
 ) -> Events:
-    """Read events from a file, a glob, a folder, or a polars or pandas data frame.
+    """Read events from a file, a glob, a folder, or a data frame of polars, pandas or Arrow.
 
     Columns are found by the aliases of ``clusterseq.columns`` unless they are named. Without a time
     column the order of the rows is the order of the events. Rows that repeat an earlier user, item

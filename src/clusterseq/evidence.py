@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -31,6 +32,21 @@ class Spoken:
     """Of what, as a place in users × items."""
     said: Float[Tensor, " cells"]
     """How much."""
+
+
+@runtime_checkable
+class Heard(Protocol):
+    """What adaptation asks of a memory, whoever answers."""
+
+    def at_anchors(
+        self, places: Int64[Tensor, " items"], anchors: int
+    ) -> Float[Tensor, "users kinds prefixes anchors"]:
+        """What each proper prefix says of some items."""
+        ...
+
+    def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
+        """What each proper prefix says of the item that came next."""
+        ...
 
 
 class Evidence:

@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 import torch
 
 from clusterseq.errors import ClusterSeqError
+from clusterseq.extensions import KINDS, Extension, extensions
 
 State: TypeAlias = Literal["fine", "note", "wrong"]
 NEEDED = ("torch", "numpy", "scipy", "polars", "safetensors")
@@ -58,6 +59,9 @@ def examine(store: str | None = None) -> Iterator[Finding]:
     yield _accelerator()
     for extra, modules in EXTRAS.items():
         yield _extra(extra, modules)
+    for kind in KINDS:
+        for one in extensions(kind):
+            yield _extension(one)
     if store is not None:
         yield _store(store)
 
@@ -110,6 +114,14 @@ def _extra(extra: str, modules: tuple[str, ...]) -> Finding:
         advice = f"pip install 'clusterseq[{extra}]'"
         return Finding(f"extra {extra}", "note", f"without {', '.join(missing)}; {advice}")
     return Finding(f"extra {extra}", "fine", "installed")
+
+
+def _extension(one: Extension) -> Finding:
+    try:
+        one.load()
+    except ClusterSeqError as error:
+        return Finding("extension", "wrong", str(error))
+    return Finding("extension", "fine", str(one))
 
 
 def _store(address: str) -> Finding:

@@ -5,13 +5,16 @@ Knows nothing about: what the options do, the command line.
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
-from clusterseq.config import Config, describe, from_dict
+from clusterseq.config import Config, from_dict
 from clusterseq.errors import ConfigError
 
 
@@ -46,6 +49,37 @@ def to_toml(config: Config) -> str:
         "\n".join([f"[{section.name}]", *_lines(getattr(config, section.name)), ""])
         for section in fields(config)
     )
+
+
+def changed(config: Config) -> dict[str, Any]:
+    """The options that aren't what they are by default, but for the size of the catalogue.
+
+    >>> changed(with_assignments(Config(), ["model.n_items=7", "model.dim=64"]))
+    {'model.dim': 64}
+    """
+    usual = Config()
+    return {
+        f"{table.name}.{option.name}": value
+        for table in fields(config)
+        for option in fields(getattr(config, table.name))
+        if (value := getattr(getattr(config, table.name), option.name))
+        != getattr(getattr(usual, table.name), option.name)
+        and option.name != "n_items"
+    }
+
+
+def describe(kind: type[Any]) -> dict[str, str]:
+    """The sentence under each field of a config class, for help texts and documentation."""
+    body = cast(ast.ClassDef, ast.parse(inspect.getsource(kind)).body[0]).body
+    names = {f.name for f in fields(kind)}
+    return {
+        one.target.id: ast.literal_eval(two.value)
+        for one, two in itertools.pairwise(body)
+        if isinstance(one, ast.AnnAssign)
+        and isinstance(one.target, ast.Name)
+        and one.target.id in names
+        and isinstance(two, ast.Expr)
+    }
 
 
 def _lines(section: Any) -> Iterable[str]:

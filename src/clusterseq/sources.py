@@ -1,4 +1,5 @@
-"""Everything that events can be read from: files, globs, folders, data frames, addresses, queries.
+"""Everything that events can be read from: files, globs, folders, data frames, addresses, queries,
+and what readers of installed packages read.
 
 Knows nothing about: what the columns hold, times, ids.
 """
@@ -17,6 +18,7 @@ from clusterseq.columns import Columns
 from clusterseq.database import is_database, query_of, rows_of
 from clusterseq.delimited import read_delimited
 from clusterseq.errors import DataError
+from clusterseq.extensions import Extension, extension, extensions
 from clusterseq.jsonlines import read_json_lines
 from clusterseq.table import (
     Choose,
@@ -29,8 +31,8 @@ from clusterseq.table import (
 )
 
 Source: TypeAlias = str | os.PathLike[str] | pl.DataFrame | pl.LazyFrame | Any
-"""A path, a glob, a folder, an address, a database query, a polars or pandas data frame, or a list
-of these."""
+"""A path, a glob, a folder, an address, a database query, a data frame of polars, pandas or Arrow,
+or a list of these."""
 
 DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ",", ".inter": "\t"}
 JSON_LINES = (".jsonl", ".ndjson", ".json")
@@ -55,6 +57,8 @@ def tables_of(
         query = query_of(source)
         for rows in rows_of(query):
             yield _from_polars(rows.lazy(), query.name, choose, collect)
+    elif isinstance(source, str) and (reader := _reader_at(source)):
+        yield _read_by(reader, source, choose, collect)
     elif _is_address(source):
         with reading(str(source), "Parquet"):
             frame = pl.scan_parquet(str(source))
@@ -62,10 +66,8 @@ def tables_of(
     elif isinstance(source, str | os.PathLike):
         for path in files_of(source):
             yield _read_file(path, choose, skip_bad=skip_bad, collect=collect)
-    elif isinstance(source, pl.DataFrame | pl.LazyFrame):
-        yield _from_polars(source.lazy(), "DataFrame", choose, collect)
-    elif type(source).__module__.partition(".")[0] == "pandas":
-        yield _from_pandas(source, choose)
+    elif _is_frame(source):
+        yield _from_frame(source, "DataFrame", choose, collect)
     else:
         raise DataError(
             f"events can't be read from {type(source).__name__}; give a path or a data frame"
@@ -86,8 +88,16 @@ def pieces_of(source: Source) -> list[Source]:
 
 
 def _is_address(source: object) -> bool:
-    """Whether it lies in an object storage or on the web, where polars reads Parquet."""
-    return isinstance(source, str) and source.partition("://")[0] in ADDRESSES
+    """Whether it lies in an object storage or on the web, or where a package's reader finds it."""
+    if not isinstance(source, str):
+        return False
+    return source.partition("://")[0] in ADDRESSES or _reader_at(source) is not None
+
+
+def _reader_at(source: str) -> Extension | None:
+    """The reader of an address whose scheme isn't ours."""
+    scheme, colon, _ = source.partition("://")
+    return None if not colon or scheme in ADDRESSES else extension("readers", scheme.lower())
 
 
 def files_of(source: str | os.PathLike[str]) -> list[Path]:
@@ -100,7 +110,9 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(source)
     if path.is_dir():
-        found = [file for file in path.rglob("*") if _suffix(file) and not _hidden(file, path)]
+        known = {*DELIMITED, *JSON_LINES, *PARQUET, *(f".{r.name}" for r in extensions("readers"))}
+        found = [file for file in path.rglob("*") if _suffix(file) in known]
+        found = [file for file in found if not _hidden(file, path)]
         found = [file for file in found if file.is_file()]
         if not found:
             raise DataError(f"{path}: no file of events in this folder; it may hold {KINDS}")
@@ -114,10 +126,9 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
 
 
 def _suffix(path: Path) -> str:
-    """The ending that tells the format, in lower case, or nothing if it is unknown."""
+    """The ending that tells the format, in lower case."""
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
-    suffix = plain.suffix.lower()
-    return suffix if suffix in {*DELIMITED, *JSON_LINES, *PARQUET} else ""
+    return plain.suffix.lower()
 
 
 def _hidden(path: Path, folder: Path) -> bool:
@@ -136,7 +147,47 @@ def _read_file(path: Path, choose: Choose, *, skip_bad: bool, collect: Collect) 
             return _from_polars(pl.scan_parquet(path, glob=False), str(path), choose, collect)
     if not path.exists():
         raise DataError(f"{path}: no such file; check the path")
+    if suffix and (reader := extension("readers", suffix[1:])):
+        return _read_by(reader, str(path), choose, collect)
     raise DataError(f"{path}: unknown kind of file; give {KINDS}")
+
+
+def _read_by(reader: Extension, source: str, choose: Choose, collect: Collect) -> Table:
+    """What a package's reader gives for a path or an address: a data frame of any kind."""
+    read, name = reader.load(), _without_password(source)
+    with reading(name, reader.name):
+        frame = read(source)
+        if not _is_frame(frame):
+            raise reader.refused(f"gives {type(frame).__name__}, which is no data frame")
+        return _from_frame(frame, name, choose, collect)
+
+
+def _without_password(source: str) -> str:
+    """What a message may show of an address.
+
+    >>> _without_password("queue://ann:secret@host/clicks@2")
+    'queue://host/clicks@2'
+    """
+    scheme, colon, rest = source.partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + colon + host.rpartition("@")[2] + slash + path
+
+
+def _is_frame(one: object) -> bool:
+    """Whether it is a data frame, as everything is that hands out Arrow's streams."""
+    return isinstance(one, pl.LazyFrame) or _is_pandas(one) or hasattr(one, "__arrow_c_stream__")
+
+
+def _is_pandas(one: object) -> bool:
+    return type(one).__module__.partition(".")[0] == "pandas"
+
+
+def _from_frame(frame: Any, name: str, choose: Choose, collect: Collect) -> Table:
+    if _is_pandas(frame):
+        return _from_pandas(frame, name, choose)
+    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        return _from_polars(frame.lazy(), name, choose, collect)
+    return _from_polars(pl.LazyFrame(frame), name, choose, collect)
 
 
 def _from_polars(frame: pl.LazyFrame, name: str, choose: Choose, collect: Collect) -> Table:
@@ -145,11 +196,11 @@ def _from_polars(frame: pl.LazyFrame, name: str, choose: Choose, collect: Collec
     return Table(name, columns, rows, row_number)
 
 
-def _from_pandas(frame: Any, choose: Choose) -> Table:
-    names: dict[str, Any] = {str(name): name for name in frame.columns}
-    columns: Columns = choose(list(names), "DataFrame")
-    series = {name: _from_pandas_column(frame[names[name]]) for name in columns.names}
-    return _from_polars(pl.LazyFrame(series), "DataFrame", lambda *_: columns, in_memory)
+def _from_pandas(frame: Any, name: str, choose: Choose) -> Table:
+    names: dict[str, Any] = {str(each): each for each in frame.columns}
+    columns: Columns = choose(list(names), name)
+    series = {each: _from_pandas_column(frame[names[each]]) for each in columns.names}
+    return _from_polars(pl.LazyFrame(series), name, lambda *_: columns, in_memory)
 
 
 def _from_pandas_column(column: Any) -> pl.Series:

@@ -15,12 +15,22 @@ from clusterseq.errors import DataError
 from clusterseq.identifiers import identifiers
 from clusterseq.vocab import UNKNOWN, Vocabulary
 
-TITLE_ALIASES = ("title", "name", "itemname", "itemtitle", "productname", "producttitle")
+TITLE_ALIASES = (
+    "title",
+    "name",
+    "itemname",
+    "itemtitle",
+    "productname",
+    "producttitle",
+    "movietitle",
+)
 """Names of the column of titles, compared as those of events are."""
 
 
 def read_titles(path: str | Path) -> pl.DataFrame:
-    """Read the columns ``item`` and ``title`` of a file: CSV, TSV, JSON lines or Parquet.
+    """Read the columns ``item`` and ``title`` of a file.
+
+    It may be CSV, TSV, JSON lines, Parquet, or RecBole's ``.item``.
 
     Raises:
         DataError: the file is missing or can't be read, or a column isn't found.
@@ -61,9 +71,11 @@ def _scan(path: Path) -> pl.LazyFrame:
         return pl.scan_parquet(path, glob=False)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return pl.scan_ndjson(path)
-    if suffix in (".csv", ".tsv", ".txt"):
-        separator = "," if suffix == ".csv" else "\t"
-        return pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
+    if suffix in (".csv", ".tsv", ".txt", ".item"):
+        separator, quote = "," if suffix == ".csv" else "\t", None if suffix == ".item" else '"'
+        return pl.scan_csv(
+            path, separator=separator, quote_char=quote, infer_schema=False, glob=False
+        )
     raise DataError(f"{path}: unknown kind of file; give titles as CSV, TSV, JSON lines or Parquet")
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.docs.blocks import PAGES, blocks_of, name_of
 from tests.docs.reader import Reader
 
-MOST_NOT_RUN = 30
+MOST_NOT_RUN = 40
 pytestmark = pytest.mark.xdist_group("docs")
 WITH_CODE = [page for page in PAGES if any(block.language for block in blocks_of(page))]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from clusterseq.config import DataConfig, ModelConfig, TrainConfig, describe
+from clusterseq.config import DataConfig, ModelConfig, TrainConfig
+from clusterseq.overrides import describe
 from clusterseq.presets import PRESETS
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from clusterseq.model.conditioning import Conditioner
+from clusterseq.model.conditioning import Gates
 
 START = torch.tensor([1.0, 2.0, -1.0, 0.0, 0.3, 0.5])
 
 
-def build() -> Conditioner:
-    return Conditioner(3, 5, len(START), torch.Generator().manual_seed(0))
+def build() -> Gates:
+    return Gates(3, 5, len(START), torch.Generator().manual_seed(0))
 
 
-def stir(conditioner: Conditioner) -> Conditioner:
+def stir(conditioner: Gates) -> Gates:
     """Gates and shifts as if something had been learnt."""
     generator = torch.Generator().manual_seed(1)
     for parameter in (conditioner.gates, conditioner.shifts):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from clusterseq.histories import Histories
+from clusterseq.model.gru import GRU
 from clusterseq.model.transition import TransitionModel, dropped
 from clusterseq.packing import Packing
 
@@ -18,8 +19,10 @@ WIDTH = MEMBERS * DIM
 
 def build(attention: bool, dropout: float = 0.0, *, direct: bool = False) -> TransitionModel:
     generator = torch.Generator().manual_seed(0)
+    encoder = GRU(MEMBERS, DIM, generator)
+    options = {"attention": attention, "direct": direct}
     return TransitionModel(
-        MEMBERS, DIM, attention=attention, direct=direct, dropout=dropout, generator=generator
+        MEMBERS, DIM, encoder, **options, dropout=dropout, generator=generator
     ).double()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from clusterseq.errors import ClusterSeqError, ConfigError, DataError
 from clusterseq.service.store import Event, Retention, open_store
-from tests.service.stored import events
+from clusterseq.testing.stores import events
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from redis import Redis
 from redis.crc import key_slot
 
 from clusterseq.service.store import Retention, StoreError, open_store, redis_store
+from clusterseq.testing.stores import HOSTILE, events
 from tests.service.conftest import RedisServer
-from tests.service.stored import HOSTILE, calls, events
+from tests.service.stored import calls
 
 
 def test_a_dead_redis_is_a_store_error(own_redis: RedisServer) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from clusterseq.service.store import Event, Retention, StoreError, open_store, sqlite_file
 from clusterseq.service.store.sqlite import SQLiteStore
+from clusterseq.testing.stores import events, ids
 from tests.service.conftest import Clock
-from tests.service.stored import calls, events, ids
+from tests.service.stored import calls
 
 
 @pytest.fixture

@@ -1,239 +1,26 @@
-"""What every history store promises, whatever keeps the events."""
+"""All history stores keep the contract."""
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from clusterseq.service.store import Event, HistoryStore, Retention, open_store
+from clusterseq.service.store import open_store
 from clusterseq.service.store.sqlite import SQLiteStore
-from clusterseq.vocab import RawId
+from clusterseq.testing import Place, StoreContract
 from tests.service.conftest import Clock
-from tests.service.stored import HOSTILE, events, ids
 
 
-@dataclass
-class Place:
-    """Where stores are opened, and how time passes there."""
-
-    kind: str
-    open: Callable[[Retention], HistoryStore]
-    wait: Callable[[float], None]
-    opened: list[HistoryStore] = field(default_factory=list)
-
-    def store(self, length: int = 200, seconds: float = 1000.0) -> HistoryStore:
-        """A handle, closed when the test ends."""
-        self.opened.append(self.open(Retention(length, seconds)))
-        return self.opened[-1]
-
-
-def _place(kind: str, request: pytest.FixtureRequest, folder: Path, clock: Clock) -> Place:
-    if kind == "redis":
-        url = request.getfixturevalue("redis_url")
-        return Place(kind, lambda retention: open_store(url, retention), time.sleep)
-    path = folder / "store.db" if kind == "sqlite" else None
-    return Place(kind, lambda retention: SQLiteStore(path, retention, clock), clock.wait)
-
-
-@pytest.fixture(params=["sqlite", "memory", "redis"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Place]:
+class TestStores(StoreContract):
     """Every kind of store."""
-    place = _place(request.param, request, tmp_path, clock)
-    yield place
-    for store in place.opened:
-        store.close()
 
-
-@pytest.fixture
-def store(place: Place) -> HistoryStore:
-    return place.store()
-
-
-def test_it_is_a_history_store_that_answers(store: HistoryStore) -> None:
-    assert isinstance(store, HistoryStore)
-    store.ping()
-    assert store.history("nobody") == []
-    assert store.append("nobody", []) == 0
-    assert store.erase("nobody") == 0
-
-
-def test_events_come_back_as_they_were(store: HistoryStore) -> None:
-    given = [Event("a", "milk", 0.1 + 0.2), Event("b", 7, 1.7e9), Event("c", "7", 1.7e9 + 1e-6)]
-    assert store.append("ann", given) == 3
-    found = store.history("ann")
-    assert found == given
-    assert [type(event.item) for event in found] == [str, int, str]
-
-
-def test_order_is_by_time_however_they_arrive(store: HistoryStore) -> None:
-    assert store.append("ann", events(5.0, -3.0, 10.0)) == 3
-    assert store.append("ann", events(9.0, -20.0, start=3)) == 2
-    assert ids(store) == ["e4", "e1", "e0", "e3", "e2"]
-
-
-def test_equal_times_keep_the_order_of_arrival(store: HistoryStore) -> None:
-    names = [*"zaymb", *(f"n{n}" for n in range(12, 0, -1))]  # neither by id nor by digits
-    for name in names:
-        store.append("ann", [Event(name, name, 5.0)])
-    assert ids(store) == names
-
-
-def test_an_id_counts_once(store: HistoryStore) -> None:
-    first = Event("e", "milk", 1.0)
-    assert store.append("ann", [first, Event("e", "tea", 2.0), Event("f", "jam", 3.0)]) == 2
-    assert store.append("ann", [Event("e", "tea", 9.0), Event("g", "tea", 4.0)]) == 1
-    assert ids(store) == ["e", "f", "g"]
-    assert store.history("ann")[0] == first
-
-
-def test_users_have_ids_of_their_own(store: HistoryStore) -> None:
-    assert store.append("ann", [Event("e", "milk", 1.0)]) == 1
-    assert store.append("bob", [Event("e", "tea", 2.0)]) == 1
-    assert store.history("ann") == [Event("e", "milk", 1.0)]
-    assert store.history("bob") == [Event("e", "tea", 2.0)]
-
-
-def test_only_the_newest_stay(place: Place) -> None:
-    store = place.store(length=3)
-    assert store.append("ann", events(5.0, 1.0, 5.0, 5.0, 5.0)) == 5
-    assert ids(store) == ["e2", "e3", "e4"]
-    store.append("ann", [Event("late", "i", 4.0)])
-    assert ids(store) == ["e2", "e3", "e4"]
-    store.append("ann", [Event("new", "i", 6.0)])
-    assert ids(store) == ["e3", "e4", "new"]
-
-
-def test_a_request_longer_than_the_cap_can_be_repeated(place: Place) -> None:
-    store = place.store(length=3)
-    long = events(*[5.0] * 10)
-    assert store.append("ann", long) == 10
-    before = store.history("ann")
-    assert store.append("ann", long) == 0
-    assert store.history("ann") == before
-
-
-def test_a_cap_that_became_smaller_holds(place: Place) -> None:
-    place.store(length=5).append("ann", events(1.0, 2.0, 3.0, 4.0, 5.0))
-    if place.kind != "memory":
-        smaller = place.store(length=2)
-        smaller.append("ann", events(6.0, start=5))
-        assert ids(smaller) == ["e4", "e5"]
-
-
-def test_a_user_expires(place: Place) -> None:
-    store = place.store(seconds=0.2)
-    assert store.append("ann", events(1.0, 2.0)) == 2
-    place.wait(0.25)
-    assert store.history("ann") == []
-    assert store.erase("ann") == 0
-    assert store.append("ann", events(1.0)) == 1
-    place.wait(0.25)
-    assert store.append("ann", events(9.0)) == 1, "an expired id is new again"
-    assert store.history("ann") == events(9.0)
-
-
-def test_an_erased_user_is_gone_and_can_come_back(store: HistoryStore) -> None:
-    store.append("ann", events(1.0, 2.0))
-    store.append("bob", events(3.0))
-    assert store.erase("ann") == 2
-    assert store.erase("ann") == 0
-    assert store.history("ann") == []
-    assert store.history("bob") == events(3.0)
-    assert store.append("ann", events(1.0)) == 1
-    assert ids(store) == ["e0"]
-
-
-def test_hostile_ids_are_ids_like_any_other(store: HistoryStore) -> None:
-    for name in HOSTILE:
-        assert store.append(name, [Event(each, each, 1.0) for each in HOSTILE]) == len(HOSTILE)
-    for name in HOSTILE:
-        assert [(e.id, e.item) for e in store.history(name)] == [(each, each) for each in HOSTILE]
-    assert store.erase(HOSTILE[0]) == len(HOSTILE)
-    assert store.history(HOSTILE[0]) == []
-    assert all(len(store.history(name)) == len(HOSTILE) for name in HOSTILE[1:])
-
-
-def test_hostile_ids_are_remembered_once_let_go(place: Place) -> None:
-    store = place.store(length=5)
-    hostile = [Event(each, each, 1.0) for each in HOSTILE]
-    assert store.append("ann", hostile) == len(HOSTILE) <= 5 + Retention(5).remembered
-    assert store.append("ann", hostile) == 0
-    assert store.history("ann") == hostile[-5:]
-
-
-def test_threads_lose_nothing(place: Place) -> None:
-    handles = [place.store(), place.store() if place.kind != "memory" else place.opened[0]]
-
-    def work(thread: int) -> int:
-        store = handles[thread % 2]
-        new = sum(store.append("ann", events(1.0, start=20 * thread + n)) for n in range(20))
-        assert len(store.history("ann")) >= 20
-        return new + store.append("ann", [Event("same", "i", 2.0)])
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(work, range(8))) == 161
-    assert sorted(ids(handles[0])) == sorted([*(f"e{n}" for n in range(160)), "same"])
-
-
-def test_any_sequence_of_calls_does_what_a_plain_list_does(place: Place) -> None:
-    draw, length = random.Random(0), 3
-    store, plain = place.store(length=length), Plain(length)
-    items: list[RawId] = ["1", 1, 2]
-    for _ in range(300):
-        user = draw.choice("ab")
-        if draw.random() < 0.03:
-            assert store.erase(user) == plain.erase(user)
-        else:
-            some = [
-                Event(str(draw.randrange(25)), draw.choice(items), float(draw.randrange(4)))
-                for _ in range(draw.randrange(1, 6))
-            ]
-            assert store.append(user, some) == plain.append(user, some)
-        assert store.history(user) == plain.history(user)
-
-
-class Plain:
-    """The contract in its plainest form."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self.kept: dict[str, list[tuple[float, int, Event]]] = {}
-        self.gone: dict[str, list[tuple[int, str]]] = {}
-        self.arrivals = 0
-
-    def append(self, user: str, some: Sequence[Event]) -> int:
-        kept, gone = self.kept.setdefault(user, []), self.gone.setdefault(user, [])
-        before = self.arrivals
-        for event in some:
-            if event.id not in [*(e.id for _, _, e in kept), *(name for _, name in gone)]:
-                self.arrivals += 1
-                kept.append((event.time, self.arrivals, event))
-        kept.sort(key=lambda row: row[:2])
-        gone += [(arrival, event.id) for _, arrival, event in kept[: -self.length]]
-        self.kept[user] = kept[-self.length :]
-        self.gone[user] = sorted(gone)[-Retention(self.length).remembered :]
-        return self.arrivals - before
-
-    def history(self, user: str) -> list[Event]:
-        return [event for _, _, event in self.kept.get(user, [])]
-
-    def erase(self, user: str) -> int:
-        self.gone.pop(user, None)
-        return len(self.kept.pop(user, []))
-
-
-@pytest.mark.parametrize("place", ["sqlite", "redis"], indirect=True)
-def test_two_handles_see_the_same(place: Place) -> None:
-    one, two = place.store(), place.store()
-    assert one.append("ann", events(1.0)) == 1
-    assert two.history("ann") == events(1.0)
-    assert two.append("ann", events(1.0, 2.0)) == 1
-    assert one.history("ann") == events(1.0, 2.0)
-    assert one.erase("ann") == 2
-    assert two.history("ann") == []
+    @pytest.fixture(params=["sqlite", "memory", "redis"])
+    def empty(self, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Place:
+        if request.param == "redis":
+            url = request.getfixturevalue("redis_url")
+            return Place(lambda retention: open_store(url, retention), time.sleep)
+        shared = request.param == "sqlite"
+        path = tmp_path / "store.db" if shared else None
+        return Place(lambda retention: SQLiteStore(path, retention, clock), clock.wait, shared)

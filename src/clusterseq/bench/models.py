@@ -1,10 +1,13 @@
 """The models of the bench by name and group, and what identifies their settings.
 
+Peers that installed packages bring (``extensions``) stand behind our own.
+
 Knows nothing about: data sets, how any model works.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import json
@@ -17,6 +20,7 @@ from clusterseq.baselines.peers import PEERS
 from clusterseq.bench.own import OWN, own_configs, own_peer, own_variant
 from clusterseq.config import Config, from_dict
 from clusterseq.errors import ConfigError
+from clusterseq.extensions import extension, extensions
 
 EVERYTHING = "all"
 
@@ -29,6 +33,8 @@ class Model:
     """How it is fitted, and over which grid."""
     config: Config | None = None
     """The configuration, if it is one of ours."""
+    origin: str | None = None
+    """The package and version that brings it, if one does."""
 
     @property
     def group(self) -> str:
@@ -39,7 +45,8 @@ class Model:
     def settings(self) -> dict[str, Any]:
         """All that the user can change about it: our configuration, or the grid."""
         if self.config is None:
-            return {name: [repr(value) for value in row] for name, row in self.peer.grid.items()}
+            grid = {name: [repr(value) for value in row] for name, row in self.peer.grid.items()}
+            return grid if self.origin is None else {"package": self.origin, "grid": grid}
         return {name: self.config.to_dict()[name] for name in ("model", "train")}
 
     @property
@@ -49,10 +56,16 @@ class Model:
 
 
 def catalogue(config: Config, paper: Config) -> dict[str, Model]:
-    """Every model by name: the peers in their order, then ours."""
+    """Every model by name: the peers in their order, those of packages, then ours.
+
+    Raises:
+        ConfigError: a package brings something that is no peer.
+    """
     own = own_configs(config, paper).items()
+    brought = dict.fromkeys(one.name for one in extensions("baselines"))
     return {
         **{name: Model(peer) for name, peer in PEERS.items()},
+        **{name: _brought(name) for name in brought if name not in PEERS},
         **{name: Model(own_peer(name, one), one) for name, one in own},
     }
 
@@ -101,6 +114,19 @@ def peer_named(name: str, config: Mapping[str, Any] | None) -> Peer:
     """The peer of that name; one of ours is known by its configuration.
 
     Raises:
-        ConfigError: the configuration can't be used.
+        ConfigError: the configuration can't be used, or the package of a peer is gone.
     """
-    return PEERS[name] if config is None else own_peer(name, from_dict(Config, config))
+    if config is not None:
+        return own_peer(name, from_dict(Config, config))
+    return PEERS[name] if name in PEERS else _brought(name).peer
+
+
+def _brought(name: str) -> Model:
+    """The peer of a package, under the name that it declares."""
+    found = extension("baselines", name)
+    if found is None:
+        raise ConfigError(f'model "{name}" is unknown; install the package that brings it')
+    peer = found.load()
+    if not isinstance(peer, Peer):
+        raise found.refused(f"is of type {type(peer).__name__}, not Peer")
+    return Model(dataclasses.replace(peer, name=name), origin=found.origin)

@@ -31,7 +31,8 @@ def serve(
     store: Annotated[
         str,
         typer.Option(
-            metavar="FILE|redis://…", help="Where histories are kept: an SQLite file or Redis."
+            metavar="FILE|redis://…",
+            help="Where histories are kept: an SQLite file, Redis, or what a package brings.",
         ),
     ] = "clusterseq-histories.sqlite",
     keep_days: Annotated[

@@ -17,15 +17,20 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from clusterseq.config import ModelConfig
-from clusterseq.evidence import Evidence, places_of
+from clusterseq.evidence import Heard, places_of
 from clusterseq.histories import Histories
 from clusterseq.memory import KINDS, Memory
 from clusterseq.meta import Support, adapt
 from clusterseq.model.catalogue import Catalogue, Preferences
-from clusterseq.model.clustering import KAutoencoders
-from clusterseq.model.conditioning import Conditioner
 from clusterseq.model.head import PARTS, Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
+from clusterseq.model.parts import (
+    Clusterer,
+    Conditioner,
+    clusterer_of,
+    conditioner_of,
+    encoder_of,
+)
 from clusterseq.model.transition import TransitionModel
 from clusterseq.packing import Packing
 
@@ -58,6 +63,7 @@ class ClusterSeq(nn.Module):
         self.transition = TransitionModel(
             config.members,
             config.dim,
+            encoder_of(config, generator),
             attention=config.attention,
             direct=config.direct,
             dropout=config.dropout,
@@ -75,19 +81,13 @@ class ClusterSeq(nn.Module):
     def _add_clusters(self, size: int, generator: torch.Generator) -> None:
         config = self.config
         clusters = config.clusters if config.clustering else 1
-        self.clusters: KAutoencoders | None = None
+        self.clusters: Clusterer | None = None
         if config.clustering:
-            self.clusters = KAutoencoders(
-                clusters,
-                config.width,
-                config.bottleneck,
-                temperature=config.cluster_temperature,
-                generator=generator,
-            )
+            self.clusters = clusterer_of(config, generator)
             self.register_buffer("profiles", torch.zeros(config.n_items, config.width))
         self.conditioner: Conditioner | None = None
         if config.conditioned:
-            self.conditioner = Conditioner(clusters, config.cluster_dim, size, generator)
+            self.conditioner = conditioner_of(config, size, generator)
         self.register_buffer("cluster_popularity", torch.ones(clusters, config.n_items))
         self.register_buffer("cluster_sizes", torch.full((clusters,), 1 / clusters))
 
@@ -140,7 +140,7 @@ class ClusterSeq(nn.Module):
         self,
         histories: Histories,
         catalogue: Catalogue,
-        evidence: Evidence | None,
+        evidence: Heard | None,
         generator: torch.Generator | None = None,
         *,
         steps: int | None = None,
@@ -210,7 +210,7 @@ class ClusterSeq(nn.Module):
     def conditioned(self, histories: Histories) -> Float[Tensor, "users size"]:
         """Everybody's θ before adaptation."""
         if self.clusters is None or self.conditioner is None:
-            return self.start.expand(len(histories), -1)
+            return self.start.expand(histories.lengths.shape[0], -1)
         shares = self.clusters(self.represent(histories))
         conditioned: Tensor = self.conditioner(self.start, shares)
         return conditioned
@@ -220,7 +220,7 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        evidence: Evidence | None,
+        evidence: Heard | None,
         *,
         steps: int | None = None,
     ) -> Float[Tensor, "users size"]:
@@ -238,7 +238,7 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        evidence: Evidence | None,
+        evidence: Heard | None,
     ) -> Support:
         """Each item from the second on, to be predicted from its prefix."""
         targets = histories.items[:, 1:]  # (users, prefixes)
@@ -273,11 +273,11 @@ class ClusterSeq(nn.Module):
         self,
         offsets: Float[Tensor, "users prefixes candidates"],
         catalogue: Catalogue,
-        evidence: Evidence | None,
+        evidence: Heard | None,
     ) -> Float[Tensor, "users kinds prefixes candidates"]:
         """What the memory says of what came next (first) and of the anchors, side by side."""
         if evidence is None or self.acuity is None or catalogue.anchor_places is None:
-            return offsets.new_zeros(len(offsets), self.kinds, *offsets.shape[1:])
+            return offsets.new_zeros(offsets.shape[0], self.kinds, *offsets.shape[1:])
         anchors = evidence.at_anchors(catalogue.anchor_places, len(self.anchors))
         said = torch.cat([evidence.at_next()[..., None], anchors], dim=3).to(offsets.dtype)
         return torch.log1p(self.acuity.exp()[:, None, None] * said)

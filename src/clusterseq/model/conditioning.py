@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class Conditioner(nn.Module):
+class Gates(nn.Module):
     """From soft assignments to everybody's own start of the adaptable parameters."""
 
     def __init__(self, clusters: int, width: int, size: int, generator: torch.Generator) -> None:

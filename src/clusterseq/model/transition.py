@@ -22,7 +22,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from clusterseq.model.gru import GRU, linear
+from clusterseq.model.gru import linear
+from clusterseq.model.parts import Encoder
 from clusterseq.packing import Packing
 
 NEWEST = 0.5
@@ -40,6 +41,7 @@ class TransitionModel(nn.Module):
         self,
         members: int,
         dim: int,
+        encoder: Encoder,
         *,
         attention: bool,
         direct: bool,
@@ -54,7 +56,7 @@ class TransitionModel(nn.Module):
             newest, mean = NEWEST * torch.eye(dim), torch.eye(dim)
             self.direct = nn.Parameter(torch.cat([newest, mean], dim=1).repeat(members, 1, 1))
             self.forgetting = nn.Parameter(torch.full((members,), FORGETTING))
-        self.encoder = GRU(members, dim, generator)
+        self.encoder = encoder
         self.key = nn.Parameter(_normal((members, dim, dim), generator)) if attention else None
         read = 2 * dim if attention else dim
         start = _normal((members, dim, read), generator)
@@ -68,7 +70,7 @@ class TransitionModel(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "items width"]:
         """The query of every prefix; with a generator, inputs and states are dropped by it."""
-        apart = inputs.reshape(len(inputs), self.members, -1).movedim(1, 0)
+        apart = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
         read = dropped(apart, self.dropout, generator)  # (members, items, dim)
         states = self.encoder(read, packing.sizes)
         said = [states]
@@ -89,7 +91,7 @@ class TransitionModel(nn.Module):
         """
         if self.key is None:
             return None
-        apart = inputs.reshape(len(inputs), self.members, -1).movedim(1, 0)
+        apart = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
         states = self.encoder(apart, packing.sizes)
         rows, keys = packing.side_by_side(states), packing.side_by_side(states @ self.key.mT)
         found = rows @ keys.mT / math.sqrt(rows.shape[-1])  # (members, people, steps, steps)

@@ -20,11 +20,11 @@ import clusterseq
 from clusterseq.atlas import Atlas
 from clusterseq.checkpoint import LOG, Checkpoint
 from clusterseq.comparison import CLUSTERSEQ, simple_models
-from clusterseq.config import Config
 from clusterseq.dataset import Data
 from clusterseq.errors import DataError
 from clusterseq.experiment import split_of_training
 from clusterseq.model.ranker import Ranker
+from clusterseq.overrides import changed
 from clusterseq.report.adaptation import AtStep, adaptation_curve
 from clusterseq.report.by_length import AtLength, by_length
 from clusterseq.report.clusters import Cluster, Placed, clusters_of, place
@@ -104,13 +104,6 @@ def find_out(
 def card_of(checkpoint: Checkpoint) -> dict[str, Any]:
     """What is worth knowing before one trusts a model: a model card."""
     origin = checkpoint.provenance
-    values, default = checkpoint.config.to_dict(), Config().to_dict()
-    changed = {
-        f"{table}.{name}": value
-        for table, options in values.items()
-        for name, value in options.items()
-        if value != default[table][name] and name != "n_items"
-    }
     return {
         "version": checkpoint.content[:12],
         "inner_steps": checkpoint.config.model.inner_steps,
@@ -123,7 +116,7 @@ def card_of(checkpoint: Checkpoint) -> dict[str, Any]:
         "cutoff": None if origin.cutoff is None else iso(origin.cutoff),
         "coverage": origin.coverage,
         "data": origin.fingerprint,
-        "changed_options": changed,
+        "changed_options": changed(checkpoint.config),
         "clusterseq": clusterseq.__version__,
         "torch": torch.__version__,
         "numpy": np.__version__,

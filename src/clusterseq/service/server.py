@@ -33,10 +33,9 @@ from clusterseq.service.heap import share_one_arena
 from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
 from clusterseq.service.metrics import FOLDER
-from clusterseq.service.store import open_store
+from clusterseq.service.store import is_shared, open_store
 from clusterseq.service.store.protocol import Retention
 
-SHARED = ("redis://", "rediss://", "unix://")
 DRAIN_SECONDS = 20
 """How long requests under way may take after the service was told to stop."""
 READY_SECONDS = 60
@@ -78,7 +77,7 @@ class Settings:
                 f"listening on {self.host} lets other machines in, and no keys are asked for; "
                 "give --keys FILE (clusterseq keys makes them), or say --insecure"
             )
-        if self.processes > 1 and not self.store.lower().startswith(SHARED):
+        if self.processes > 1 and not is_shared(self.store):
             raise ConfigError(
                 f"{self.processes} processes need a store that they share; give --store redis://…"
             )

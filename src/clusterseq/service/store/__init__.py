@@ -1,4 +1,5 @@
-"""Where the service keeps histories: in memory, in an SQLite file, or in Redis.
+"""Where the service keeps histories: in memory, in an SQLite file, in Redis, or in what a package
+brings.
 
 Knows nothing about: HTTP, models.
 """
@@ -9,16 +10,21 @@ import re
 from pathlib import Path
 
 from clusterseq.errors import ConfigError
+from clusterseq.extensions import Extension, extension
 from clusterseq.service.store.protocol import Event, HistoryStore, Retention, StoreError
 from clusterseq.service.store.sqlite import SQLiteStore
 
-__all__ = ["Event", "HistoryStore", "Retention", "StoreError", "open_store"]
+__all__ = ["Event", "HistoryStore", "Retention", "StoreError", "is_shared", "open_store"]
 
+_REDIS = ("redis", "rediss", "unix")
 _FORMS = "give sqlite:PATH, redis://HOST:PORT/DB, rediss://…, unix://SOCKET or memory:"
 
 
 def open_store(url: str, retention: Retention) -> HistoryStore:
     """Open the store that a URL names; a bare path is an SQLite file.
+
+    A scheme that isn't ours is that of a store of an installed package (``extensions``), which is
+    called with the URL and the retention.
 
     Raises:
         ConfigError: the URL can't be read, or what it names can't be used.
@@ -29,16 +35,46 @@ def open_store(url: str, retention: Retention) -> HistoryStore:
     >>> store.history("ann")
     [Event(id='1', item='milk', time=0.0)]
     """
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", url)  # more than a letter, which is a drive
-    scheme, rest = (found[1].lower(), url[found.end() :]) if found else ("sqlite", url)
-    if scheme in ("redis", "rediss", "unix") and rest.startswith("//"):
+    scheme, rest = _taken_apart(url)
+    if scheme in _REDIS and rest.startswith("//"):
         return _open_redis(f"{scheme}:{rest}", retention)
     if scheme == "sqlite" and rest and (not rest.startswith("//") or rest.startswith("///")):
         return SQLiteStore(Path(rest), retention)
     if scheme == "memory" and not rest:
         return SQLiteStore(None, retention)
+    if scheme not in (*_REDIS, "sqlite", "memory") and (found := extension("stores", scheme)):
+        return _open_extension(found, url, retention)
     # The rest isn't shown, because it may hold a password.
     raise ConfigError(f'"{scheme}:" names no history store; {_FORMS}')
+
+
+def is_shared(url: str) -> bool:
+    """Whether several processes that open a URL keep one history; a package's store says so itself.
+
+    >>> is_shared("redis://localhost"), is_shared("histories.sqlite")
+    (True, False)
+
+    Raises:
+        ConfigError: the package of the store can't be loaded.
+    """
+    scheme, rest = _taken_apart(url)
+    if scheme in (*_REDIS, "sqlite", "memory"):
+        return scheme in _REDIS and rest.startswith("//")
+    found = extension("stores", scheme)
+    return found is not None and bool(getattr(found.load(), "shared", False))
+
+
+def _taken_apart(url: str) -> tuple[str, str]:
+    """Scheme and rest; more than a letter before the colon, which is a drive."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", url)
+    return (found[1].lower(), url[found.end() :]) if found else ("sqlite", url)
+
+
+def _open_extension(found: Extension, url: str, retention: Retention) -> HistoryStore:
+    store = found.load()(url, retention)
+    if not isinstance(store, HistoryStore):
+        raise found.refused(f"opens {type(store).__name__}, which is no history store")
+    return store
 
 
 def _open_redis(url: str, retention: Retention) -> HistoryStore:

@@ -1,0 +1,1 @@
+"""One extension of each kind, as small as it can be."""

@@ -1,0 +1,55 @@
+"""``clusterseq export``.
+
+Knows nothing about: the formats.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterseq import options
+
+
+def export(
+    what: Annotated[
+        list[str], typer.Argument(metavar="MODEL|EVENTS...", help="A saved model, or events.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="What is written; its ending says for whom.")
+    ],
+    user_column: options.UserColumn = None,
+    item_column: options.ItemColumn = None,
+    time_column: options.TimeColumn = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Write a model or events for other libraries.
+
+    A model becomes a program (.pt2) that torch.export.load reads, on any machine with PyTorch and
+    without clusterseq: item indices in, scores of all items out, adaptation included. The raw ids
+    lie in it as items.json.
+
+    RecBole reads .inter files. Tables for RecTools (.parquet, .csv, .jsonl) have the columns
+    user_id, item_id, weight and datetime. Both are read wherever events are.
+
+    \b
+    clusterseq export model --out model.pt2
+    clusterseq export events.csv --out shop/shop.inter
+    clusterseq export shop-data --out interactions.parquet
+    """
+    from clusterseq.checkpoint import is_checkpoint, load_checkpoint
+    from clusterseq.commands.reading import read
+    from clusterseq.exchange import export_events
+    from clusterseq.terminal import screen
+    from clusterseq.tracing import export_model
+
+    if len(what) == 1 and is_checkpoint(what[0]):
+        checkpoint = load_checkpoint(what[0])
+        export_model(checkpoint, out)
+        told = f"{len(checkpoint.items):,} items"
+    else:
+        data = read(what, user_column, item_column, time_column, skip_bad)
+        told = f"{export_events(data, out):,} events"
+    screen(stderr=True).print(f"written   {out}: {told}", soft_wrap=True)
