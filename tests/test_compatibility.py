@@ -23,7 +23,8 @@ FORMER = sorted(path for path in FIXTURES.iterdir() if (path / EXPECTED).exists(
 @pytest.fixture(params=FORMER, ids=lambda path: path.name)
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of what a version wrote, since a store is written to when it is opened."""
-    return shutil.copytree(request.param, tmp_path / request.param.name)
+    former: Path = request.param
+    return shutil.copytree(former, tmp_path / former.name)
 
 
 def test_this_version_has_left_its_files_too() -> None:
