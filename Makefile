@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench soak release clean
+.PHONY: help demo test check docs bench soak lock audit sweep release clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,20 @@ bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md
 soak: .venv/installed-dev ## Serve for ten minutes under load and see what grows
 	$(BIN)/python -m benchmarks.speed soak
 
-release: .venv/installed ## Build the sdist and the wheel, the same bytes every time, and check them
-	$(PIP) -q build twine
+lock: .venv/installed-release ## Renew the hashes of what a release consists of, by the versions in constraints.txt
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip compile -q pyproject.toml \
+		--extra serve --constraints constraints.txt --generate-hashes --no-annotate \
+		--python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+		--custom-compile-command 'make lock' --output-file deploy/requirements.lock
+
+audit: .venv/installed-release ## Ask the vulnerability service about every version in the lock
+	sed -nE 's/^([^ ]+==[^ +]+).*/\1/p' deploy/requirements.lock | \
+		$(BIN)/pip-audit --strict --disable-pip --no-deps -r /dev/stdin
+
+sweep: ## Run the core tests with the oldest and the newest dependencies that are allowed
+	$(PYTHON) deploy/sweep.py $(SWEEP)
+
+release: .venv/installed-release ## Build what is released, the same bytes every time, and try it out
 	rm -rf dist
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/release.py dist
 
@@ -52,3 +64,7 @@ clean: ## Remove .venv and everything that tools leave behind
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[dev]'
 	@touch .venv/installed $@
+
+.venv/installed-release: constraints.txt | .venv/installed
+	$(PIP) build twine uv cyclonedx-bom pip-audit
+	@touch $@

@@ -1,9 +1,11 @@
-"""Build the sdist and the wheel so that the same commit gives the same bytes, and check them.
+"""Build a release so that the same commit gives the same bytes, and try it out.
 
     python deploy/release.py [DIRECTORY]
 
 The sdist is packed anew with the commit's time, no owner and sorted names, and the wheel is built
-from it; everything is done twice, and must come out equal. Needs build and twine.
+from it. The wheel is installed with what is locked, run through the README's commands (trial.py),
+and what it then consists of is written down as a bill of materials (CycloneDX). Sdist, wheel and
+bill are made twice, and must come out equal. Needs build, twine and cyclonedx-bom.
 """
 
 from __future__ import annotations
@@ -18,24 +20,41 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from trial import LOCK, installed, try_out
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(out: Path) -> None:
-    """Build twice, compare, keep, check."""
+    """Build twice, compare, try, keep."""
     epoch = _commit_time()
     with tempfile.TemporaryDirectory() as folder:
         first, second = (_build(Path(folder) / name, epoch) for name in ("one", "two"))
+        subprocess.run(["twine", "check", "--strict", *map(str, first)], check=True)
+        (wheel,) = (path for path in first if path.suffix == ".whl")
+        python = installed(Path(folder) / "environment", wheel)
+        for built in (first, second):
+            built.append(_bill(python, built[0].parent / f"{wheel.stem}.cdx.json", epoch))
         sums = [{path.name: _digest(path) for path in built} for built in (first, second)]
         if sums[0] != sums[1]:
             raise SystemExit(f"two builds of one commit differ: {sums}")
+        try_out(python, Path(folder))
         out.mkdir(parents=True, exist_ok=True)
-        for path in first:
+        for path in (*first, LOCK):
             (out / path.name).write_bytes(path.read_bytes())
-    subprocess.run(["twine", "check", "--strict", *map(str, sorted(out.iterdir()))], check=True)
+    sums[0][LOCK.name] = _digest(LOCK)
     lines = [f"{digest}  {name}\n" for name, digest in sorted(sums[0].items())]
     (out / "SHA256SUMS").write_text("".join(lines))
     print("".join(lines), end="")
+
+
+def _bill(python: Path, path: Path, epoch: int) -> Path:
+    """What an environment consists of: versions, licences, and who needs whom."""
+    about = ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "library"]
+    command = ["cyclonedx-py", "environment", str(python), *about, "--output-reproducible"]
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}
+    subprocess.run([*command, "-o", str(path)], check=True, env=environment)
+    return path
 
 
 def _build(folder: Path, epoch: int) -> list[Path]:
