@@ -17,7 +17,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (
-    *("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"),
+    *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md"),
+    *("benchmarks/README.md", "benchmarks/RESULTS.md"),
     *("benchmarks/growth.svg", "examples/quickstart.ipynb"),
     *("examples/extensions/pyproject.toml", "tests/extensions/test_examples.py"),
     "examples/extensions/clusterseq_examples/store.py",
