@@ -99,7 +99,8 @@ SERVICE = [
     ],
     *["service.routes", "service.routes.recommend", "service.routes.events"],
     *["service.routes.users", "service.routes.items", "service.routes.model"],
-    *["service.routes.health", "service.routes.page", "service.app", "service.server"],
+    *["service.routes.health", "service.routes.page", "service.app"],
+    *["service.connections", "service.server"],
     "service.on_ray",
     "health",
 ]
