@@ -89,8 +89,9 @@ SERVICE = [
         "service.store.protocol",
     ],
     *["service.store.codec", "service.store.sqlite_file", "service.store.sqlite"],
-    *["service.store.redis_store", "service.store", "service.problems", "service.access"],
+    *["service.store.redis_store", "service.store", "service.archive", "service.problems"],
     *[
+        "service.access",
         "service.context",
         "service.messages",
         "service.answers",

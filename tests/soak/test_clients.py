@@ -1,4 +1,4 @@
-"""Slow, silent and broken clients, by the hundred (`make soak`: by ten thousand), at a real process.
+"""Slow, silent and broken clients, by hundreds (in `make soak` by ten thousand), at a real process.
 
 Honest ones are served meanwhile, and afterwards the process has its files and its memory back.
 """
@@ -11,7 +11,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -82,10 +82,8 @@ def is_open(one: socket.socket, told: bytearray | None = None) -> bool:
 
 def push(one: socket.socket, data: bytes) -> None:
     """Send what is taken now."""
-    try:
+    with suppress(OSError):
         one.send(data)
-    except OSError:
-        pass
 
 
 def nothing(one: socket.socket, turn: int) -> None:

@@ -42,6 +42,8 @@ class Limits:
     """How long the first of them waits for the others."""
     deadline_ms: float = 1_000.0
     """After so long a person gets what is popular."""
+    store_seconds: float = 5.0
+    """How long the history store may take to answer; after it, it is out of reach."""
     remembered: int = 10_000
     """People whose ranking is kept for their next request."""
 

@@ -26,6 +26,7 @@ from uvicorn.supervisors import Multiprocess
 from clusterseq.checkpoint import load_checkpoint
 from clusterseq.errors import ConfigError
 from clusterseq.service.app import create_app
+from clusterseq.service.archive import Archive
 from clusterseq.service.connections import Connection, Waiting
 from clusterseq.service.context import Context
 from clusterseq.service.desk import Desk
@@ -106,9 +107,10 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
     torch.set_num_threads(settings.threads)
     keyring = Keyring() if settings.keys is None else Keyring.read(settings.keys)
     engine = Engine.load(settings.model)
+    store = open_store(settings.store, settings.retention)
     context = Context(
         desk=Desk(engine, settings.limits),
-        store=open_store(settings.store, settings.retention),
+        store=Archive(store, settings.limits.store_seconds),
         model=settings.model,
         keyring=keyring,
         replace_others=replace_others,
