@@ -72,6 +72,8 @@ class Served:
     def __init__(self, model: Path, *options: str) -> None:
         command = [sys.executable, "-m", "clusterseq", "serve", str(model), "--port", "0"]
         self.said: list[str] = []
+        self.ending = False
+        """Whether it was told to end, and may hang up on anybody."""
         self.process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -97,6 +99,7 @@ class Served:
 
     def end(self, number: int = signal.SIGTERM) -> None:
         """Send a signal and wait until the process is gone."""
+        self.ending = True
         self.process.send_signal(number)
         self.process.wait(2 * PATIENCE)
         self._reader.join(PATIENCE)

@@ -156,9 +156,10 @@ def test_many_at_once_get_what_each_would_get_alone(service: Service) -> None:
 def test_a_batch_lets_others_have_their_turn(model_directory: Path) -> None:
     context: Context = build(settings_of(model_directory)).state.context
     done: list[str] = []
+    asked = RecommendRequest.model_validate({"history": ["i01"]})
 
     async def ask(name: str, people: int) -> None:
-        await recommend(context, [["i01"]] * people, RecommendRequest(history=["i01"]))
+        await recommend(context, [["i01"]] * people, asked)
         done.append(name)
 
     async def both() -> None:
