@@ -25,7 +25,7 @@ bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.speed
 
 soak: .venv/installed-dev ## Serve for ten minutes under load and see what grows
-	$(BIN)/python -m benchmarks.speed soak
+	$(BIN)/python -m benchmarks.speed soak --minutes $(or $(MINUTES),10)
 
 release: .venv/installed ## Build the sdist and the wheel, the same bytes every time, and check them
 	$(PIP) -q build twine
