@@ -165,6 +165,29 @@ def test_a_broken_model_is_refused_and_the_old_one_goes_on(directory: Path) -> N
     assert after["items"] == before["items"]
 
 
+def test_a_model_that_goes_and_comes_while_it_is_read(directory: Path, other_model: Path) -> None:
+    """Its files are taken away and written one by one, as no save does, but a copy."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            shutil.rmtree(directory)
+            shutil.copytree(other_model, directory)
+
+    with serving(settings_of(directory)) as service:
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            statuses = [service.client.post("/v1/model:reload").status_code for _ in range(40)]
+            assert service.recommend(history=["i01"])["items"]
+        finally:
+            stop.set()
+            writer.join()
+        assert service.client.post("/v1/model:reload").status_code == 200
+    assert set(statuses) <= {200, 409}
+    assert 409 in statuses
+
+
 def test_the_page_and_its_parts_are_served(service: Service) -> None:
     page = service.client.get("/")
     assert page.status_code == 200
