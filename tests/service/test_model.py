@@ -154,11 +154,12 @@ def test_who_came_before_a_new_model_is_served_by_the_old_one(
 def test_who_waits_for_another_ones_ranking_gets_it_though_that_one_has_left(
     model_directory: Path,
 ) -> None:
-    engine, gate = Engine.load(model_directory), threading.Event()
+    engine, begun, gate = Engine.load(model_directory), threading.Event(), threading.Event()
     people = [Person(engine.codes([item])[0]) for item in ("i01", "i02", "i03")]
     ranked: list[Person] = []
 
     def rank(jobs: Sequence[Job]) -> list[Ranking]:
+        begun.set()
         assert gate.wait(30)
         ranked.extend(job.person for job in jobs)
         return engine.rank([job.person for job in jobs])
@@ -167,11 +168,12 @@ def test_who_waits_for_another_ones_ranking_gets_it_though_that_one_has_left(
         desk = Desk(engine, Limits(deadline_ms=60_000.0))
         desk.batcher = Batcher(rank, at_once=1, gather_ms=1.0, waiting=9)
         desk.batcher.start()
-        first, left, alone, stays = (
-            asyncio.create_task(desk.ask(engine, [people[place]])) for place in (0, 1, 2, 1)
+        first = asyncio.create_task(desk.ask(engine, people[:1]))
+        assert await asyncio.to_thread(begun.wait, 30)
+        left, alone, stays = (
+            asyncio.create_task(desk.ask(engine, [people[place]])) for place in (1, 2, 1)
         )
-        while len(desk.batcher) != 2:
-            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)  # all of them are in line
         left.cancel()
         alone.cancel()
         await asyncio.gather(left, alone, return_exceptions=True)
