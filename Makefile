@@ -29,7 +29,7 @@ bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.speed
 
 soak: .venv/installed-dev ## Serve for ten minutes under load and see what grows
-	$(BIN)/python -m benchmarks.speed soak
+	$(BIN)/python -m benchmarks.speed soak --minutes $(or $(MINUTES),10)
 
 lock: .venv/installed-release ## Renew the hashes of what a release consists of, by the versions in constraints.txt
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip compile -q pyproject.toml \

@@ -94,8 +94,9 @@ SERVICE = [
         "service.store.protocol",
     ],
     *["service.store.codec", "service.store.sqlite_file", "service.store.sqlite"],
-    *["service.store.redis_store", "service.store", "service.problems", "service.access"],
+    *["service.store.redis_store", "service.store", "service.archive", "service.problems"],
     *[
+        "service.access",
         "service.context",
         "service.messages",
         "service.answers",
@@ -104,7 +105,8 @@ SERVICE = [
     ],
     *["service.routes", "service.routes.recommend", "service.routes.events"],
     *["service.routes.users", "service.routes.items", "service.routes.model"],
-    *["service.routes.health", "service.routes.page", "service.app", "service.server"],
+    *["service.routes.health", "service.routes.page", "service.app"],
+    *["service.connections", "service.server"],
     "service.on_ray",
     "health",
 ]

@@ -40,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=about)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS + LONG))
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of all libraries")
+    parser.add_argument("--minutes", type=int, default=10, help="how long soak goes on")
     parser.add_argument("--out", type=Path, default=HERE, help="where RESULTS.md and .json go")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -49,15 +50,15 @@ def main() -> None:
             f"there is no section {min(unknown)}; choose from {', '.join(SECTIONS + LONG)}"
         )
     if given.alone:
-        _measure(given.sections[0], given.threads)
+        _measure(given.sections[0], given.threads, given.minutes)
         return
     for section in given.sections or SECTIONS:
-        found = _in_a_process(section, given.threads)
+        found = _in_a_process(section, given.threads, given.minutes)
         if found["figures"]:  # there may be no accelerator
             _keep(given.out, section, found)
 
 
-def _measure(section: str, threads: int) -> None:
+def _measure(section: str, threads: int, minutes: int) -> None:
     """Print a section's figures as lines of JSON."""
     import torch
 
@@ -65,15 +66,16 @@ def _measure(section: str, threads: int) -> None:
 
     torch.set_num_threads(threads)
     print(json.dumps({"machine": machine().to_dict()}), flush=True)
-    for figure in importlib.import_module(f"benchmarks.speed.{section}").run():
+    options = {"minutes": minutes} if section in LONG else {}
+    for figure in importlib.import_module(f"benchmarks.speed.{section}").run(**options):
         print(json.dumps(asdict(figure)), flush=True)
 
 
-def _in_a_process(section: str, threads: int) -> dict[str, object]:
+def _in_a_process(section: str, threads: int, minutes: int) -> dict[str, object]:
     """Run a section and show its figures as they come."""
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS")}
     command = [sys.executable, "-m", "benchmarks.speed", section, "--alone"]
-    command += ["--threads", str(threads)]
+    command += ["--threads", str(threads), "--minutes", str(minutes)]
     figures, machine = [], {}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **limits}

@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 STARTUP_SECONDS = 30.0
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
-@dataclass
 class RedisServer:
-    """A running server."""
+    """A server that can be killed, paused and started again."""
 
-    url: str
-    process: subprocess.Popen[bytes]
+    def __init__(self, folder: str, *options: str) -> None:
+        binary = shutil.which("redis-server")
+        if binary is None:
+            pytest.skip("redis-server isn't installed; Debian's package redis-server has it")
+        socket = Path(folder) / "redis.sock"
+        self.url = f"unix://{socket}"
+        where = ["--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
+        self._command = [binary, *where, *options]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        _wait_for(self)
 
     def kill(self) -> None:
-        """End it at once; it keeps nothing."""
+        """End it at once; it keeps what it was told to keep."""
         self.process.kill()
         self.process.wait()
 
+    def pause(self) -> None:
+        """Let it hang."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it hang no longer."""
+        self.process.send_signal(signal.SIGCONT)
+
 
 @contextmanager
-def _redis_server() -> Iterator[RedisServer]:
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("redis-server isn't installed; Debian's package redis-server has it")
+def redis_server(*options: str) -> Iterator[RedisServer]:
+    """A server until the block ends."""
     # Not in pytest's own folder, whose name may be longer than that of a socket can be.
     with tempfile.TemporaryDirectory(prefix="clusterseq-redis-") as folder:
-        socket = Path(folder) / "redis.sock"
-        options = {"--port": "0", "--unixsocket": str(socket), "--dir": folder, "--save": ""}
-        words = [word for option in options.items() for word in option]
-        with subprocess.Popen([binary, *words], stdout=subprocess.DEVNULL) as process:
-            server = RedisServer(f"unix://{socket}", process)
-            try:
-                _wait_for(server)
-                yield server
-            finally:
-                server.kill()
+        server = RedisServer(folder, *options)
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 def _wait_for(server: RedisServer) -> None:
@@ -66,7 +79,7 @@ def _wait_for(server: RedisServer) -> None:
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[RedisServer]:
     """A server for many tests; leave it running."""
-    with _redis_server() as server:
+    with redis_server() as server:
         yield server
 
 
@@ -83,7 +96,14 @@ def redis_url(shared_redis: RedisServer) -> str:
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A server for one test, which may do to it what it likes."""
-    with _redis_server() as server:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def durable_redis() -> Iterator[RedisServer]:
+    """The same, and nothing that it has acknowledged is lost when it is killed."""
+    with redis_server(*DURABLE) as server:
         yield server
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.service.serving import Service, serving, settings_of
+from tests.service.serving import Served, Service, serving, settings_of
 
 
 @pytest.fixture
@@ -87,30 +84,15 @@ def test_what_is_kept_can_be_seen_and_erased(service: Service) -> None:
 
 def test_what_was_acknowledged_outlives_the_process(model_directory: Path, tmp_path: Path) -> None:
     store = f"sqlite:{tmp_path / 'histories'}"
-    command = [sys.executable, "-m", "clusterseq", "serve", str(model_directory)]
-    command += ["--store", store, "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            url = _address(process)
-            for at in range(20):
-                body = {"user": "ann", "item": f"i{at:02}", "time": at}
-                assert httpx2.post(f"{url}/v1/events", json=body).status_code == 200
-        finally:
-            process.send_signal(signal.SIGKILL)
+    running = Served(model_directory, "--store", store)
+    try:
+        for at in range(20):
+            body = {"user": "ann", "item": f"i{at:02}", "time": at}
+            assert httpx2.post(f"{running.url}/v1/events", json=body).status_code == 200
+    finally:
+        running.end(signal.SIGKILL)
     with serving(settings_of(model_directory, store)) as service:
         assert items(service, "ann") == [f"i{at:02}" for at in range(20)]
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    """Where a started service listens, as its log says."""
-    assert process.stderr is not None
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        line = process.stderr.readline()
-        if "http://127.0.0.1:" in line and "running" in line:
-            port = line.split("http://127.0.0.1:")[1].split()[0].strip('",()')
-            return f"http://127.0.0.1:{int(port)}"
-    raise AssertionError("the service has started")
 
 
 def test_two_services_on_one_redis_see_one_history(model_directory: Path, redis_url: str) -> None:

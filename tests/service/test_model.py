@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from clusterseq.config import Config
 from clusterseq.events import read_events
 from clusterseq.experiment import Experiment
 from clusterseq.manifest import MANIFEST
-from clusterseq.service.desk import Desk, Served
+from clusterseq.service.batcher import Batcher
+from clusterseq.service.desk import Desk, Job, Served
 from clusterseq.service.directory import Directory
-from clusterseq.service.engine import Engine, Person
+from clusterseq.service.engine import Engine, Person, Ranking
 from clusterseq.service.limits import Limits
 from clusterseq.vocab import Vocabulary
 from tests.service.serving import Service, serving, settings_of
@@ -150,6 +151,41 @@ def test_who_came_before_a_new_model_is_served_by_the_old_one(
     assert not again.cached, "what the old one says is not remembered any more"
 
 
+def test_who_waits_for_another_ones_ranking_gets_it_though_that_one_has_left(
+    model_directory: Path,
+) -> None:
+    engine, begun, gate = Engine.load(model_directory), threading.Event(), threading.Event()
+    people = [Person(engine.codes([item])[0]) for item in ("i01", "i02", "i03")]
+    ranked: list[Person] = []
+
+    def rank(jobs: Sequence[Job]) -> list[Ranking]:
+        begun.set()
+        assert gate.wait(30)
+        ranked.extend(job.person for job in jobs)
+        return engine.rank([job.person for job in jobs])
+
+    async def ask() -> list[Served]:
+        desk = Desk(engine, Limits(deadline_ms=60_000.0))
+        desk.batcher = Batcher(rank, at_once=1, gather_ms=1.0, waiting=9)
+        desk.batcher.start()
+        first = asyncio.create_task(desk.ask(engine, people[:1]))
+        assert await asyncio.to_thread(begun.wait, 30)
+        left, alone, stays = (
+            asyncio.create_task(desk.ask(engine, [people[place]])) for place in (1, 2, 1)
+        )
+        await asyncio.sleep(0)  # all of them are in line
+        left.cancel()
+        alone.cancel()
+        await asyncio.gather(left, alone, return_exceptions=True)
+        gate.set()
+        served = [*await first, *await stays]
+        await desk.batcher.stop()
+        return served
+
+    assert not any(served.fallback for served in asyncio.run(ask()))
+    assert ranked == people[:2], "nobody waited for the third any more"
+
+
 def test_a_broken_model_is_refused_and_the_old_one_goes_on(directory: Path) -> None:
     with serving(settings_of(directory)) as service:
         before = service.recommend(history=["i01", "i02"])
@@ -163,6 +199,29 @@ def test_a_broken_model_is_refused_and_the_old_one_goes_on(directory: Path) -> N
         assert "the model in use goes on" in answer.json()["detail"]
         assert str(directory.parent) not in answer.text
     assert after["items"] == before["items"]
+
+
+def test_a_model_that_goes_and_comes_while_it_is_read(directory: Path, other_model: Path) -> None:
+    """Its files are taken away and written one by one, as no save does, but a copy."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            shutil.rmtree(directory)
+            shutil.copytree(other_model, directory)
+
+    with serving(settings_of(directory)) as service:
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            statuses = [service.client.post("/v1/model:reload").status_code for _ in range(40)]
+            assert service.recommend(history=["i01"])["items"]
+        finally:
+            stop.set()
+            writer.join()
+        assert service.client.post("/v1/model:reload").status_code == 200
+    assert set(statuses) <= {200, 409}
+    assert 409 in statuses
 
 
 def test_the_page_and_its_parts_are_served(service: Service) -> None:

@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,30 +19,15 @@ from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.events import read_events
 from clusterseq.experiment import Experiment
-from tests.service.serving import settings_of, wait_until
+from tests.service.serving import served, settings_of, wait_until
 
 
 @contextmanager
 def processes(model: Path, redis: str) -> Iterator[tuple[httpx2.Client, list[str]]]:
     """Two of them, and what they say on standard error."""
-    command = [sys.executable, "-m", "clusterseq", "serve", str(model), "--port", "0"]
-    command += ["--store", redis, "--processes", "2"]
-    said: list[str] = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")))  # type: ignore[union-attr]
-        reader.start()
-        try:
-            wait_until(lambda: re.search(r"running on http://127\.0\.0\.1:\d+", "".join(said)))
-            found = re.search(r"running on (http://127\.0\.0\.1:\d+)", "".join(said))
-            assert found is not None
-            with httpx2.Client(base_url=found[1], timeout=30) as client:
-                wait_until(lambda: started(said) == 2)
-                yield client, said
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-            reader.join(30)
+    with served(model, "--store", redis, "--processes", "2") as (service, client):
+        wait_until(lambda: started(service.said) == 2)
+        yield client, service.said
 
 
 def started(said: list[str]) -> int:

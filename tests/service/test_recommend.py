@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,11 @@ import pytest
 
 from clusterseq.recommender import Recommender
 from clusterseq.service import engine as engine_module
+from clusterseq.service.answers import recommend
+from clusterseq.service.context import Context
 from clusterseq.service.limits import Limits
+from clusterseq.service.messages import RecommendRequest
+from clusterseq.service.server import build
 from tests.service.serving import Service, serving, settings_of
 
 HISTORIES = [["i01", "i02"], ["i31"], ["i05", "i07", "i05"], [], ["i40", "i41", "i42", "i43"]]
@@ -146,6 +151,26 @@ def test_many_at_once_get_what_each_would_get_alone(service: Service) -> None:
         together = list(pool.map(ask, histories))
     service.context.desk.use(service.context.engine)  # forget what was remembered
     assert together == [ask(history) for history in histories]
+
+
+def test_a_batch_lets_others_have_their_turn(model_directory: Path) -> None:
+    context: Context = build(settings_of(model_directory)).state.context
+    done: list[str] = []
+    asked = RecommendRequest.model_validate({"history": ["i01"]})
+
+    async def ask(name: str, people: int) -> None:
+        await recommend(context, [["i01"]] * people, asked)
+        done.append(name)
+
+    async def both() -> None:
+        context.desk.batcher.start()
+        await ask("first", 1)  # so that nobody waits for a ranking afterwards
+        await asyncio.gather(ask("batch", 100), ask("one", 1))
+        await context.desk.batcher.stop()
+        await context.store.close()
+
+    asyncio.run(both())
+    assert done == ["first", "one", "batch"]
 
 
 def test_without_time_the_popular_is_answered_and_said_to_be(

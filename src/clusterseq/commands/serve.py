@@ -55,6 +55,20 @@ def serve(
     deadline: Annotated[
         float, typer.Option(min=1, help="Milliseconds after which what is popular is answered.")
     ] = 1_000,
+    connections: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Connections at once, of each process; at the next one, the client that keeps "
+            "the service waiting longest is let go.",
+        ),
+    ] = 2_048,
+    client_timeout: Annotated[
+        float,
+        typer.Option(
+            min=0.1, help="Seconds a client may take to send a request or to read its answer."
+        ),
+    ] = 20,
     processes: Annotated[
         int, typer.Option(min=1, help="Processes behind the port; several need a Redis store.")
     ] = 1,
@@ -102,7 +116,7 @@ def serve(
         processes=processes,
         log_level=log_level,
         retention=Retention(length=keep_events, seconds=86_400 * keep_days),
-        limits=Limits(deadline_ms=deadline),
+        limits=Limits(deadline_ms=deadline, connections=connections, client_seconds=client_timeout),
     )
     if model is None and not DEMO.exists():
         from clusterseq.commands.demo import demo

@@ -36,7 +36,7 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
         yield
         purging.cancel()
         await context.desk.batcher.stop()
-        context.store.close()
+        await context.store.close()
         context.metrics.close()
 
     app = FastAPI(
@@ -68,7 +68,7 @@ async def _purge(context: Context) -> None:
     """Now and then, forget who has been away for too long."""
     while True:
         try:
-            await asyncio.to_thread(context.store.purge)
+            await context.store.purge()
         except StoreError as error:  # it will be tried again, and requests tell of it meanwhile
             LOG.warning("purging failed: %s", error)
         await asyncio.sleep(PURGE_SECONDS)

@@ -2,7 +2,9 @@
 
 A go of one costs nearly as much as one of sixteen: the catalogue is read from memory once for all.
 Those who come while a go is under way wait for the next one, so goes grow with the load by
-themselves; before each there is a moment for more to come.
+themselves; before each there is a moment for more to come. Where more wait than one go takes, the
+newest are served first, and whoever nobody waits for any more is not served at all: in their order
+of arrival all would be served too late.
 
 Knows nothing about: HTTP, models.
 """
@@ -39,6 +41,9 @@ class Batcher(Generic[Work, Result]):
         self._serve, self._at_once = serve, at_once
         self._gather, self._waiting = gather_ms / 1000, waiting
         self._queue: deque[tuple[Work, asyncio.Future[Result]]] = deque()
+        self._under_way: set[asyncio.Future[Result]] = set()
+        self._alive = 0
+        """How many in the queue somebody waits for."""
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ranking")
         self._task: asyncio.Task[None] | None = None
@@ -49,7 +54,7 @@ class Batcher(Generic[Work, Result]):
 
     async def stop(self) -> None:
         """Serve everybody who waits, and end."""
-        while self._queue:
+        while self._alive or self._under_way:
             await asyncio.sleep(self._gather)
         if self._task is not None:
             self._task.cancel()
@@ -58,7 +63,7 @@ class Batcher(Generic[Work, Result]):
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._queue)
+        return self._alive
 
     def submit(self, work: Sequence[Work]) -> list[asyncio.Future[Result]]:
         """Put all of some work in line, or none of it.
@@ -66,13 +71,22 @@ class Batcher(Generic[Work, Result]):
         Raises:
             OverloadedError: there is no room for it.
         """
-        if len(self._queue) + len(work) > self._waiting:
-            raise OverloadedError(f"{len(self._queue)} people are waiting already")
+        if self._alive + len(work) > self._waiting:
+            raise OverloadedError(f"{self._alive} people are waiting already")
+        while self._queue and self._queue[0][1].done():
+            self._queue.popleft()
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in work]
         self._queue.extend(zip(work, futures, strict=True))
+        self._alive += len(work)
         self._arrived.set()
         return futures
+
+    def forget(self, future: asyncio.Future[Result]) -> None:
+        """Nobody waits for this any more: if its turn has not come yet, it never will."""
+        if not future.done() and future not in self._under_way:
+            future.cancel()
+            self._alive -= 1
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -80,23 +94,32 @@ class Batcher(Generic[Work, Result]):
             await self._arrived.wait()
             # Also where some wait already: meanwhile the answers of the last go are sent, which
             # would contend with the next one for Python's lock.
-            if len(self._queue) < self._at_once:
+            if self._alive < self._at_once:
                 await asyncio.sleep(self._gather)
             batch = self._next()
+            if not batch:
+                continue
             work, futures = [each for each, _ in batch], [future for _, future in batch]
+            self._under_way.update(futures)
             try:
                 done = await loop.run_in_executor(self._thread, self._serve, work)
             except Exception as error:  # theirs to be told, and the next ones must not suffer
                 _fail(futures, error)
             else:
                 _deliver(futures, done)
+            self._under_way.clear()
 
     def _next(self) -> list[tuple[Work, asyncio.Future[Result]]]:
-        """The first in line, as many as are served at once."""
-        batch = [self._queue.popleft() for _ in range(min(self._at_once, len(self._queue)))]
+        """The newest in line, as many as are served at once, in the order in which they came."""
+        batch: list[tuple[Work, asyncio.Future[Result]]] = []
+        while self._queue and len(batch) < self._at_once:
+            work, future = self._queue.pop()
+            if not future.done():
+                batch.append((work, future))
+        self._alive -= len(batch)
         if not self._queue:
             self._arrived.clear()
-        return batch
+        return batch[::-1]
 
 
 def _deliver(futures: Sequence[asyncio.Future[Result]], results: Sequence[Result]) -> None:

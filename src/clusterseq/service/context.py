@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from clusterseq.service.access import needs
+from clusterseq.service.archive import Archive
 from clusterseq.service.desk import Desk
 from clusterseq.service.engine import Engine
 from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
 from clusterseq.service.metrics import Metrics
 from clusterseq.service.problems import ProblemError
-from clusterseq.service.store.protocol import HistoryStore
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Context:
 
     desk: Desk
     """Serves rankings."""
-    store: HistoryStore
+    store: Archive
     """Keeps histories."""
     model: Path
     """Where the model is read from, at the start and at a reload."""

@@ -9,7 +9,7 @@ Knows nothing about: HTTP, users, what becomes of a ranking.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,6 +52,7 @@ class Desk:
         self.engine, self.limits = engine, limits
         self._remembered: OrderedDict[Key, Ranking] = OrderedDict()
         self._coming: dict[Key, asyncio.Future[Ranking]] = {}
+        self._askers: Counter[asyncio.Future[Ranking]] = Counter()
         self.batcher: Batcher[Job, Ranking] = Batcher(
             _serve, at_once=limits.at_once, gather_ms=limits.gather_ms, waiting=limits.waiting
         )
@@ -75,12 +76,24 @@ class Desk:
             return [Served(ranking, cached=True) for ranking in found if ranking]
         futures = self._order(engine, [people[place] for place in missing])
         goes = -(-len(futures) // self.limits.at_once)
-        await asyncio.wait(futures, timeout=goes * self.limits.deadline_ms / 1000)
+        self._askers.update(futures)
+        try:
+            await asyncio.wait(futures, timeout=goes * self.limits.deadline_ms / 1000)
+        finally:
+            self._part(futures)
         late = dict(zip(missing, futures, strict=True))
         return [
             Served(ranking, cached=True) if ranking is not None else _told(engine, late[place])
             for place, ranking in enumerate(found)
         ]
+
+    def _part(self, futures: Sequence[asyncio.Future[Ranking]]) -> None:
+        """Somebody waits no longer; what nobody waits for needs no turn."""
+        self._askers.subtract(futures)
+        for future in futures:
+            if not self._askers[future]:
+                del self._askers[future]
+                self.batcher.forget(future)
 
     def _recall(self, engine: Engine, person: Person) -> Ranking | None:
         key = _key(engine, person)
@@ -92,7 +105,7 @@ class Desk:
     def _order(self, engine: Engine, people: Sequence[Person]) -> list[asyncio.Future[Ranking]]:
         """Put people in line, but for those who ask what somebody else waits for already."""
         keys = [_key(engine, person) for person in people]
-        new = [place for place, key in enumerate(keys) if key is None or key not in self._coming]
+        new = [place for place, key in enumerate(keys) if not self._is_coming(key)]
         futures = self.batcher.submit([Job(engine, people[place]) for place in new])
         own = dict(zip(new, futures, strict=True))
         for place, future in own.items():
@@ -104,6 +117,9 @@ class Desk:
             own[place] if key is None or place in own else self._coming[key]
             for place, key in enumerate(keys)
         ]
+
+    def _is_coming(self, key: Key | None) -> bool:
+        return key in self._coming and not self._coming[key].cancelled()
 
     def _arrived(self, key: Key, future: asyncio.Future[Ranking]) -> None:
         if self._coming.get(key) is future:
@@ -133,6 +149,6 @@ def _serve(jobs: Sequence[Job]) -> list[Ranking]:
 
 def _told(engine: Engine, future: asyncio.Future[Ranking]) -> Served:
     """What came in time, or what is popular; an error is the asker's to tell."""
-    if future.done():
+    if future.done() and not future.cancelled():
         return Served(future.result())
     return Served(engine.popular, fallback=True)

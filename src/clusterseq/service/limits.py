@@ -28,6 +28,12 @@ class Limits:
     """Characters of an id."""
     body_bytes: int = 2 * 2**20
     """Bytes in the body of a request."""
+    head_bytes: int = 2**16
+    """Bytes of a request that aren't its body: address, headers, the lengths of its pieces."""
+    connections: int = 2_048
+    """Connections at once; at the next one, the client that has taken longest is let go."""
+    client_seconds: float = 20.0
+    """How long a client may take to send a request, to read its answer, or to ask again."""
     waiting: int = 2_048
     """People who may wait for their turn; the next one is told to come back."""
     at_once: int = 64
@@ -36,6 +42,8 @@ class Limits:
     """How long the first of them waits for the others."""
     deadline_ms: float = 1_000.0
     """After so long a person gets what is popular."""
+    store_seconds: float = 5.0
+    """How long the history store may take to answer; after it, it is out of reach."""
     remembered: int = 10_000
     """People whose ranking is kept for their next request."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 import logging
+import math
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ from uvicorn.supervisors import Multiprocess
 from clusterseq.checkpoint import load_checkpoint
 from clusterseq.errors import ConfigError
 from clusterseq.service.app import create_app
+from clusterseq.service.archive import Archive
+from clusterseq.service.connections import Connection, Waiting
 from clusterseq.service.context import Context
 from clusterseq.service.desk import Desk
 from clusterseq.service.engine import Engine
@@ -38,6 +41,8 @@ from clusterseq.service.store.protocol import Retention
 
 DRAIN_SECONDS = 20
 """How long requests under way may take after the service was told to stop."""
+OTHER_FILES = 256
+"""Files that a process has open beside its connections."""
 READY_SECONDS = 60
 """How long one of several processes may take until it serves, or doesn't answer."""
 
@@ -101,9 +106,10 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
     torch.set_num_threads(settings.threads)
     keyring = Keyring() if settings.keys is None else Keyring.read(settings.keys)
     engine = Engine.load(settings.model)
+    store = open_store(settings.store, settings.retention)
     context = Context(
         desk=Desk(engine, settings.limits),
-        store=open_store(settings.store, settings.retention),
+        store=Archive(store, settings.limits.store_seconds),
         model=settings.model,
         keyring=keyring,
         replace_others=replace_others,
@@ -119,15 +125,19 @@ def serve(settings: Settings) -> None:
         ConfigError: keys, store or address can't be used.
     """
     log_to_stderr(settings.log_level)
+    allow_files(settings.limits.connections)
     config = uvicorn.Config(
         partial(_application, settings),
         factory=True,
         workers=settings.processes,
+        http=partial(Connection, waiting=Waiting(settings.limits)),  # type: ignore[arg-type]
+        ws="none",
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=math.ceil(settings.limits.client_seconds),
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_worker_healthcheck=READY_SECONDS,
     )
@@ -155,6 +165,27 @@ def _application(settings: Settings) -> FastAPI:
     gc.collect()
     gc.freeze()
     return app
+
+
+def allow_files(connections: int) -> None:
+    """Let this process, and those it starts, have so many connections open at once.
+
+    Raises:
+        ConfigError: the system allows fewer.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    needed = connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise ConfigError(
+            f"{connections:,} connections need {needed:,} open files, and the system allows "
+            f"{hard:,}; give --connections {max(1, hard - OTHER_FILES)} or raise the limit"
+        )
+    if soft != resource.RLIM_INFINITY and needed > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def log_to_stderr(level: str) -> None:

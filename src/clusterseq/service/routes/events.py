@@ -5,7 +5,6 @@ Knows nothing about: where they are kept.
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections import defaultdict
@@ -44,7 +43,7 @@ async def _kept(context: Context, events: Sequence[messages.Event]) -> messages.
         by_user[event.user].append(Event(event.id or uuid.uuid4().hex, event.item, when))
     accepted = 0
     for user, theirs in by_user.items():
-        accepted += await asyncio.to_thread(context.store.append, user, theirs)
+        accepted += await context.store.append(user, theirs)
     outcomes = {
         "accepted": accepted,
         "duplicates": len(consented) - accepted,

@@ -5,8 +5,6 @@ Knows nothing about: what it serves.
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -27,7 +25,7 @@ def router(context: Context) -> APIRouter:
     @routes.get("/readyz", response_model=Health)
     async def readyz() -> JSONResponse:
         """Whether it can serve: a model is loaded and the store answers."""
-        await asyncio.to_thread(context.store.ping)
+        await context.store.ping()
         return JSONResponse({"status": "ready", "model_version": context.engine.version})
 
     @routes.get("/metrics", response_class=Response)

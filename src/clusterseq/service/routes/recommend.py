@@ -5,7 +5,6 @@ Knows nothing about: how rankings come about.
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from fastapi import APIRouter
@@ -69,7 +68,7 @@ async def _history(context: Context, request: RecommendRequest) -> tuple[list[Ra
         context.bound_ids("history", request.history, context.limits.history)
         return list(request.history), 0.0
     begun = time.perf_counter()
-    events = await asyncio.to_thread(context.store.history, request.user or "")
+    events = await context.store.history(request.user or "")
     seconds = time.perf_counter() - begun
     context.metrics.phases.labels("store").observe(seconds)
     return [event.item for event in events], 1000 * seconds

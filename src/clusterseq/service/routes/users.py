@@ -5,7 +5,6 @@ Knows nothing about: where it is kept.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -23,7 +22,7 @@ def router(context: Context) -> APIRouter:
     @routes.get("/{user:path}", response_model=messages.User)
     async def see(user: UserPath) -> messages.User:
         """All that is kept of a person, oldest first; of a stranger that is nothing."""
-        events = await asyncio.to_thread(context.store.history, user)
+        events = await context.store.history(user)
         engine = context.engine
         codes = engine.items.encode([event.item for event in events]).tolist()
         stored = [
@@ -41,6 +40,6 @@ def router(context: Context) -> APIRouter:
     @routes.delete("/{user:path}", response_model=messages.Erased)
     async def erase(user: UserPath) -> messages.Erased:
         """Erase all that is kept of a person."""
-        return messages.Erased(user=user, erased=await asyncio.to_thread(context.store.erase, user))
+        return messages.Erased(user=user, erased=await context.store.erase(user))
 
     return routes
