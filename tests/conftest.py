@@ -25,6 +25,12 @@ SMALL = (
 """Options of a model that trains in a second."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of ``make soak``."""
+    parser.addoption("--soak", action="store_true", help="run the tests in tests/soak at length")
+    parser.addoption("--soak-share", type=float, default=1.0, help="share of their cases to run")
+
+
 @pytest.fixture(scope="session")
 def small() -> Config:
     return with_assignments(Config(), SMALL)

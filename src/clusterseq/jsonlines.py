@@ -108,6 +108,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _parsed(line: bytes) -> Object | None:
     try:
         parsed = json.loads(line, parse_constant=_refuse)
+        if b"\\ud" in line.lower():  # half a character, which no text can hold
+            json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None

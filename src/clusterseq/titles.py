@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from clusterseq.columns import ITEM_ALIASES, plain
+from clusterseq.columns import ITEM_ALIASES, listed, plain
 from clusterseq.errors import DataError
 from clusterseq.identifiers import identifiers
 from clusterseq.vocab import UNKNOWN, Vocabulary
@@ -83,6 +83,5 @@ def _column(path: Path, names: Sequence[str], role: str, aliases: Sequence[str])
     plain_names = {plain(name): name for name in reversed(names)}
     found = next((plain_names[alias] for alias in aliases if alias in plain_names), None)
     if found is None:
-        listed = ", ".join(names[:8])
-        raise DataError(f"{path}: no {role} column among {listed}; rename one to {role}")
+        raise DataError(f"{path}: no {role} column among {listed(names)}; rename one to {role}")
     return found
