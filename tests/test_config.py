@@ -74,6 +74,13 @@ def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
         ("[model]\ndim = 0", "dim = 0 can't be used; give 1 or more"),
         ("[train]\nfolds = 1", "folds = 1 can't be used; give 2 or more"),
         ("[model\ndim = 3", "not TOML"),
+        ("[model]\nscale = nan", "scale = nan can't be used; give a number up to 1e38"),
+        ("[model]\nscale = 1e300", "scale = 1e+300 can't be used; give a number up to 1e38"),
+        ("[model]\nscale = 1" + "0" * 400, "can't be used; give a number up to 1e38"),
+        ("[model]\ndim = 9223372036854775808", "can't be used; give a whole number"),
+        ("[model]\ndim = 1" + "0" * 5_000, "not TOML"),
+        ("[model]\ndim = " + "[" * 5_000, "not TOML"),
+        ("[model]\n" + "a" * 5_000 + " = 3", 'has no option "aaaa'),
     ],
 )
 def test_what_cannot_be_used_is_told_with_the_remedy(tmp_path: Path, text: str, told: str) -> None:

@@ -142,6 +142,9 @@ class Dataset:
             people = pl.concat(shards).sort("id")
         except pl.exceptions.PolarsError as error:
             raise _damaged(path, "its shards are not alike") from error
+        sizes = [people[name].list.drop_nulls().list.len() for name in ("items", "times")]
+        if not sizes[0].equals(sizes[1]):
+            raise _damaged(path, "people have more items than times, or fewer")
         sequences, report = sequences_of(people), EventReport.from_dict(manifest["read"])
         if len(sequences.items) and not (
             0 <= sequences.items.min() <= sequences.items.max() < len(items)

@@ -58,12 +58,19 @@ def read_json_lines(
     candidates = [_dtypes(head, role, name, path) for role, name in columns.roles().items()]
     dropped: Counter[str] = Counter()
     with reading(str(path), "JSON lines"):
-        try:
+        rows: pl.DataFrame | None = None
+        with suppress(pl.exceptions.ComputeError):
             rows = _scan(glob.escape(str(path)), columns, candidates, collect)
-        except pl.exceptions.ComputeError:
+        if rows is None or _holds_zeros(rows):
             good, dropped = _good_lines(path, skip_bad=skip_bad)
             rows = _scan(good, columns, candidates, collect)
     return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
+
+
+def _holds_zeros(rows: pl.DataFrame) -> bool:
+    """Whether an id holds a zero character, which is also what polars makes of half a character."""
+    texts = [name for name in ("user", "item") if rows[name].dtype == pl.String]
+    return any(rows[name].str.contains("\0", literal=True).any() for name in texts)
 
 
 def _scan(

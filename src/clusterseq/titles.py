@@ -13,6 +13,7 @@ import polars as pl
 from clusterseq.columns import ITEM_ALIASES, listed, plain
 from clusterseq.errors import DataError
 from clusterseq.identifiers import identifiers
+from clusterseq.lines import check_unpacked
 from clusterseq.vocab import UNKNOWN, Vocabulary
 
 TITLE_ALIASES = (
@@ -66,6 +67,8 @@ def titles_of(rows: pl.DataFrame, items: Vocabulary) -> list[str | None]:
 
 
 def _scan(path: Path) -> pl.LazyFrame:
+    if path.suffix.lower() == ".gz":
+        check_unpacked(path)
     suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".zst")), "").lower()
     if suffix in (".parquet", ".pq"):
         return pl.scan_parquet(path, glob=False)
