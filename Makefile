@@ -29,6 +29,7 @@ bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.speed
 
 soak: .venv/installed-dev ## Serve for ten minutes under load and see what grows
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/pytest -q -n $(JOBS) tests/soak --soak
 	$(BIN)/python -m benchmarks.speed soak
 
 lock: .venv/installed-release ## Renew the hashes of what a release consists of, by the versions in constraints.txt

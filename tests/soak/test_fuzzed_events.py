@@ -87,7 +87,7 @@ def test_events(
     fuzz(case, cases(thousands), record_property)
 
 
-def one_line(read: Callable[[], None]) -> None:
+def one_line(read: Callable[[], object]) -> None:
     """Read, and see that what is refused is refused in one line of some length."""
     try:
         read()

@@ -13,7 +13,7 @@ from clusterseq.errors import DataError
 from clusterseq.events import read_events
 
 TIMES, ANYHOW = 10, 2**28
-"""Memory that reading a file may take: so many times its size, beside what a reader always takes."""
+"""Memory that a file may take: so many times its size, beside what a reader always takes."""
 PIECE = "a" * 2**20
 
 

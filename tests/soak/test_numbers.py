@@ -23,7 +23,7 @@ from clusterseq.model.ranker import Ranker
 from clusterseq.retrieval import top_k
 from tests.test_promises import check_requests
 
-SINGLE = 2e-4
+SINGLE = 2e-5
 """By how much a score in single precision differs from one in double, at most."""
 THREADS = 2e-5
 """By how much a score differs with the number of threads, at most."""
