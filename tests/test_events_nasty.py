@@ -109,11 +109,14 @@ def refusal(path: Path) -> str:
             "line 2: ",
         ),
         ("e.jsonl", '{"user\\ud800": "u", "item": 1}\n', "line 1: "),
+        ("e.jsonl", b'{"user\xed\xa0\x80": "u", "item": 1}\n', "line 1: not UTF-8"),
         ("e.jsonl", "[" * 100_000 + "\n", "line 1: "),
         ("e.jsonl", '{"user": ' + "1" * 5_000 + ', "item": 1}\n', "line 1: "),
     ],
 )
-def test_what_cannot_be_meant_is_refused(tmp_path: Path, name: str, data: str, told: str) -> None:
+def test_what_cannot_be_meant_is_refused(
+    tmp_path: Path, name: str, data: str | bytes, told: str
+) -> None:
     assert told in refusal(written(tmp_path, name, data))
 
 

@@ -114,7 +114,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _parsed(line: bytes) -> Object | None:
     try:
-        parsed = json.loads(line, parse_constant=_refuse)
+        # Of bytes the library would take surrogates, and other encodings.
+        text = line.removeprefix(BOM_UTF8).decode()
+        parsed = json.loads(text, parse_constant=_refuse)
         if b"\\ud" in line.lower():  # half a character, which no text can hold
             json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-FEW = 120
+FEW = 50
 """Cases of each fuzzed target without ``--soak``."""
 
 
