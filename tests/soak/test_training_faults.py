@@ -80,6 +80,7 @@ while True:
         os.kill(process, draws.choice([signal.SIGKILL, signal.SIGTERM]))
     ended = status(process)
     print("ended", ended, flush=True)
+    assert ended in (0, 130, -signal.SIGKILL, -signal.SIGTERM)
     stopped += ended != 0
     found = content(out)
     assert found in models, "the old model or the new one, byte for byte"
@@ -106,7 +107,6 @@ def test_stopped_at_any_moment_the_old_or_the_new_model_loads(
     assert done.returncode == 0, done.stdout + done.stderr
     ended = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("ended")]
     assert sum(status != 0 for status in ended) == trials
-    assert set(ended) <= {0, -9, -15, 130}
     assert ended[-1] == 0
     left = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
     assert left == {"model", "seed0", "seed1"}
