@@ -83,9 +83,7 @@ def test_a_large_body_is_refused_said_or_not(service: Service, chunked: bool) ->
     assert "2,000 bytes" in found.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff\xfe", b"[]", b'"a"', b"null", b"[" * 900, b"1" * 5_000]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[]", b'"a"', b"null", b"[" * 900])
 def test_a_body_that_is_no_request_is_refused(service: Service, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     found = service.client.post("/v1/recommend", content=body, headers=headers)
