@@ -28,7 +28,8 @@ docs: .venv/installed-dev ## Build the documentation into site/; warnings are er
 bench: .venv/installed-dev ## Measure speed beside rivals; benchmarks/RESULTS.md is written anew
 	$(BIN)/python -m benchmarks.speed
 
-soak: .venv/installed-dev ## Serve for ten minutes under load and see what grows
+soak: .venv/installed-dev ## Fuzz, kill and fill for an hour or so, then serve under load and see what grows
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/pytest -q -n $(JOBS) tests/soak --soak
 	$(BIN)/python -m benchmarks.speed soak --minutes $(or $(MINUTES),10)
 
 lock: .venv/installed-release ## Renew the hashes of what a release consists of, by the versions in constraints.txt

@@ -22,6 +22,7 @@ UNDERNEATH = [
     "times",
     "directory",
     "files",
+    "manifest",
     "mapping",
     "accelerator",
     "workers",
@@ -67,7 +68,7 @@ MODEL = [
 ]
 LEARNING = [
     *["metrics", "judge", "stage", "tensors", "resume", "pretrain", "metatrain", "calibrate"],
-    *["train", "training_log", "trackers", "tuning", "profiler", "manifest", "card", "checkpoint"],
+    *["train", "training_log", "trackers", "tuning", "profiler", "card", "checkpoint"],
     "tracing",
 ]
 JUDGING = [

@@ -381,3 +381,86 @@ def test_a_kill_at_any_moment_leaves_a_model(copy: Path) -> None:
         assert metrics.get("generation", 1) == (2 if moment in AFTER else 1)
         save_checkpoint(directory, load_checkpoint(directory))
         load_checkpoint(directory)
+
+
+def test_a_vocabulary_of_another_model_is_refused(copy: Path, tmp_path: Path) -> None:
+    """Of the same length; its file has another hash, and with that mended nobody could know."""
+    names = [f"x{number:02}" for number in range(60)]
+    rewritten(copy / ITEMS, id=pl.Series(names))
+    assert f"{ITEMS}: damaged" in refused(copy)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "/dev/zero"])
+def test_names_in_a_manifest_are_never_opened(copy: Path, name: str) -> None:
+    """A model's files have fixed names: what a manifest lists besides is looked up by nobody."""
+    manifest = read_json(copy / MANIFEST)
+    manifest["files"][name] = {"bytes": 0, "sha256": ""}
+    (copy / MANIFEST).write_text(json.dumps(seal(manifest)))
+    load_checkpoint(copy)
+    manifest["files"] = {name: manifest["files"][ITEMS]}
+    (copy / MANIFEST).write_text(json.dumps(seal(manifest)))
+    assert f"it doesn't list {CONFIG}" in refused(copy)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "directory"])
+def test_what_could_be_read_without_end_is_not_opened(copy: Path, kind: str) -> None:
+    (copy / METRICS).unlink()
+    make = {
+        "device": lambda path: path.symlink_to("/dev/zero"),
+        "pipe": os.mkfifo,
+        "directory": os.mkdir,
+    }
+    make[kind](copy / METRICS)
+    manifest = read_json(copy / MANIFEST)
+    manifest["files"][METRICS]["bytes"] = (copy / METRICS).stat().st_size
+    (copy / MANIFEST).write_text(json.dumps(seal(manifest)))
+    assert f"{METRICS}: damaged (not a file)" in refused(copy)
+
+
+def test_a_catalogue_larger_than_the_weights_is_refused_before_it_is_read(copy: Path) -> None:
+    """Both files agree on ten million items, and the weights are of sixty."""
+    bomb = pl.select(id=pl.int_range(10**7), count=pl.lit(0, dtype=pl.Int64))
+    bomb.write_parquet(copy / ITEMS)
+    values = read_json(copy / CONFIG)
+    values["model"]["n_items"] = 10**7
+    (copy / CONFIG).write_text(json.dumps(values))
+    describe_anew(copy)
+    assert "too small for the model" in refused(copy)
+
+
+@pytest.mark.parametrize("value", [-1, 60, 2**40])
+def test_anchors_beyond_the_catalogue_are_refused(copy: Path, value: int) -> None:
+    tensors = load_file(copy / WEIGHTS)
+    tensors["anchors"][-1] = value
+    save_file(tensors, copy / WEIGHTS)
+    describe_anew(copy)
+    assert "anchors are no items of its own" in refused(copy)
+
+
+@pytest.mark.parametrize("name", ["memory.starts", "items.graph_items"])
+def test_indices_of_another_width_are_refused(copy: Path, name: str) -> None:
+    tensors = load_file(copy / WEIGHTS)
+    narrower = torch.int32 if tensors[name].dtype == torch.int64 else torch.int64
+    tensors[name] = tensors[name].to(narrower)
+    save_file(tensors, copy / WEIGHTS)
+    describe_anew(copy)
+    assert "a sparse matrix of the model is damaged" in refused(copy)
+
+
+@pytest.mark.parametrize(
+    "clock", [{"newest": float("inf"), "span": 1}, {"newest": 1, "span": float("inf")}, {}, 5]
+)
+def test_a_clock_that_is_none_is_refused(copy: Path, clock: object) -> None:
+    manifest = read_json(copy / MANIFEST) | {"clock": clock}
+    (copy / MANIFEST).write_text(json.dumps(seal(manifest)))
+    refused(copy)
+
+
+@pytest.mark.parametrize("name", ["scale", "inner_rate", "cluster_temperature"])
+@pytest.mark.parametrize("value", ["1e999", "NaN", "1e300", "1" + "0" * 400])
+def test_numbers_beyond_single_precision_are_refused(copy: Path, name: str, value: str) -> None:
+    values = read_json(copy / CONFIG)
+    values["model"][name] = "here"
+    (copy / CONFIG).write_text(json.dumps(values).replace('"here"', value))
+    describe_anew(copy)
+    assert name in refused(copy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -201,3 +202,59 @@ def test_a_kill_between_the_two_renames_leaves_the_former_one(tmp_path: Path) ->
     assert len(Dataset.load(tmp_path / "data").users) == 1
     assert present(tmp_path / "data") == tmp_path / "data"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("name", ["../secret.arrow", "/dev/zero", "", ".", 5, None])
+def test_a_manifest_names_files_of_its_own_folder_only(tmp_path: Path, name: object) -> None:
+    dataset_of(SMALL).save(tmp_path / "data")
+    manifest = tmp_path / "data" / "dataset.json"
+    told = json.loads(manifest.read_text())
+    told["shards"] = [name]
+    told["sha256"][str(name)] = told["sha256"]["shard-00000.arrow"]
+    (tmp_path / "secret.arrow").write_bytes((tmp_path / "data/shard-00000.arrow").read_bytes())
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(DataError, match="damaged"):
+        Dataset.load(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": 5},
+        {"shards": []},
+        {"shards": "shard-00000.arrow"},
+        {"read": []},
+        {"read": {"sources": 5}},
+    ],
+    ids=str,
+)
+def test_a_manifest_of_other_types_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    dataset_of(SMALL).save(tmp_path / "data")
+    manifest = tmp_path / "data" / "dataset.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    with pytest.raises(DataError, match="damaged"):
+        Dataset.load(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"items": pl.lit([99], dtype=pl.List(pl.Int32))},
+        {"items": pl.lit([-1], dtype=pl.List(pl.Int32))},
+        {"items": pl.lit("x")},
+        {"times": pl.lit([1, 2, 3, 4, 5])},
+        {"id": pl.lit(None, dtype=pl.String)},
+    ],
+    ids=range(5),
+)
+def test_people_that_do_not_fit_are_refused(tmp_path: Path, columns: dict[str, pl.Expr]) -> None:
+    dataset_of(SMALL).save(tmp_path / "data")
+    shard = tmp_path / "data" / "shard-00000.arrow"
+    people = pl.read_ipc(shard).with_columns(**columns)
+    people.write_ipc(tmp_path / "spoilt", compression="uncompressed")
+    (tmp_path / "spoilt").replace(shard)
+    told = json.loads((tmp_path / "data" / "dataset.json").read_text())
+    told["sha256"][shard.name] = hashlib.sha256(shard.read_bytes()).hexdigest()
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(told))
+    with pytest.raises(DataError, match=r"damaged|don't fit"):
+        Dataset.load(tmp_path / "data")

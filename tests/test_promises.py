@@ -35,9 +35,13 @@ def test_a_model_holds_no_user_id(
 
 
 def test_no_answer_holds_what_is_refused(checkpoint: Checkpoint) -> None:
+    check_requests(checkpoint, REQUESTS, seed=0)
+
+
+def check_requests(checkpoint: Checkpoint, requests: int, seed: int) -> None:
     """Random histories, refusals and choices: k distinct items, all allowed, scores descending."""
-    ranker, draws = Ranker(checkpoint.model), np.random.default_rng(0)
-    for _ in range(REQUESTS // AT_ONCE):
+    ranker, draws = Ranker(checkpoint.model), np.random.default_rng(seed)
+    for _ in range(requests // AT_ONCE):
         rows = [
             draws.integers(0, 60, size).astype(np.int64) for size in draws.integers(0, 6, AT_ONCE)
         ]

@@ -137,3 +137,14 @@ def test_the_latest_state_counts(tmp_path: Path) -> None:
     assert not place.moments
     assert torch.equal(model.weight, torch.full((1, 2), 2.0))
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize("name", [MARKER, "state.safetensors"])
+def test_a_single_changed_byte_is_found(tmp_path: Path, name: str) -> None:
+    kept(tmp_path)
+    file = tmp_path / "state" / name
+    content = file.read_bytes()
+    for place in range(0, len(content), 7):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(CheckpointError, match=r"damaged|other events|newer"):
+            Keeper(tmp_path, model_of(0.0), Place("pretrain"), "run").restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,16 @@ def test_a_container_may_have_less(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert room.there_is() == whole or whole is None or room.there_is() > whole  # type: ignore[operator]
     monkeypatch.setattr(room, "CGROUPS", (unbounded, bound))
     assert room.there_is() == 1_000_000
+
+
+def test_a_process_may_have_less() -> None:
+    whole, former = room.there_is(), resource.getrlimit(resource.RLIMIT_AS)
+    assert whole is not None
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (whole - 1, former[1]))
+        assert room.there_is() == whole - 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, former)
 
 
 def test_the_command_says_so_at_once(events_file: Path, tmp_path: Path) -> None:

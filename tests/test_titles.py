@@ -42,8 +42,8 @@ def test_ids_meet_across_kinds() -> None:
     [
         ("items.xlsx", "", "unknown kind of file"),
         ("items.csv", "", "titles can't be read"),
-        ("items.csv", "item,genre\n1,x\n", "no title column among item, genre"),
-        ("items.csv", "film,title\n1,x\n", "no item column among film, title"),
+        ("items.csv", "item,genre\n1,x\n", 'no title column among "item", "genre"'),
+        ("items.csv", "film,title\n1,x\n", 'no item column among "film", "title"'),
         ("items.parquet", "PAR1", "titles can't be read"),
         ("items.jsonl", "{", "titles can't be read"),
     ],

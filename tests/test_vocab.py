@@ -78,6 +78,7 @@ def test_what_finds_what(ids: list[Any], asked: Any, place: int) -> None:
         ["a", None],
         ["a", ""],
         [2**63],
+        [10**5_000],
         ["\ud800"],
         pl.Series([1.0]),
         pl.Series([1, None]),
@@ -106,3 +107,8 @@ def test_strings_and_integers_make_different_vocabularies() -> None:
     assert Vocabulary.from_ids([1]) != Vocabulary.from_ids(["1"])
     assert Vocabulary.from_ids([]).encode(["x"]).tolist() == [UNKNOWN]
     assert len(Vocabulary.from_ids(pl.Series([3, 3], dtype=pl.UInt8))) == 1
+
+
+def test_a_number_longer_than_python_writes_is_unknown() -> None:
+    for ids in (["a", "12"], [12, 7]):
+        assert Vocabulary.from_ids(ids).encode([10**5_000, "1" * 5_000]).tolist() == [-1, -1]

@@ -139,6 +139,8 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
     manifest = read_manifest(path, FILES)
     provenance = _provenance(path, manifest.get("provenance"))
     config = _config(path / CONFIG)
+    if 4 * _least_numbers(config.model) > (path / WEIGHTS).stat().st_size:
+        raise damaged(path / WEIGHTS, "too small for the model that the configuration describes")
     items = _read_items(path / ITEMS, config.model.n_items)
     return Checkpoint(
         model=_read_model(path / WEIGHTS, config.model),
@@ -201,7 +203,7 @@ def _ledger(directory: Path, items: pl.DataFrame, clock: Any) -> Ledger | None:
     finite = all(_are(column, pl.Float64) and column.is_finite().all() for column in recent)
     try:
         newest, span = int(clock["newest"]), float(clock["span"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise damaged(directory / MANIFEST, "its clock is incomplete") from error
     if not finite or not math.isfinite(span):
         raise damaged(directory / ITEMS, "what was counted of items isn't finite")
@@ -228,8 +230,6 @@ def _config(path: Path) -> Config:
 
 def _read_model(path: Path, config: ModelConfig) -> ClusterSeq:
     """The library checks the header against the file's length before it maps any tensor."""
-    if 4 * _least_numbers(config) > path.stat().st_size:
-        raise damaged(path, "too small for the model that the configuration describes")
     with _reading(path):
         tensors = load_file(path)
     try:

@@ -40,6 +40,8 @@ from clusterseq.errors import ClusterSeqError
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Raised at wrong options; where Typer keeps it depends on its version."""
 WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
+NO_MEMORY = "can't allocate memory"
+"""How the tensor library says what Python calls a MemoryError."""
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
@@ -84,6 +86,11 @@ def _tell(error: Exception) -> int:
     if isinstance(error, USAGE_ERROR):
         told: str = error.format_message()  # type: ignore[attr-defined]
         message = f"{told.rstrip('.')}; --help shows what can be given"
+    elif isinstance(error, MemoryError) or NO_MEMORY in str(error):
+        message = (
+            "out of memory; take a narrower model (--set model.dim=32), leave out rare items "
+            "(--set data.min_item_events=5), or give the machine more"
+        )
     elif not isinstance(error, ClusterSeqError):
         status = UNFORESEEN
         message = f"{type(error).__name__}: {message}; --debug shows where it comes from"

@@ -86,8 +86,7 @@ def find_columns(
         role = "item" if chosen_user else "user"
         header = ", or add a line of names" if any(name.isdigit() for name in names) else ""
         raise DataError(
-            f"{where}: no {role} column among {_listed(names)}; "
-            f"name it with --{role}-column{header}"
+            f"{where}: no {role} column among {listed(names)}; name it with --{role}-column{header}"
         )
     columns = Columns(chosen_user, chosen_item, chosen_time)
     if len(set(columns.names)) < len(columns.names):
@@ -124,7 +123,7 @@ def _given(name: str | None, names: Sequence[str], where: str, role: str) -> str
     alike = [other for other in names if plain(other) == plain(name)]
     if not alike:
         raise DataError(
-            f"{where}: no column {shown(name)} among {_listed(names)}; "
+            f"{where}: no column {shown(name)} among {listed(names)}; "
             f"give one of these to --{role}-column"
         )
     return alike[0]
@@ -136,6 +135,11 @@ def _by_alias(aliases: Sequence[str], names: Sequence[str]) -> str | None:
     return names[places[0]] if places else None
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Some names as a message shows them: the first few, none of them long.
+
+    >>> print(listed(["a", "b"]))
+    "a", "b"
+    """
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(map(shown, names[:LISTED])) + more

@@ -22,19 +22,22 @@ from clusterseq.errors import ConfigError
 
 T = TypeVar("T")
 MetaOrder: TypeAlias = Literal["second", "first", "none"]
-
-
-OUR_PARTS: Mapping[str, str] = {
-    "encoder": "gru",
-    "clusterer": "autoencoders",
-    "conditioner": "gates",
-}
+LARGEST, WIDEST = 2**63 - 1, 1e38
+"""Bounds of whole numbers and others: what arrays count in, and what single precision holds."""
+OUR_PARTS = {"encoder": "gru", "clusterer": "autoencoders", "conditioner": "gates"}
 """Options of the model that name a part, and the part that is ours."""
 
 
 def _require(holds: bool, name: str, value: Any, wanted: str) -> None:
     if not holds:
-        raise ConfigError(f"{name} = {value!r} can't be used; give {wanted}")
+        raise ConfigError(f"{name} = {_shown(value)} can't be used; give {wanted}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # Python refuses to write so long a number
+        return "a number of thousands of digits"
 
 
 @dataclass(frozen=True)
@@ -246,7 +249,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None
     changes = {}
     for name, value in values.items():
         if name not in known:
-            raise ConfigError(f'{kind.__name__} has no option "{name}"; {nearest(name, known)}')
+            raise ConfigError(f'{kind.__name__} has no option "{name:.60}"; {nearest(name, known)}')
         changes[name] = _converted(known[name], value, name, getattr(base, name))
     return dataclasses.replace(base, **changes)  # type: ignore[type-var]
 
@@ -261,7 +264,7 @@ def read_toml(path: str | Path, *, base: Config | None = None) -> Config:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; name a TOML file that exists") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML ({error}); mend that line") from error
     try:
         return from_dict(Config, values, base=base)
@@ -272,7 +275,7 @@ def read_toml(path: str | Path, *, base: Config | None = None) -> Config:
 def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
-            raise ConfigError(f'"{name}" is a table of options, not {value!r}; write [{name}]')
+            raise ConfigError(f'"{name}" is a table, not {_shown(value)}; write [{name}]')
         return from_dict(typing.cast(type[Any], kind), value, base=current)
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
@@ -280,12 +283,13 @@ def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
         return value
     accepts: Mapping[Any, Callable[[Any], bool]] = {
         bool: lambda v: isinstance(v, bool),
-        int: lambda v: isinstance(v, int) and not isinstance(v, bool),
-        float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+        int: lambda v: type(v) is int and abs(v) <= LARGEST,
+        float: lambda v: type(v) in (int, float) and abs(v) <= WIDEST,
         str: lambda v: isinstance(v, str),
     }
-    nouns = {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}
-    _require(accepts[kind](value), name, value, nouns[kind])
+    nouns = {bool: "true or false", int: "a whole number", str: "a name"}
+    wanted = nouns.get(kind, "a number up to 1e38")
+    _require(accepts[kind](value), name, value, wanted)
     return kind(value)
 
 

@@ -36,6 +36,10 @@ __all__ = ["Dataset", "Sequences"]
 FORMAT = 2
 MANIFEST = "dataset.json"
 ITEMS = "items.arrow"
+IDS = (pl.String(), pl.Int64())
+KINDS_OF_ITEMS = {"id": IDS}
+KINDS_OF_PEOPLE = {"id": IDS, "items": (pl.List(pl.Int32),), "times": (pl.List(pl.Int64),)}
+"""What the columns of the files may be."""
 Codes = Int32[np.ndarray, " events"]
 
 
@@ -132,11 +136,21 @@ class Dataset:
         """
         path = present(directory)
         manifest = _manifest(path)
-        people = pl.concat([_checked(path / name, manifest) for name in manifest["shards"]])
-        people = people.sort("id")
-        items = Vocabulary(_checked(path / ITEMS, manifest)["id"])
-        report = EventReport.from_dict(manifest["read"])
-        return cls(sequences_of(people), Vocabulary(people["id"]), items, report)
+        items = _checked(path / ITEMS, manifest, KINDS_OF_ITEMS)["id"]
+        shards = [_checked(path / name, manifest, KINDS_OF_PEOPLE) for name in manifest["shards"]]
+        try:
+            people = pl.concat(shards).sort("id")
+        except pl.exceptions.PolarsError as error:
+            raise _damaged(path, "its shards are not alike") from error
+        sizes = [people[name].list.drop_nulls().list.len() for name in ("items", "times")]
+        if not sizes[0].equals(sizes[1]):
+            raise _damaged(path, "people have more items than times, or fewer")
+        sequences, report = sequences_of(people), EventReport.from_dict(manifest["read"])
+        if len(sequences.items) and not (
+            0 <= sequences.items.min() <= sequences.items.max() < len(items)
+        ):
+            raise _damaged(path, "it names items that aren't there")
+        return cls(sequences, Vocabulary(people["id"]), Vocabulary(items), report)
 
 
 Data: TypeAlias = Events | Dataset
@@ -198,27 +212,45 @@ def _filtered(users: Codes, items: Codes, user_min: int, item_min: int) -> Bool[
 
 
 def _manifest(path: Path) -> dict[str, Any]:
+    file = path / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
-        version = manifest["format"]
+        manifest: dict[str, Any] = json.loads(file.read_text())
+        version, names = manifest["format"], manifest.get("shards", [])
     except FileNotFoundError as error:
         raise DataError(f"{path}: no {MANIFEST} here, so not a saved dataset; save anew") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path / MANIFEST}: damaged ({error}); save the dataset anew") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(file, error) from error
     if version != FORMAT:
         raise DataError(
             f"{path}: dataset of format {version}, this program reads {FORMAT}; save it anew"
         )
     if not {"shards", "sha256", "read"} <= manifest.keys():
-        raise DataError(f"{path / MANIFEST}: damaged (an entry is gone); save the dataset anew")
+        raise _damaged(file, "an entry is gone")
+    hashes = manifest["sha256"]
+    # A name with a folder in it would have any file of the machine read.
+    if not (isinstance(names, list) and names and isinstance(hashes, dict)) or not all(
+        isinstance(name, str) and name in hashes and Path(name).name == name for name in names
+    ):
+        raise _damaged(file, "its list of files can't be right")
     return manifest
 
 
-def _checked(file: Path, manifest: dict[str, Any]) -> pl.DataFrame:
+def _checked(file: Path, manifest: dict[str, Any], kinds: Mapping[str, Any]) -> pl.DataFrame:
+    """A file's frame, if its bytes are those that were saved and its columns of the right kinds."""
     try:
-        found = file_sha256(file)
+        if file.is_file() and file_sha256(file) != manifest["sha256"].get(file.name):
+            raise _damaged(file, "its checksum differs")
+        frame = read_arrow(file)
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}; save the dataset anew") from error
-    if found != manifest["sha256"].get(file.name):
-        raise DataError(f"{file}: damaged (its checksum differs); save the dataset anew")
-    return read_arrow(file)
+        raise DataError(f"{file}: {error.strerror or error}; save the dataset anew") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _damaged(file, error) from error
+    wrong = [name for name, kind in kinds.items() if frame.schema.get(name) not in kind]
+    if wrong or any(frame[name].null_count() for name in kinds):
+        raise _damaged(file, "its columns are others than were saved")
+    return frame
+
+
+def _damaged(file: Path, why: object) -> DataError:
+    reason = " ".join(str(why).split())[:120]
+    return DataError(f"{file}: damaged ({reason}); save the dataset anew")

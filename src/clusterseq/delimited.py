@@ -26,6 +26,8 @@ from clusterseq.table import Choose, Collect, Table, event_columns, in_memory, r
 AMAZON_RATINGS = ("user", "item", "rating", "timestamp")
 SEPARATORS = ",\t;|"
 TOO_LONG = "too many fields"
+LONGEST_FIELD = 2**31 - 1
+"""Python's own bound is a few pages of text."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     text = (line.decode("utf-8", "surrogateescape") for line in raw_lines(path))
     reader = csv.reader(text, strict=True, **dialect.csv_options)
     start, header_due = 1, dialect.has_header
+    former = csv.field_size_limit(LONGEST_FIELD)
     try:
         for fields in reader:
             if not header_due:
@@ -140,6 +143,8 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         raise DataError(
             f"{path} line {start}: wrong quoting ({error}); close or double the quotes there"
         ) from error
+    finally:
+        csv.field_size_limit(former)
 
 
 def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:

@@ -170,17 +170,19 @@ class EventReport:
         )
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> EventReport:
+    def from_dict(cls, values: Any) -> EventReport:
         """The report whose fields a dictionary holds, as ``dataclasses.asdict`` gives them.
 
         Raises:
             DataError: a field is missing or unknown.
         """
-        tuples = {name: tuple(values.get(name) or ()) for name in ("sources", "time_units")}
         try:
+            tuples = {name: tuple(values.get(name) or ()) for name in ("sources", "time_units")}
             return cls(**{**values, **tuples})
-        except TypeError as error:
-            raise DataError(f"the report of what was read is damaged ({error})") from error
+        except (AttributeError, TypeError) as error:
+            raise DataError(
+                f"the report of what was read is damaged ({error}); save the dataset anew"
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON can hold them, times as ISO dates."""

@@ -58,12 +58,19 @@ def read_json_lines(
     candidates = [_dtypes(head, role, name, path) for role, name in columns.roles().items()]
     dropped: Counter[str] = Counter()
     with reading(str(path), "JSON lines"):
-        try:
+        rows: pl.DataFrame | None = None
+        with suppress(pl.exceptions.ComputeError):
             rows = _scan(glob.escape(str(path)), columns, candidates, collect)
-        except pl.exceptions.ComputeError:
+        if rows is None or _holds_zeros(rows):
             good, dropped = _good_lines(path, skip_bad=skip_bad)
             rows = _scan(good, columns, candidates, collect)
     return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
+
+
+def _holds_zeros(rows: pl.DataFrame) -> bool:
+    """Whether an id holds a zero character, which is also what polars makes of half a character."""
+    texts = [name for name in ("user", "item") if rows[name].dtype == pl.String]
+    return any(rows[name].str.contains("\0", literal=True).any() for name in texts)
 
 
 def _scan(
@@ -107,7 +114,11 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _parsed(line: bytes) -> Object | None:
     try:
-        parsed = json.loads(line, parse_constant=_refuse)
+        # Of bytes the library would take surrogates, and other encodings.
+        text = line.removeprefix(BOM_UTF8).decode()
+        parsed = json.loads(text, parse_constant=_refuse)
+        if b"\\ud" in line.lower():  # half a character, which no text can hold
+            json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -118,7 +119,10 @@ def _check_version(directory: Path, manifest: Mapping[str, Any]) -> None:
 
 def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would be read without end
+            raise damaged(path, "not a file")
+        size = found.st_size
         # The size first: a file that has grown by gigabytes isn't worth hashing.
         if size != entry.get("bytes"):
             raise damaged(path, f"{size} bytes where {entry.get('bytes')} were saved")

@@ -92,5 +92,5 @@ def _lines(section: Any) -> Iterable[str]:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, or more digits than Python reads
         return text

@@ -8,7 +8,7 @@ Knows nothing about: what is trained, the finished model's files.
 
 from __future__ import annotations
 
-import json
+import math
 import signal
 import threading
 from pathlib import Path
@@ -21,11 +21,14 @@ from torch import Tensor, nn
 
 from clusterseq.directory import present, replacing
 from clusterseq.errors import CheckpointError
+from clusterseq.manifest import MANIFEST, read_manifest, write_manifest
 from clusterseq.stage import Place
 from clusterseq.tensors import write_tensors
 from clusterseq.workers import ALONE, Workers
 
-MARKER = "state.json"
+MARKER, TENSORS = MANIFEST, "state.safetensors"
+PLACE = ("stage", "epoch", "step", "best", "waited", "total")
+"""What is kept of a place beside its tensors."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -83,12 +86,11 @@ class Keeper:
         if path is None or not (path / MARKER).exists():
             raise CheckpointError(f"{self._state}: no state to resume; train without --resume")
         try:
-            told = json.loads((path / MARKER).read_text())
+            told = read_manifest(path, [TENSORS])
             device = str(next(self._model.parameters()).device)
-            tensors = load_file(path / "state.safetensors", device=device)
-            run, names = told.pop("run"), ("stage", "epoch", "step", "best", "waited", "total")
-            numbers = {name: told[name] for name in names}
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            tensors = load_file(path / TENSORS, device=device)
+            run, numbers = told["run"], {"best": -math.inf} | told["place"]
+        except (OSError, KeyError, TypeError, SafetensorError, CheckpointError) as error:
             raise CheckpointError(
                 f"{path}: the state is damaged ({error}); train without --resume"
             ) from error
@@ -110,19 +112,14 @@ class Keeper:
         tensors = {f"model.{n}": v for n, v in self._model.state_dict().items()}
         tensors |= {f"best.{n}": v for n, v in place.best_tensors.items()}
         tensors |= {f"moments.{n}": v for n, v in place.moments.items()}
-        told = {
-            "run": self._run,
-            "stage": place.stage,
-            "epoch": place.epoch,
-            "step": place.step,
-            "best": place.best,
-            "waited": place.waited,
-            "total": float(place.total),
-        }
+        numbers = {name: getattr(place, name) for name in PLACE} | {"total": float(place.total)}
+        if place.best == -math.inf:  # nothing is judged yet, and JSON knows no infinity
+            del numbers["best"]
+        told = {"run": self._run, "place": numbers}
         with replacing(self._state, marker=MARKER) as draft:
             copies = {n: v.detach().clone().contiguous() for n, v in tensors.items()}
-            write_tensors(draft / "state.safetensors", copies)
-            (draft / MARKER).write_text(json.dumps(told) + "\n")
+            write_tensors(draft / TENSORS, copies)
+            write_manifest(draft, [TENSORS], told)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._end_if_stopped()

@@ -27,7 +27,10 @@ EVENT = 4 + 8 + 8
 
 
 def there_is() -> int | None:
-    """Bytes of this machine's memory, or of what a container may take; None where nobody tells."""
+    """Bytes of this machine's memory, or of what a container or this process may take.
+
+    None where nobody tells.
+    """
     try:
         bytes_there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -37,7 +40,17 @@ def there_is() -> int | None:
             bytes_there = min(bytes_there, int(path.read_text()))
         except (OSError, ValueError):  # no such bound, or "max"
             continue
-    return bytes_there
+    return min(bytes_there, _allowed(bytes_there))
+
+
+def _allowed(otherwise: int) -> int:
+    """Bytes of addresses that the process may have, as ``ulimit -v`` sets it."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return otherwise
+    bound = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return otherwise if bound == resource.RLIM_INFINITY else bound
 
 
 def least(config: ModelConfig, n_items: int, events: int) -> int:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
-from clusterseq.columns import ITEM_ALIASES, plain
+from clusterseq.columns import ITEM_ALIASES, listed, plain
 from clusterseq.errors import DataError
 from clusterseq.identifiers import identifiers
+from clusterseq.lines import check_unpacked
 from clusterseq.vocab import UNKNOWN, Vocabulary
 
 TITLE_ALIASES = (
@@ -66,6 +67,8 @@ def titles_of(rows: pl.DataFrame, items: Vocabulary) -> list[str | None]:
 
 
 def _scan(path: Path) -> pl.LazyFrame:
+    if path.suffix.lower() == ".gz":
+        check_unpacked(path)
     suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".zst")), "").lower()
     if suffix in (".parquet", ".pq"):
         return pl.scan_parquet(path, glob=False)
@@ -83,6 +86,5 @@ def _column(path: Path, names: Sequence[str], role: str, aliases: Sequence[str])
     plain_names = {plain(name): name for name in reversed(names)}
     found = next((plain_names[alias] for alias in aliases if alias in plain_names), None)
     if found is None:
-        listed = ", ".join(names[:8])
-        raise DataError(f"{path}: no {role} column among {listed}; rename one to {role}")
+        raise DataError(f"{path}: no {role} column among {listed(names)}; rename one to {role}")
     return found

@@ -161,10 +161,13 @@ def _series_of(ids: list[object]) -> pl.Series:
     kinds = {str if isinstance(raw, str) else int for raw in ids if _is_raw_id(raw)}
     if not all(_is_raw_id(raw) for raw in ids) or len(kinds) > 1:
         raise DataError("ids must be all strings or all integers; convert them to strings first")
+    wrong = DataError("an id is not a 64-bit integer or not valid text; rename it")
+    if kinds == {int} and not -(2**63) <= min(ids) <= max(ids) < 2**63:  # type: ignore[type-var,operator]
+        raise wrong
     try:
         return pl.Series(ids, dtype=pl.Int64 if kinds == {int} else pl.String)
     except (OverflowError, TypeError, UnicodeError) as error:
-        raise DataError("an id is not a 64-bit integer or not valid text; rename it") from error
+        raise wrong from error
 
 
 def _as_int64(series: pl.Series) -> pl.Series:
@@ -181,10 +184,10 @@ def _is_raw_id(raw: object) -> TypeGuard[RawId]:
 
 
 def _other_kind(raw: RawId) -> RawId | None:
-    if not isinstance(raw, str):
-        return str(raw)
     try:
+        if not isinstance(raw, str):
+            return str(raw)
         number = int(raw)
-    except ValueError:
+    except ValueError:  # no number, or one of more digits than Python reads and writes
         return None
     return number if str(number) == raw else None

@@ -91,6 +91,29 @@ def test_a_body_that_is_no_request_is_refused(service: Service, body: bytes) -> 
     assert "Traceback" not in found.text
 
 
+HALF = b'"\\ud800"'
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("recommend", b'{"history": [%s]}' % HALF),
+        ("recommend", b'{"history": [], "exclude": [%s]}' % HALF),
+        ("recommend", b'{"user": %s}' % HALF),
+        ("recommend", b'{"history": [], %s: 1}' % HALF),
+        ("recommend:batch", b'{"histories": [["a"], [%s]]}' % HALF),
+        ("events", b'{"user": %s, "item": "a"}' % HALF),
+        ("events", b'{"user": "u", "item": %s}' % HALF),
+        ("events", b'{"user": "u", "item": "a", "id": %s}' % HALF),
+    ],
+)
+def test_half_a_character_is_refused(service: Service, path: str, body: bytes) -> None:
+    """JSON can write it, and no answer could hold it."""
+    headers = {"Content-Type": "application/json"}
+    found = service.client.post(f"/v1/{path}", content=body, headers=headers)
+    assert found.status_code == 422, found.text
+
+
 def test_what_is_not_there_is_told_as_a_problem(service: Service) -> None:
     found = service.client.get("/v1/nothing")
     assert found.status_code == 404
@@ -154,6 +177,9 @@ def test_keys_are_kept_as_hashes_for_their_owner_alone(
     with pytest.raises(ConfigError, match="no scope write"):
         add_key(tmp_path / "k", "a", ["write"])
     (tmp_path / "bad").write_text('{"name": "a"}\n')
+    with pytest.raises(ConfigError, match="line 1: not a key"):
+        Keyring.read(tmp_path / "bad")
+    (tmp_path / "bad").write_text("[" * 100_000)
     with pytest.raises(ConfigError, match="line 1: not a key"):
         Keyring.read(tmp_path / "bad")
 

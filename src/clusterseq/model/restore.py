@@ -19,7 +19,6 @@ from clusterseq.model.clusterseq import ClusterSeq
 
 GRAPH = ("items.graph_starts", "items.graph_items", "items.graph_weights")
 MEMORY = ("starts", "items", "weights")
-_INTEGERS = (torch.int32, torch.int64)
 
 
 def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
@@ -41,16 +40,21 @@ def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"tensor {name} is not finite; train the model again")
     if model.config.smoothing > 0:
-        model.items.set_graph(_matrix([own[name] for name in GRAPH], model.n_items, model.n_items))
+        graph = [own[name] for name in GRAPH]
+        model.items.set_graph(_matrix(graph, model.n_items, model.n_items, torch.int64))
     for name, wanted in model.state_dict().items():
         if own[name].shape != wanted.shape or own[name].dtype != wanted.dtype:
             raise CheckpointError(
                 f"tensor {name} is {own[name].dtype} {tuple(own[name].shape)}, expected "
                 f"{wanted.dtype} {tuple(wanted.shape)}; save the model anew"
             )
+    anchors = own.get("anchors", torch.zeros(1, dtype=torch.int64))
+    if int(anchors.min()) < 0 or int(anchors.max()) >= model.n_items:
+        raise CheckpointError("the model's anchors are no items of its own; save it anew")
     model.load_state_dict(own)
     if memory:
-        _matrix([memory[name] for name in MEMORY], len(KINDS) * model.n_items, model.n_items)
+        parts = [memory[name] for name in MEMORY]
+        _matrix(parts, len(KINDS) * model.n_items, model.n_items, torch.int32)
         model.memory = Memory.from_tensors(memory)
     return model
 
@@ -62,13 +66,14 @@ def _same_names(expected: set[str], found: set[str]) -> None:
         raise CheckpointError(f"the model holds an unknown tensor {unknown[0]}; save it anew")
 
 
-def _matrix(parts: Sequence[Tensor], rows: int, columns: int) -> sparse.csr_array:
+def _matrix(
+    parts: Sequence[Tensor], rows: int, columns: int, kind: torch.dtype
+) -> sparse.csr_array:
     """A sparse matrix, if the three arrays are one: wrong ones would read outside memory."""
     starts, items, weights = parts
     fits = (
-        weights.dtype == torch.float32
-        and items.dtype in _INTEGERS
-        and starts.dtype in _INTEGERS
+        [part.dtype for part in parts] == [torch.int64, kind, torch.float32]
+        and all(part.dim() == 1 for part in parts)
         and len(starts) == rows + 1
         and len(items) == len(weights) == int(starts[-1])
         and int(starts[0]) == 0

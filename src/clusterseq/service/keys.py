@@ -102,7 +102,7 @@ def _parsed(path: Path, at: int, line: str) -> Key:
     try:
         told = json.loads(line)
         key = Key(str(told["name"]), str(told["sha256"]), tuple(told["scopes"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{path}, line {at}: not a key; make keys with clusterseq keys {path} --add NAME"
         ) from error

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+)
 
 
 def _whole(value: Any) -> Any:
@@ -17,10 +25,20 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _text(value: int | str) -> int | str:
+    """JSON can write half a character, and no answer could hold it."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("half a character (a lone surrogate) is no text") from error
+    return value
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
-ItemId = Annotated[StrictInt | StrictStr, BeforeValidator(_whole)]
+ItemId = Annotated[StrictInt | StrictStr, BeforeValidator(_whole), AfterValidator(_text)]
 Place = Annotated[list[float], Field(min_length=2, max_length=2)]
-UserId = Annotated[StrictStr, Field(min_length=1, max_length=512)]
+UserId = Annotated[StrictStr, Field(min_length=1, max_length=512), AfterValidator(_text)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -132,7 +150,7 @@ class Event(Message):
     time: float | None = Field(
         None, ge=0, lt=1e11, description="Seconds since 1970; now, if it isn't said."
     )
-    id: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+    id: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_text)] | None = Field(
         None, description="Sent twice, an event of the same id counts once."
     )
     recommendation_id: str | None = Field(

@@ -75,7 +75,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 def _complaint(error: Any) -> str:
     """Where in the request, and what is the matter."""
     place = ".".join(str(part) for part in error["loc"] if part != "body") or "body"
-    return f"{place[:200]}: {error['msg']}"
+    told = place[:200].encode("utf-8", "backslashreplace").decode()  # half a character, perhaps
+    return f"{told}: {error['msg']}"
 
 
 async def _overloaded(request: Request, error: Exception) -> JSONResponse:
