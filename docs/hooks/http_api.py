@@ -22,6 +22,7 @@ from clusterseq.checkpoint import Checkpoint, Provenance
 from clusterseq.config import Config, ModelConfig
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.service.app import PROBLEMS, create_app
+from clusterseq.service.archive import Archive
 from clusterseq.service.context import Context
 from clusterseq.service.desk import Desk
 from clusterseq.service.engine import Engine
@@ -62,8 +63,9 @@ def application() -> FastAPI:
         provenance=Provenance("none", 0, None, "", 1.0, 1, 2),
     )
     engine = Engine(checkpoint, "none")
-    store = open_store("memory:", Retention())
-    return create_app(Context(Desk(engine, Limits()), store, Path()))
+    limits = Limits()
+    store = Archive(open_store("memory:", Retention()), limits.store_seconds)
+    return create_app(Context(Desk(engine, limits), store, Path()))
 
 
 def page(document: dict[str, Any], metrics: Metrics) -> str:
