@@ -14,12 +14,12 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from clusterseq.checkpoint import load_checkpoint
-from clusterseq.comparison import CLUSTERSEQ
 from clusterseq.config import Config, Runtime, from_dict
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment
-from clusterseq.update import BEFORE, update_checkpoint
+from clusterseq.learning.checkpoint import load_checkpoint
+from clusterseq.reading.events import read_events
+from clusterseq.using.comparison import CLUSTERSEQ
+from clusterseq.using.experiment import Experiment
+from clusterseq.using.update import BEFORE, update_checkpoint
 
 OLDER = 0.7
 

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
-from clusterseq.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.config import Config
+from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.overrides import with_assignments
 
 # The same examples at every run and no limit per example, so that a busy machine fails no test.
@@ -67,8 +67,8 @@ def model_directory(
     events_file: Path, small: Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A model trained on the events above, with titles; look at it and leave it as it is."""
-    from clusterseq.events import read_events
-    from clusterseq.experiment import Experiment
+    from clusterseq.reading.events import read_events
+    from clusterseq.using.experiment import Experiment
 
     events = read_events(events_file)
     items = events.frame["item"].unique().sort()

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from clusterseq.accelerator import CPU, device_named
 from clusterseq.baselines.bert4rec import fit_bert4rec
 from clusterseq.baselines.episodes import Schedule
 from clusterseq.baselines.gru4rec import fit_gru4rec
@@ -24,12 +23,13 @@ from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.sasrec import fit_sasrec
 from clusterseq.baselines.transrec import fit_transrec
 from clusterseq.config import Runtime
+from clusterseq.data.histories import Histories
+from clusterseq.data.tasks import Windows, prefixes
 from clusterseq.errors import ConfigError
-from clusterseq.histories import Histories
+from clusterseq.judging.scorer import Scorer
+from clusterseq.learning.train import Trainer, fit
+from clusterseq.machine.accelerator import CPU, device_named
 from clusterseq.model.ranker import Ranker
-from clusterseq.scorer import Scorer
-from clusterseq.tasks import Windows, prefixes
-from clusterseq.train import Trainer, fit
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
 
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

@@ -11,145 +11,51 @@ import pytest
 import clusterseq
 
 SOURCE = Path(clusterseq.__file__).parent
-UNDERNEATH = [
-    "errors",
-    "extensions",
-    "config",
-    "presets",
-    "overrides",
-    "progress",
-    "identifiers",
-    "times",
-    "directory",
-    "files",
-    "manifest",
-    "mapping",
-    "accelerator",
-    "workers",
-    "room",
+PACKAGES = [
+    ("", "errors extensions config presets overrides"),
+    ("machine", "progress directory files manifest mapping accelerator workers room tensors"),
+    ("reading", "identifiers times columns table spill lines delimited jsonlines database sources"),
+    ("reading", "event_report events vocab titles"),
+    ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),
+    ("data", "graph ledger sparse_rows memory evidence synthetic"),
+    ("model", "losses rivals gru clustering conditioning parts transition items head catalogue"),
+    ("model", "meta clusterseq index retrieval ranker portable restore growth indexing"),
+    ("judging", "metrics judge scorer evaluate"),
+    ("learning", "stage resume pretrain metatrain calibrate train training_log trackers tuning"),
+    ("learning", "profiler card checkpoint"),
+    ("baselines", "peer popularity session_knn extra evidence neighbours sequence_rules item_knn"),
+    ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
+    ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
+    ("baselines", "peers __init__"),
+    ("using", "comparison experiment update ray_train explanation recommendations recommender"),
+    ("using", "batch estimator atlas tracing demo"),
+    ("service", "limits directory heap engine batcher desk metrics keys"),
+    ("service.store", "protocol codec sqlite_file sqlite redis_store __init__"),
+    ("service", "archive problems access context messages answers envelope document"),
+    ("service.routes", "recommend events users items model health page"),
+    ("service", "app connections server on_ray"),
+    ("testing", "scorers stores readers parts __init__"),
+    ("showing", "drawing display terminal"),
+    ("report", "data_profile by_length adaptation clusters latency findings charts section"),
+    ("report", "sections page"),
+    ("bench", "datasets prepared own models cost results cell plan __main__ night summary report"),
+    ("bench", "plot sections screen study study_data study_page study_plot"),
+    ("commands", "options health reading showing config train evaluate recommend report demo"),
+    ("commands", "prepare update serve keys inspect export index bench experiment tune doctor"),
+    ("", "cli __main__"),
 ]
-EVENTS = [
-    *["columns", "table", "spill", "lines", "delimited", "jsonlines", "database", "sources"],
-    *["event_report", "events"],
-    *["vocab", "titles"],
-]
-DATASET = [
-    "sequences",
-    "clock",
-    "shards",
-    "dataset",
-    "exchange",
-    "prepare",
-    "split",
-    "histories",
-    "packing",
-    "tasks",
-    "graph",
-    "ledger",
-    "sparse_rows",
-    "memory",
-    "evidence",
-]
-MODEL = [
-    *[
-        "losses",
-        "rivals",
-        "model",
-        "model.gru",
-        "model.clustering",
-        "model.conditioning",
-        "model.parts",
-        "model.transition",
-        "model.items",
-    ],
-    *["model.head", "model.catalogue", "meta", "model.clusterseq"],
-    *["index", "retrieval"],
-    *["model.ranker", "model.portable", "model.restore", "model.growth", "indexing"],
-]
-LEARNING = [
-    *["metrics", "judge", "stage", "tensors", "resume", "pretrain", "metatrain", "calibrate"],
-    *["train", "training_log", "trackers", "tuning", "profiler", "card", "checkpoint"],
-    "tracing",
-]
-JUDGING = [
-    *["scorer", "evaluate", "baselines.peer", "baselines.popularity"],
-    *["baselines.session_knn", "baselines.extra", "baselines.evidence", "baselines.neighbours"],
-    *["baselines.sequence_rules", "baselines.item_knn", "baselines.vmis_knn", "baselines.stan"],
-    *["baselines.ease", "baselines.als", "baselines.blend"],
-    *["baselines.dropout"],
-    *["baselines.episodes", "baselines.mecos", "baselines.melu", "baselines.metatl"],
-    *["baselines.item_table", "baselines.next_item_losses"],
-    *["baselines.neural", "baselines.transformer", "baselines.gru4rec", "baselines.narm"],
-    *["baselines.sasrec", "baselines.bert4rec", "baselines.transrec"],
-    *["baselines.peers"],
-    *["baselines", "comparison", "experiment", "update", "ray_train"],
-]
-USING = ["explanation", "recommendations", "recommender", "batch", "estimator", "atlas"]
-SERVICE = [
-    *["service", "service.limits", "service.directory", "service.heap", "service.engine"],
-    *[
-        "service.batcher",
-        "service.desk",
-        "service.metrics",
-        "service.keys",
-        "service.store.protocol",
-    ],
-    *["service.store.codec", "service.store.sqlite_file", "service.store.sqlite"],
-    *["service.store.redis_store", "service.store", "service.archive", "service.problems"],
-    *[
-        "service.access",
-        "service.context",
-        "service.messages",
-        "service.answers",
-        "service.envelope",
-        "service.document",
-    ],
-    *["service.routes", "service.routes.recommend", "service.routes.events"],
-    *["service.routes.users", "service.routes.items", "service.routes.model"],
-    *["service.routes.health", "service.routes.page", "service.app"],
-    *["service.connections", "service.server"],
-    "service.on_ray",
-    "health",
-]
-TESTING = [
-    *["testing.scorers", "testing.stores", "testing.readers", "testing.parts", "testing"],
-]
-REPORT = [
-    *["drawing", "report", "report.data_profile", "report.by_length", "report.adaptation"],
-    *["report.clusters", "report.latency", "report.findings", "report.charts"],
-    *["report.section", "report.sections", "report.page"],
-]
-SHOWING = [
-    *["demo", "display", "terminal", "bench.screen", "options", "commands", "commands.reading"],
-    *["commands.showing", "commands.config", "commands.train", "commands.evaluate"],
-    *[
-        "commands.recommend",
-        "commands.report",
-        "commands.demo",
-        "commands.prepare",
-        "commands.update",
-        "commands.serve",
-        "commands.keys",
-        "commands.inspect",
-        "commands.export",
-        "commands.index",
-        "commands.bench",
-        "commands.experiment",
-        "commands.tune",
-        "commands.doctor",
-        "cli",
-        "__main__",
-    ],
-]
-BENCH = [
-    *["bench", "bench.datasets", "bench.prepared", "bench.own", "bench.models"],
-    *["bench.cost", "bench.results", "bench.cell", "bench.plan", "bench.__main__", "bench.night"],
-    *["bench.summary", "bench.report", "bench.plot", "bench.sections"],
-    *["synthetic", "bench.study", "bench.study_data", "bench.study_page", "bench.study_plot"],
-]
+"""What stands in each package, from left to right. ``__init__`` of most holds nothing but words and
+stands before them all; the others name theirs."""
+SPEAKING = ("baselines", "service.store", "testing")
+
+
+def named(package: str, module: str) -> str:
+    return ".".join(part for part in (package, module) if part not in ("", "__init__"))
+
+
 ARROW = [
-    *[*UNDERNEATH, *EVENTS, *DATASET, *MODEL, *LEARNING, *JUDGING, *USING, *SERVICE],
-    *[*TESTING, *REPORT, *BENCH, *SHOWING],
+    *dict.fromkeys(package for package, _ in PACKAGES if package and package not in SPEAKING),
+    *(named(package, module) for package, modules in PACKAGES for module in modules.split()),
 ]
 
 LONGEST_FILE = 300

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from clusterseq.atlas import Atlas
-from clusterseq.checkpoint import Checkpoint
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
+from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.using.atlas import Atlas
 from tests.tiny import tiny, trained
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from clusterseq.batch import recommend_file
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.recommender import Recommender
+from clusterseq.using.batch import recommend_file
+from clusterseq.using.recommender import Recommender
 
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     ".parquet": pl.read_parquet,
@@ -57,8 +57,8 @@ def test_many_parts_give_the_same_file(
     recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recommend_file(recommender, NEWCOMERS, tmp_path / "one.parquet")
-    monkeypatch.setattr("clusterseq.batch.SCORES_AT_ONCE", 1)
-    monkeypatch.setattr("clusterseq.batch.ROWS_PER_PART", 15)
+    monkeypatch.setattr("clusterseq.using.batch.SCORES_AT_ONCE", 1)
+    monkeypatch.setattr("clusterseq.using.batch.ROWS_PER_PART", 15)
     seen: list[tuple[int, int]] = []
     recommend_file(
         recommender,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from clusterseq import calibrate as module
-from clusterseq.calibrate import calibrate, scalars
-from clusterseq.judge import judged_tasks, log_likelihood
+from clusterseq.judging.judge import judged_tasks, log_likelihood
+from clusterseq.learning import calibrate as module
+from clusterseq.learning.calibrate import calibrate, scalars
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 from tests.tiny import N_ITEMS, VALIDATION, tiny, trained

@@ -21,7 +21,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from clusterseq.checkpoint import (
+from clusterseq.data.histories import Histories
+from clusterseq.errors import CheckpointError, DataError
+from clusterseq.learning.checkpoint import (
     CARD,
     CONFIG,
     FILES,
@@ -33,9 +35,7 @@ from clusterseq.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from clusterseq.errors import CheckpointError, DataError
-from clusterseq.histories import Histories
-from clusterseq.manifest import FORMAT, MANIFEST, read_json, write_manifest
+from clusterseq.machine.manifest import FORMAT, MANIFEST, read_json, write_manifest
 from clusterseq.model.ranker import Ranker
 
 
@@ -332,7 +332,7 @@ def test_json_that_is_no_object_is_refused(copy: Path, name: str, text: str) -> 
 KILLED = """
 import os, shutil, signal, sys
 from clusterseq import checkpoint, directory
-from clusterseq.checkpoint import load_checkpoint, save_checkpoint
+from clusterseq.learning.checkpoint import load_checkpoint, save_checkpoint
 
 def save_until(target, module, name, calls):
     wrapped, left = getattr(module, name), [calls]

@@ -16,10 +16,10 @@ import polars as pl
 import pytest
 
 from clusterseq import cli
-from clusterseq.batch import BatchSummary
 from clusterseq.config import Config, read_toml
-from clusterseq.experiment import Experiment
-from clusterseq.terminal import TrainingScreen
+from clusterseq.showing.terminal import TrainingScreen
+from clusterseq.using.batch import BatchSummary
+from clusterseq.using.experiment import Experiment
 
 SOURCE = Path(__file__).parent.parent / "src"
 COMMANDS = (
@@ -408,8 +408,8 @@ def test_demo_shows_newcomers(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from clusterseq import demo
-    from clusterseq.events import read_events
+    from clusterseq.reading.events import read_events
+    from clusterseq.using import demo
 
     bundled = demo.experiment(tmp_path / "demo", small)
     assert (bundled.events.report.events, bundled.events.report.users) == (141_695, 21_081)
@@ -498,7 +498,7 @@ def test_what_nobody_foresaw_is_one_line_and_status_one(
     def fail(directory: object) -> None:
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr("clusterseq.checkpoint.load_checkpoint", fail)
+    monkeypatch.setattr("clusterseq.learning.checkpoint.load_checkpoint", fail)
     found = run("inspect", model_directory)
     assert found.status == 1
     expected = "ZeroDivisionError: two lines; --debug shows where it comes from"
@@ -511,7 +511,7 @@ def test_ctrl_c_is_status_130(
     def stop(directory: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clusterseq.checkpoint.load_checkpoint", stop)
+    monkeypatch.setattr("clusterseq.learning.checkpoint.load_checkpoint", stop)
     found = run("inspect", model_directory)
     assert (found.status, found.out, found.err) == (130, "", "clusterseq: stopped\n")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusterseq.clock import ages, has_clock, last_ages
-from clusterseq.sequences import Sequences
+from clusterseq.data.clock import ages, has_clock, last_ages
+from clusterseq.data.sequences import Sequences
 
 
 def people(*times: list[int]) -> Sequences:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from clusterseq.columns import (
+from clusterseq.errors import DataError
+from clusterseq.reading.columns import (
     ITEM_ALIASES,
     TIME_ALIASES,
     USER_ALIASES,
@@ -13,7 +14,6 @@ from clusterseq.columns import (
     plain,
     shown,
 )
-from clusterseq.errors import DataError
 
 
 @pytest.mark.parametrize(

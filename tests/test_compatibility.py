@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from clusterseq.checkpoint import load_checkpoint
-from clusterseq.dataset import Dataset
-from clusterseq.update import update_checkpoint
+from clusterseq.data.dataset import Dataset
+from clusterseq.learning.checkpoint import load_checkpoint
+from clusterseq.using.update import update_checkpoint
 from tests.fixtures.make import DATA, EXPECTED, MODEL, contents
 
 FIXTURES = Path(__file__).parent / "fixtures"

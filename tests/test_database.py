@@ -12,10 +12,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from clusterseq.dataset import Dataset
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.prepare import prepare_dataset
 from clusterseq.errors import DataError
-from clusterseq.events import read_events
-from clusterseq.prepare import prepare_dataset
+from clusterseq.reading.events import read_events
 
 USER = "postgres"
 FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")

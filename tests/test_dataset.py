@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterseq.dataset import Dataset
-from clusterseq.directory import present, replacing
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import DataError
-from clusterseq.events import read_events
-from clusterseq.sequences import Sequences
+from clusterseq.machine.directory import present, replacing
+from clusterseq.reading.events import read_events
 
 ROWS = st.lists(
     st.tuples(st.sampled_from("uvwxyz"), st.sampled_from("abcdef"), st.integers(0, 5)),

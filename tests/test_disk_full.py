@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from clusterseq.checkpoint import load_checkpoint
-from clusterseq.tensors import write_tensors
+from clusterseq.learning.checkpoint import load_checkpoint
+from clusterseq.machine.tensors import write_tensors
 
 ROOM = 20_000
 """Bytes of a file: enough for a log, not for a model."""

@@ -13,10 +13,10 @@ from sklearn.utils import estimator_checks
 
 import clusterseq
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.estimator import Estimator
 from clusterseq.overrides import with_assignments
 from clusterseq.presets import preset
-from clusterseq.recommender import Recommender
+from clusterseq.using.estimator import Estimator
+from clusterseq.using.recommender import Recommender
 from tests.conftest import SMALL
 
 OPTIONS = {

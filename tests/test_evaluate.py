@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ClusterSeqError, ConfigError, DataError
-from clusterseq.evaluate import Evaluation, draw_negatives, evaluate, popularity_groups
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.judging.evaluate import Evaluation, draw_negatives, evaluate, popularity_groups
 
 
 class Fixed:

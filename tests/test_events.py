@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusterseq.errors import DataError
-from clusterseq.events import read_events
+from clusterseq.reading.events import read_events
 
 SECOND = 10**6
 ROWS = [("007", "x", 60), ("7", "y", 61), ("007", "z", 60)]

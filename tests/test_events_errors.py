@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusterseq.errors import DataError
-from clusterseq.events import read_events
+from clusterseq.reading.events import read_events
 
 HEADER = "user,item,time\n"
 GOOD = "".join(f"u{n},i{n},{n}\n" for n in range(5))

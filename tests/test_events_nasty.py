@@ -11,8 +11,8 @@ import pytest
 
 from clusterseq.cli import main
 from clusterseq.errors import DataError
-from clusterseq.events import read_events
-from clusterseq.titles import read_titles
+from clusterseq.reading.events import read_events
+from clusterseq.reading.titles import read_titles
 
 HEADER = "user,item,time\n"
 SECOND = 1_000_000

@@ -8,10 +8,10 @@ import torch
 from numpy.testing import assert_allclose
 from torch.testing import assert_close
 
-from clusterseq.evidence import Evidence, places_of
-from clusterseq.histories import Histories
-from clusterseq.memory import KINDS, Memory
-from clusterseq.synthetic import from_rows
+from clusterseq.data.evidence import Evidence, places_of
+from clusterseq.data.histories import Histories
+from clusterseq.data.memory import KINDS, Memory
+from clusterseq.data.synthetic import from_rows
 
 N_ITEMS = 9
 ROWS = [[0, 1, 2, 3], [2, 1, 4], [5, 0, 5, 1], [6, 7], [3], [1, 0, 7, 2, 6, 4]]

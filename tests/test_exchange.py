@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from clusterseq import cli
-from clusterseq.dataset import Dataset
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.exchange import export_events, inter_frame, rectools_frame
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.events import Events, read_events
-from clusterseq.exchange import export_events, inter_frame, rectools_frame
-from clusterseq.titles import read_titles
+from clusterseq.reading.events import Events, read_events
+from clusterseq.reading.titles import read_titles
 
 # Text ids that look like numbers, whole seconds and microseconds, ties, a time before 1970.
 ROWS = pl.DataFrame(

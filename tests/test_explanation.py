@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterseq.explanation import PARTS, explain
-from clusterseq.histories import Histories
-from clusterseq.memory import KINDS
+from clusterseq.data.histories import Histories
+from clusterseq.data.memory import KINDS
+from clusterseq.data.packing import Packing
 from clusterseq.model.ranker import Ranker
-from clusterseq.packing import Packing
+from clusterseq.using.explanation import PARTS, explain
 from tests.tiny import ABLATIONS, N_ITEMS, tiny, trained
 
 HISTORIES = st.lists(st.integers(0, N_ITEMS - 1), min_size=1, max_size=12)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from clusterseq import graph
-from clusterseq.graph import HOPS, REACH, incidence, profiles, smoothing, transitions
-from clusterseq.sequences import Sequences
-from clusterseq.synthetic import from_rows
+from clusterseq.data import graph
+from clusterseq.data.graph import HOPS, REACH, incidence, profiles, smoothing, transitions
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.synthetic import from_rows
 
 ROWS = [[0, 1, 2, 3, 0, 4, 5, 1], [2, 2, 1], [], [5], [4, 0]]
 N_ITEMS = 8

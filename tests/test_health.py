@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from clusterseq import health
 from clusterseq.cli import main
-from clusterseq.health import EXTRAS, NEEDED, Finding, examine
+from clusterseq.commands import health
+from clusterseq.commands.health import EXTRAS, NEEDED, Finding, examine
 
 
 def found(what: str, store: str | None = None) -> Finding:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 ROWS = st.lists(st.lists(st.integers(0, 99), max_size=8), max_size=6)
 

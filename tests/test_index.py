@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from clusterseq import index as module
-from clusterseq.checkpoint import load_checkpoint
 from clusterseq.cli import main
 from clusterseq.config import ModelConfig
+from clusterseq.data.histories import Histories
+from clusterseq.data.ledger import Ledger
+from clusterseq.data.memory import Sums
+from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import CheckpointError, DataError
-from clusterseq.histories import Histories
-from clusterseq.index import ABOUT, FILE, Index
-from clusterseq.indexing import index_of
-from clusterseq.ledger import Ledger
-from clusterseq.memory import Sums
+from clusterseq.learning.checkpoint import load_checkpoint
+from clusterseq.learning.train import remember
+from clusterseq.model import index as module
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.index import ABOUT, FILE, Index
+from clusterseq.model.indexing import index_of
 from clusterseq.model.ranker import REFUSED_AT_MOST, Ranker
-from clusterseq.recommender import Recommender
 from clusterseq.service.engine import Engine, Person
-from clusterseq.synthetic import from_rows
-from clusterseq.train import remember
+from clusterseq.using.recommender import Recommender
 
 ITEMS = 4_000
 NOBODY = np.empty(0, dtype=np.int64)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusterseq.ledger import HALF_LIVES, Ledger
-from clusterseq.sequences import Sequences
+from clusterseq.data.ledger import HALF_LIVES, Ledger
+from clusterseq.data.sequences import Sequences
 
 
 def test_freshness_is_a_log_ratio_with_pseudo_events() -> None:

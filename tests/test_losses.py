@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.losses import cross_entropy, linear_cross_entropy, sampled_cross_entropy
+from clusterseq.model.losses import cross_entropy, linear_cross_entropy, sampled_cross_entropy
 
 USERS, ITEMS = 4, 9
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq import memory as memory_module
-from clusterseq.ledger import counted
-from clusterseq.memory import KINDS, Memory, Sums
-from clusterseq.metatrain import make_folds
-from clusterseq.sequences import Sequences
-from clusterseq.synthetic import from_rows
+from clusterseq.data import memory as memory_module
+from clusterseq.data.ledger import counted
+from clusterseq.data.memory import KINDS, Memory, Sums
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.synthetic import from_rows
+from clusterseq.learning.metatrain import make_folds
 
 N_ITEMS = 9
 ROWS = [[0, 1, 2, 3], [2, 1, 4], [5, 0, 5, 1], [6, 7], [3], [1, 0, 7, 2, 6, 4]]

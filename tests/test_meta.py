@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.meta import Support, adapt, support_gradient, support_loss
 from clusterseq.model.head import Candidates, start_of_theta
+from clusterseq.model.meta import Support, adapt, support_gradient, support_loss
 from tests.reference import logits
 
 USERS, PREFIXES, DIM, ANCHORS, TRAITS, KINDS, STEPS = 5, 3, 4, 6, 2, 2, 3

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clusterseq.memory import Memory
-from clusterseq.metatrain import FoldTasks, MetaLoss, make_folds, task_batches
+from clusterseq.data.memory import Memory
+from clusterseq.learning.metatrain import FoldTasks, MetaLoss, make_folds, task_batches
 from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.clusterseq import ClusterSeq
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, trained

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from clusterseq.metrics import (
+from clusterseq.judging.metrics import (
     METRICS,
     Ranks,
     bootstrap_interval,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from clusterseq.histories import Histories
-from clusterseq.packing import Packing
+from clusterseq.data.histories import Histories
+from clusterseq.data.packing import Packing
 
 ROWS = [[1, 2], [], [3, 4, 5, 6], [7], [8, 9]]
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterseq import prepare as module
 from clusterseq.cli import main
-from clusterseq.dataset import Dataset
+from clusterseq.data import prepare as module
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.prepare import prepare_dataset
+from clusterseq.data.shards import read_arrow, shard_of
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.events import read_events
-from clusterseq.prepare import prepare_dataset
-from clusterseq.shards import read_arrow, shard_of
+from clusterseq.reading.events import read_events
 
 
 def assert_same(one: Dataset, other: Dataset) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from clusterseq.profiler import STEPS, WARMING, Profiler
-from clusterseq.progress import Silent
+from clusterseq.learning.profiler import STEPS, WARMING, Profiler
+from clusterseq.machine.progress import Silent
 from tests.tiny import trained
 
 

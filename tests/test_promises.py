@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import torch
 
-from clusterseq.checkpoint import Checkpoint
 from clusterseq.config import Config
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
+from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.model.ranker import Ranker
+from clusterseq.reading.events import read_events
+from clusterseq.using.experiment import Experiment
 
 REQUESTS, AT_ONCE = 100_000, 1_000
 

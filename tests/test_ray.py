@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from clusterseq.batch import recommend_file
-from clusterseq.checkpoint import Checkpoint
+from clusterseq.data.prepare import prepare_dataset
 from clusterseq.errors import DataError
-from clusterseq.mapping import by_ray, started
-from clusterseq.prepare import prepare_dataset
-from clusterseq.recommender import Recommender
+from clusterseq.learning.checkpoint import Checkpoint
+from clusterseq.machine.mapping import by_ray, started
+from clusterseq.using.batch import recommend_file
+from clusterseq.using.recommender import Recommender
 
 pytestmark = [
     # Ray leaves files and sockets to be closed by nobody, and warns of its own next release.
@@ -46,8 +46,8 @@ def test_recommendations_are_the_same(
     model_directory: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("clusterseq.batch.ROWS_PER_PART", 600)
-    monkeypatch.setattr("clusterseq.batch.SCORES_AT_ONCE", 60 * 40)
+    monkeypatch.setattr("clusterseq.using.batch.ROWS_PER_PART", 600)
+    monkeypatch.setattr("clusterseq.using.batch.SCORES_AT_ONCE", 60 * 40)
     recommender = Recommender.load(model_directory)
     recommend_file(recommender, events_frame, tmp_path / "here.csv")
     recommend_file(recommender, events_frame, tmp_path / "there.csv", mapper=by_ray)

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from clusterseq.checkpoint import Checkpoint
 from clusterseq.config import ModelConfig
+from clusterseq.data.histories import Histories
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.histories import Histories
+from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.recommendations import Recommendations
-from clusterseq.recommender import Recommender
-from clusterseq.vocab import Vocabulary
+from clusterseq.reading.vocab import Vocabulary
+from clusterseq.using.recommendations import Recommendations
+from clusterseq.using.recommender import Recommender
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_large_batch_is_scored_in_parts(
 ) -> None:
     histories = [[f"i{person:02}"] for person in range(20)]
     whole = recommender.recommend(histories)
-    monkeypatch.setattr("clusterseq.recommender.SCORES_AT_ONCE", 3 * len(recommender.items))
+    monkeypatch.setattr("clusterseq.using.recommender.SCORES_AT_ONCE", 3 * len(recommender.items))
     parts = recommender.recommend(histories)
     assert [one.ids for one in parts] == [one.ids for one in whole]
 

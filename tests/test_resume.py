@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from clusterseq.errors import CheckpointError
-from clusterseq.resume import MARKER, Keeper
-from clusterseq.stage import Place
+from clusterseq.learning.resume import MARKER, Keeper
+from clusterseq.learning.stage import Place
 
 
 def model_of(value: float) -> nn.Linear:

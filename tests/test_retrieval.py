@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterseq.errors import ConfigError
-from clusterseq.retrieval import NOTHING, top_k
+from clusterseq.model.retrieval import NOTHING, top_k
 
 
 def sorted_out(scores: list[float], k: int, excluded: list[bool]) -> list[int]:

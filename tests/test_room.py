@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clusterseq import room
 from clusterseq.config import ModelConfig
 from clusterseq.errors import TrainingError
+from clusterseq.machine import room
 
 
 def test_what_fits_is_let_through_and_what_does_not_is_refused() -> None:

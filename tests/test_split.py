@@ -11,12 +11,12 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from clusterseq.dataset import Dataset
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.split import Split, SplitKind, all_new, split_users
 from clusterseq.errors import DataError
-from clusterseq.events import read_events
-from clusterseq.sequences import Sequences
-from clusterseq.split import Split, SplitKind, all_new, split_users
-from clusterseq.vocab import RawId, Vocabulary
+from clusterseq.reading.events import read_events
+from clusterseq.reading.vocab import RawId, Vocabulary
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SECOND = 10**6

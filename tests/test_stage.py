@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from clusterseq.errors import TrainingError
-from clusterseq.progress import Silent
-from clusterseq.stage import FINAL_RATE, Place, Stage, run_stage
+from clusterseq.learning.stage import FINAL_RATE, Place, Stage, run_stage
+from clusterseq.machine.progress import Silent
 
 POINTS = torch.linspace(-1, 1, 12)
 

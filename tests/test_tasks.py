@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterseq.synthetic import from_rows
-from clusterseq.tasks import SPREAD, Tasks, Windows, draw_tasks, prefixes
+from clusterseq.data.synthetic import from_rows
+from clusterseq.data.tasks import SPREAD, Tasks, Windows, draw_tasks, prefixes
 
 
 def numbered(lengths: list[int]) -> list[list[int]]:

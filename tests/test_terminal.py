@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from clusterseq.terminal import Bar, TrainingScreen
-from clusterseq.training_log import Together, TrainingLog
+from clusterseq.learning.training_log import Together, TrainingLog
+from clusterseq.showing.terminal import Bar, TrainingScreen
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_terminal_shows_a_bar_per_stage_which_ends_full(terminal: Console) -> 
 
 def test_a_bar_waits_two_seconds(terminal: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("clusterseq.terminal.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("clusterseq.showing.terminal.time.monotonic", lambda: clock[0])
     with Bar("evaluating", terminal) as bar:
         bar(1, 4)
         assert text(terminal) == ""
@@ -70,7 +70,7 @@ def test_lines_come_seldom_and_not_at_the_end(
     pipe: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr("clusterseq.terminal.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("clusterseq.showing.terminal.time.monotonic", lambda: clock[0])
     with Bar("recommending", pipe) as bar:
         for done in range(1, 31):
             clock[0] += 1

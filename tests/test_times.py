@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterseq.times import EPOCH, iso, microseconds
+from clusterseq.reading.times import EPOCH, iso, microseconds
 
 NOON = 1_365_854_400  # 2013-04-13T12:00:00Z in seconds
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from clusterseq.errors import DataError
-from clusterseq.titles import read_titles, titles_of
-from clusterseq.vocab import Vocabulary
+from clusterseq.reading.titles import read_titles, titles_of
+from clusterseq.reading.vocab import Vocabulary
 
 ROWS = {"genre": ["x", "y", "z"], "movieId": ["007", "8", "007"], "Title": ["Bond", None, "Again"]}
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from clusterseq.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.config import Config
+from clusterseq.data.histories import Histories
 from clusterseq.errors import ConfigError
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment
-from clusterseq.histories import Histories
+from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.model.ranker import Ranker
 from clusterseq.overrides import with_assignments
-from clusterseq.tracing import export_model
+from clusterseq.reading.events import read_events
+from clusterseq.using.experiment import Experiment
+from clusterseq.using.tracing import export_model
 
 SOURCE = Path(__file__).parents[1] / "src"
 ELSEWHERE = """

@@ -11,7 +11,7 @@ import pytest
 from clusterseq.cli import main
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
-from clusterseq.trackers import TRACKERS, Tracker, figures_of, tracker_named
+from clusterseq.learning.trackers import TRACKERS, Tracker, figures_of, tracker_named
 
 OPTIONS = ["train.pretrain_epochs=2", "train.meta_epochs=1", "model.members=1", "model.dim=4"]
 

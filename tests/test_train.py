@@ -14,15 +14,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from clusterseq import metatrain
 from clusterseq.config import Config, Runtime
+from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import CheckpointError, DataError, TrainingError
-from clusterseq.metatrain import MetaLoss
+from clusterseq.learning import metatrain
+from clusterseq.learning.metatrain import MetaLoss
+from clusterseq.learning.pretrain import PrefixLoss
+from clusterseq.learning.stage import NOISE
+from clusterseq.learning.train import fit
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.pretrain import PrefixLoss
-from clusterseq.stage import NOISE
-from clusterseq.synthetic import from_rows
-from clusterseq.train import fit
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, people, tiny, trained
 
 

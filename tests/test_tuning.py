@@ -13,7 +13,7 @@ import pytest
 from clusterseq.cli import main
 from clusterseq.config import Config, read_toml
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.tuning import Range, Search, best_assignments, importances, open_search
+from clusterseq.learning.tuning import Range, Search, best_assignments, importances, open_search
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
 
 RANGES = [

@@ -11,23 +11,23 @@ import polars as pl
 import pytest
 import torch
 
-from clusterseq.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from clusterseq.cli import main
-from clusterseq.comparison import CLUSTERSEQ
 from clusterseq.config import Config, from_dict
-from clusterseq.dataset import Dataset
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.histories import Histories
+from clusterseq.data.ledger import Ledger
+from clusterseq.data.memory import Memory
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import DataError
-from clusterseq.events import Events, read_events
-from clusterseq.experiment import split_events
-from clusterseq.histories import Histories
-from clusterseq.ledger import Ledger
-from clusterseq.memory import Memory
+from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
-from clusterseq.recommender import Recommender
-from clusterseq.sequences import Sequences
-from clusterseq.synthetic import from_rows
-from clusterseq.update import BEFORE, Former, update_checkpoint
+from clusterseq.reading.events import Events, read_events
+from clusterseq.using.comparison import CLUSTERSEQ
+from clusterseq.using.experiment import split_events
+from clusterseq.using.recommender import Recommender
+from clusterseq.using.update import BEFORE, Former, update_checkpoint
 
 LATER = 2 * 10**9
 
@@ -124,7 +124,7 @@ def test_the_former_model_ranks_as_before_in_the_larger_catalogue(checkpoint: Ch
 def test_new_items_start_from_those_beside_them(checkpoint: Checkpoint) -> None:
     places = np.arange(60, dtype=np.int32)
     known = Sequences(np.array([3, 60, 60, 61, 62], np.int32), np.arange(5), np.array([0, 2, 4, 5]))
-    from clusterseq.graph import transitions
+    from clusterseq.data.graph import transitions
 
     model = grown(checkpoint.model, places, 63, transitions(known, 63), np.ones(63, np.int64))
     table, former = model.items.embedding, checkpoint.model.items.embedding

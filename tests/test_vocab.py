@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterseq.errors import DataError
-from clusterseq.vocab import UNKNOWN, Vocabulary
+from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)

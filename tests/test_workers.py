@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from clusterseq.errors import ConfigError
-from clusterseq.workers import ALONE, Workers, joined
+from clusterseq.machine.workers import ALONE, Workers, joined
 
 FIT = """
 import sys
@@ -24,10 +24,10 @@ from safetensors.torch import save_file
 if sys.argv[2] == "float64":
     torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
-from clusterseq import metatrain
+from clusterseq.learning import metatrain
 from clusterseq.config import Runtime
-from clusterseq.train import fit
-from clusterseq.workers import speaks
+from clusterseq.learning.train import fit
+from clusterseq.machine.workers import speaks
 from tests.tiny import KNOWN, N_ITEMS, VALIDATION, tiny
 
 metatrain.MOST_RIVALS = 12

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from clusterseq.config import Config, ModelConfig, Runtime, TrainConfig
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.synthetic import World
+from clusterseq.learning.train import fit
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.sequences import Sequences
-from clusterseq.synthetic import World
-from clusterseq.train import fit
 
 WORLD = World.of((0.7, 0.3), own=8, shared=4, generator=np.random.default_rng(0))
 N_ITEMS = WORLD.n_items

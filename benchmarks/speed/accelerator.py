@@ -21,13 +21,13 @@ from benchmarks.speed.newcomer import best, newcomers
 from benchmarks.speed.pretraining import epoch
 from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
-from clusterseq.accelerator import CPU, device_named
 from clusterseq.config import ModelConfig, TrainConfig
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.tasks import Windows, draw_tasks
+from clusterseq.learning.pretrain import PrefixLoss
+from clusterseq.machine.accelerator import CPU, device_named
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from clusterseq.pretrain import PrefixLoss
-from clusterseq.sequences import Sequences
-from clusterseq.tasks import Windows, draw_tasks
 
 SECTION = "accelerator"
 USERS, ITEMS = 22_363, 12_101

@@ -16,13 +16,13 @@ from benchmarks.speed.newcomer import newcomers
 from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
 from clusterseq.config import TrainConfig
-from clusterseq.evaluate import evaluate
-from clusterseq.metatrain import FoldTasks, MetaLoss
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.tasks import Windows, draw_tasks
+from clusterseq.judging.evaluate import evaluate
+from clusterseq.learning.metatrain import FoldTasks, MetaLoss
+from clusterseq.learning.pretrain import PrefixLoss
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from clusterseq.pretrain import PrefixLoss
-from clusterseq.sequences import Sequences
-from clusterseq.tasks import Windows, draw_tasks
 
 SECTION = "what dominates"
 USERS, ITEMS = 22_363, 12_101

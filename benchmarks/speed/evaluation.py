@@ -10,7 +10,7 @@ from benchmarks.speed.figures import Figure, seconds
 from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
 from clusterseq.bench.cost import peak_mb
-from clusterseq.evaluate import evaluate
+from clusterseq.judging.evaluate import evaluate
 from clusterseq.model.ranker import Ranker
 
 SECTION = "evaluation"

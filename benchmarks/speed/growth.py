@@ -25,8 +25,8 @@ from benchmarks.speed.figures import Figure
 from benchmarks.speed.world import people
 from clusterseq.bench.cost import peak_mb
 from clusterseq.config import Config, ModelConfig
-from clusterseq.stage import Batch, Place, Stage, run_stage
-from clusterseq.train import Trainer
+from clusterseq.learning.stage import Batch, Place, Stage, run_stage
+from clusterseq.learning.train import Trainer
 
 SECTION = "growth"
 DIM = 64

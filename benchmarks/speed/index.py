@@ -18,10 +18,10 @@ import torch
 from benchmarks.speed.figures import Figure, seconds
 from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
-from clusterseq.histories import Histories
-from clusterseq.index import BEST, Index
-from clusterseq.indexing import index_of
+from clusterseq.data.histories import Histories
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.index import BEST, Index
+from clusterseq.model.indexing import index_of
 from clusterseq.model.ranker import Ranker
 
 SECTION = "index"

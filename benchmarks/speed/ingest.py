@@ -17,8 +17,8 @@ import polars as pl
 from benchmarks.speed.figures import Figure, seconds
 from benchmarks.speed.world import people
 from clusterseq.bench.cost import peak_mb
-from clusterseq.dataset import Dataset
-from clusterseq.events import read_events
+from clusterseq.data.dataset import Dataset
+from clusterseq.reading.events import read_events
 
 SECTION = "ingest"
 EVENTS, ITEMS = 10_000_000, 200_000

@@ -20,9 +20,9 @@ from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
 from clusterseq.baselines.metatl import MetaTL
 from clusterseq.config import TrainConfig
-from clusterseq.metatrain import FoldTasks, MetaLoss
+from clusterseq.data.tasks import Tasks, draw_tasks
+from clusterseq.learning.metatrain import FoldTasks, MetaLoss
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.tasks import Tasks, draw_tasks
 
 SECTION = "meta-training step"
 TASKS, USERS, ITEMS = 1_024, 20_000, 12_000

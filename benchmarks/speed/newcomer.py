@@ -17,9 +17,9 @@ from benchmarks.speed.machine import machine
 from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
 from clusterseq.config import ModelConfig
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 from clusterseq.model.ranker import Ranker
-from clusterseq.retrieval import top_k
+from clusterseq.model.retrieval import top_k
 
 SECTION = "newcomer"
 SUPPORT, BEST, INNER_STEPS = 3, 10, 5

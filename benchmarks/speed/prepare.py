@@ -18,8 +18,8 @@ import polars as pl
 from benchmarks.speed.figures import Figure, seconds
 from benchmarks.speed.world import people
 from clusterseq.bench.cost import peak_mb
-from clusterseq.dataset import Dataset
-from clusterseq.prepare import prepare_dataset
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.prepare import prepare_dataset
 
 SECTION = "prepare"
 EVENTS = (1_000_000, 10_000_000, 50_000_000)

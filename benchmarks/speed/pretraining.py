@@ -20,9 +20,9 @@ from clusterseq.baselines.item_table import ItemTable
 from clusterseq.baselines.next_item_losses import SampledSoftmax
 from clusterseq.baselines.sasrec import SASRec
 from clusterseq.config import ModelConfig, TrainConfig
-from clusterseq.histories import Histories
-from clusterseq.pretrain import PrefixLoss
-from clusterseq.tasks import Windows
+from clusterseq.data.histories import Histories
+from clusterseq.data.tasks import Windows
+from clusterseq.learning.pretrain import PrefixLoss
 
 SECTION = "pre-training epoch"
 USERS, ITEMS, STEPS = 22_363, 12_101, 10

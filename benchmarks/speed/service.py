@@ -22,9 +22,9 @@ import polars as pl
 from benchmarks.speed.figures import Figure
 from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
-from clusterseq.checkpoint import Checkpoint, Provenance, save_checkpoint
 from clusterseq.config import Config, ModelConfig
-from clusterseq.vocab import Vocabulary
+from clusterseq.learning.checkpoint import Checkpoint, Provenance, save_checkpoint
+from clusterseq.reading.vocab import Vocabulary
 
 SECTION = "service"
 PRESET = ModelConfig()

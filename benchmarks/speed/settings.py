@@ -6,11 +6,11 @@ Knows nothing about: time.
 from __future__ import annotations
 
 from clusterseq.config import ModelConfig
-from clusterseq.ledger import Ledger
-from clusterseq.memory import Sums
+from clusterseq.data.ledger import Ledger
+from clusterseq.data.memory import Sums
+from clusterseq.data.sequences import Sequences
+from clusterseq.learning.train import remember
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.sequences import Sequences
-from clusterseq.train import remember
 
 
 def model_of(

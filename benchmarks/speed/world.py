@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clusterseq.sequences import Sequences
+from clusterseq.data.sequences import Sequences
 
 POPULARITY = 0.8
 """Exponent of the Zipf law of how often items are touched."""

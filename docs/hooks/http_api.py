@@ -18,9 +18,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from clusterseq import __version__
-from clusterseq.checkpoint import Checkpoint, Provenance
 from clusterseq.config import Config, ModelConfig
+from clusterseq.learning.checkpoint import Checkpoint, Provenance
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.reading.vocab import Vocabulary
 from clusterseq.service.app import PROBLEMS, create_app
 from clusterseq.service.archive import Archive
 from clusterseq.service.context import Context
@@ -30,7 +31,6 @@ from clusterseq.service.limits import Limits
 from clusterseq.service.metrics import Metrics
 from clusterseq.service.store import open_store
 from clusterseq.service.store.protocol import Retention
-from clusterseq.vocab import Vocabulary
 
 PAGE, DOCUMENT = "reference/http.md", "reference/openapi.json"
 HEAD = f"""# HTTP

@@ -10,8 +10,8 @@ import threadpoolctl
 import torch
 
 from clusterseq.baselines.als import ALS
+from clusterseq.data.histories import Histories
 from clusterseq.errors import ClusterSeqError
-from clusterseq.histories import Histories
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
 
 HISTORIES = Histories.from_lists([[3, 9, 3], [25]])

@@ -6,7 +6,7 @@ import torch
 
 from clusterseq.baselines.bert4rec import BERT4Rec
 from clusterseq.baselines.item_table import ItemTable
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 WINDOWS = Histories.from_lists([[3, 7, 5, 9], [4, 8]] * 2_000)
 

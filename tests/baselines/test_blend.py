@@ -10,9 +10,9 @@ from clusterseq.baselines.blend import Blend
 from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.sequence_rules import SequenceRules
 from clusterseq.baselines.session_knn import SessionKNN
+from clusterseq.data.histories import Histories
+from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import ConfigError
-from clusterseq.histories import Histories
-from clusterseq.synthetic import from_rows
 from tests.baselines.planted import KNOWN, SETTING, WORLD, gain_over_popularity
 
 

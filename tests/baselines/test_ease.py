@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from clusterseq.baselines.ease import EASE, MOST_ITEMS
+from clusterseq.data.graph import incidence
+from clusterseq.data.histories import Histories
 from clusterseq.errors import ClusterSeqError
-from clusterseq.graph import incidence
-from clusterseq.histories import Histories
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
 
 

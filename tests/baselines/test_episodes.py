@@ -16,11 +16,11 @@ from clusterseq.baselines.mecos import fit_mecos
 from clusterseq.baselines.melu import fit_melu
 from clusterseq.baselines.metatl import fit_metatl
 from clusterseq.baselines.peer import Setting
+from clusterseq.data.histories import Histories
+from clusterseq.data.synthetic import World, from_rows
+from clusterseq.data.tasks import Tasks
 from clusterseq.errors import DataError
-from clusterseq.histories import Histories
-from clusterseq.scorer import Scorer
-from clusterseq.synthetic import World, from_rows
-from clusterseq.tasks import Tasks
+from clusterseq.judging.scorer import Scorer
 
 WORLD = World.of((0.6, 0.4), own=12, shared=4, generator=np.random.default_rng(0))
 KNOWN = WORLD.draw(300, 3, 7, np.random.default_rng(1)).sequences

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from clusterseq.baselines.evidence import popularity_order, reached_first, recency_vectors
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 
 def test_items_without_evidence_follow_by_popularity() -> None:

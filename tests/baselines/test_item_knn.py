@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from clusterseq.baselines.item_knn import ItemKNN, Similarity
+from clusterseq.data.histories import Histories
+from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import ClusterSeqError
-from clusterseq.histories import Histories
-from clusterseq.synthetic import from_rows
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
 
 ROWS = [[0, 1, 2], [1, 2, 0, 2, 4, 5, 3], [3, 0], [5, 0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from clusterseq.baselines.mecos import Matcher, Mecos, attend
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 
 def model() -> Mecos:

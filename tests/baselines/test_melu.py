@@ -7,7 +7,7 @@ import torch
 
 from clusterseq.baselines import melu
 from clusterseq.baselines.melu import Decision, MeLU, Ratings, adapt, preference, support_loss
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 HISTORIES = Histories.from_lists([[1, 2, 3], [], [4]])
 

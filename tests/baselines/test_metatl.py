@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from clusterseq.baselines.metatl import MetaTL, support_gradient, support_loss
-from clusterseq.histories import Histories
-from clusterseq.tasks import Tasks
+from clusterseq.data.histories import Histories
+from clusterseq.data.tasks import Tasks
 
 N_ITEMS = 20
 TASKS = Tasks(Histories.from_lists([[1, 2, 3], [4], [5, 6], [8, 9, 8]]), torch.tensor([4, 5, 6, 7]))

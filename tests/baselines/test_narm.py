@@ -6,7 +6,7 @@ import torch
 
 from clusterseq.baselines.item_table import ItemTable
 from clusterseq.baselines.narm import NARM
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 
 def test_the_query_holds_the_newest_state_and_a_weighted_sum_of_all() -> None:

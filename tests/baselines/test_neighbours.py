@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from clusterseq.baselines.neighbours import Neighbours, Pairs, newest_of_row
-from clusterseq.synthetic import from_rows
+from clusterseq.data.synthetic import from_rows
 
 ROWS = [[3, 1, 3], [0], [], [2, 2, 1, 0]]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clusterseq.baselines.popularity import Popularity
-from clusterseq.sequences import Sequences
+from clusterseq.data.sequences import Sequences
 from tests.baselines.planted import KNOWN, WORLD
 
 

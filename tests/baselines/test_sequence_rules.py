@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from clusterseq.baselines.sequence_rules import SequenceRules
-from clusterseq.histories import Histories
-from clusterseq.synthetic import from_rows
+from clusterseq.data.histories import Histories
+from clusterseq.data.synthetic import from_rows
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
 
 ROWS = [[0, 1, 2], [1, 2, 0, 2, 4, 5, 3], [3, 0], [5]]

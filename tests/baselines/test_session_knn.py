@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from clusterseq.baselines import Popularity, SessionKNN
-from clusterseq.dataset import Dataset
-from clusterseq.evaluate import evaluate
-from clusterseq.events import read_events
-from clusterseq.histories import Histories
-from clusterseq.metrics import metrics_of_ranks, paired_test
-from clusterseq.sequences import Sequences
-from clusterseq.split import split_users
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.split import split_users
+from clusterseq.judging.evaluate import evaluate
+from clusterseq.judging.metrics import metrics_of_ranks, paired_test
+from clusterseq.reading.events import read_events
 
 KNOWN = [[0, 1], [1, 2, 0, 2], [2, 3], [4], [1, 3, 0]]
 N_ITEMS = 6

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from clusterseq.baselines.stan import STAN
-from clusterseq.clock import last_ages
-from clusterseq.histories import Histories
+from clusterseq.data.clock import last_ages
+from clusterseq.data.histories import Histories
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
 from tests.baselines.test_vmis_knn import N_ITEMS, sessions
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from clusterseq.baselines.vmis_knn import VMISKNN
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
 
 N_ITEMS = 12

@@ -23,8 +23,8 @@ from clusterseq.bench.plan import numbers
 from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_force
 from clusterseq.config import Config, DataConfig
+from clusterseq.data.histories import Histories
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.histories import Histories
 from clusterseq.presets import PRESETS
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
 

@@ -17,7 +17,7 @@ from clusterseq.bench.report import as_csv, as_dict, as_markdown, tables
 from clusterseq.bench.results import DONE, FAILED, Cell, Row
 from clusterseq.bench.sections import headline, sections
 from clusterseq.bench.summary import Summary, compare_people, estimates, summarise
-from clusterseq.metrics import bootstrap_interval, paired_test, reciprocal_rank
+from clusterseq.judging.metrics import bootstrap_interval, paired_test, reciprocal_rank
 from clusterseq.report.page import markdown, page
 
 USERS = {0: [3, 5, 9], 1: [3, 5], 2: [9, 11]}

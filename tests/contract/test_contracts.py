@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from clusterseq.baselines import Popularity
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 from clusterseq.service.store import Event
 from clusterseq.service.store.sqlite import SQLiteStore
 from clusterseq.testing import Place, ScorerContract, StoreContract

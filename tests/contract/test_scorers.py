@@ -27,8 +27,8 @@ from clusterseq.baselines.sequence_rules import SequenceRules
 from clusterseq.baselines.stan import STAN
 from clusterseq.baselines.transrec import fit_transrec
 from clusterseq.baselines.vmis_knn import VMISKNN
-from clusterseq.scorer import Scorer
-from clusterseq.sequences import Sequences
+from clusterseq.data.sequences import Sequences
+from clusterseq.judging.scorer import Scorer
 from clusterseq.testing import ScorerContract
 from clusterseq.testing.scorers import Fit
 

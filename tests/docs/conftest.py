@@ -69,8 +69,8 @@ def _train_on_films(out: Path, small: Config) -> None:
     """What ``clusterseq demo`` leaves, but of fewer people and in seconds."""
     from dataclasses import replace
 
-    from clusterseq.demo import experiment
-    from clusterseq.events import read_events
+    from clusterseq.reading.events import read_events
+    from clusterseq.using.demo import experiment
 
     trial = experiment(out, small)
     frame = trial.events.frame  # type: ignore[union-attr]

@@ -12,9 +12,9 @@ import pytest
 
 from clusterseq.baselines.peer import Setting
 from clusterseq.bench.models import peer_named
+from clusterseq.data.sequences import Sequences
 from clusterseq.extensions import Kind, extension
-from clusterseq.scorer import Scorer
-from clusterseq.sequences import Sequences
+from clusterseq.judging.scorer import Scorer
 from clusterseq.service.store import open_store
 from clusterseq.testing import (
     ClustererContract,

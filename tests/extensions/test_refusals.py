@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from clusterseq.bench.models import chosen, peer_named
+from clusterseq.commands.health import examine
 from clusterseq.config import Config, ModelConfig
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.events import read_events
 from clusterseq.extensions import extension
-from clusterseq.health import examine
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.parts import encoder_of
+from clusterseq.reading.events import read_events
 from clusterseq.service.store import Retention, is_shared, open_store
 
 MODULE = """

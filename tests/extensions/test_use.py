@@ -13,14 +13,14 @@ import pytest
 from clusterseq import cli
 from clusterseq.bench.models import chosen
 from clusterseq.bench.results import TABLE
-from clusterseq.checkpoint import load_checkpoint
 from clusterseq.config import Config, from_dict
 from clusterseq.errors import CheckpointError, ConfigError
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment
+from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.overrides import changed, with_assignments
 from clusterseq.presets import PRESETS
-from clusterseq.recommender import Recommender
+from clusterseq.reading.events import read_events
+from clusterseq.using.experiment import Experiment
+from clusterseq.using.recommender import Recommender
 from tests.extensions.test_examples import write_events
 from tests.service.serving import serving, settings_of
 

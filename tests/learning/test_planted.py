@@ -18,12 +18,12 @@ from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from clusterseq.config import Config, ModelConfig, TrainConfig
-from clusterseq.histories import Histories
-from clusterseq.metrics import rank_of_target, reciprocal_rank
+from clusterseq.data.histories import Histories
+from clusterseq.data.synthetic import People, World
+from clusterseq.judging.metrics import rank_of_target, reciprocal_rank
+from clusterseq.learning.train import fit
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from clusterseq.synthetic import People, World
-from clusterseq.train import fit
 
 K = 3
 MINOR = 2

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.evidence import Evidence
-from clusterseq.histories import Histories
-from clusterseq.losses import cross_entropy
-from clusterseq.memory import KINDS, Memory
+from clusterseq.data.evidence import Evidence
+from clusterseq.data.histories import Histories
+from clusterseq.data.memory import KINDS, Memory
+from clusterseq.data.tasks import Tasks
 from clusterseq.model import catalogue as module
 from clusterseq.model.catalogue import Preferences, catalogue_loss, scores
-from clusterseq.rivals import Rivals
-from clusterseq.tasks import Tasks
+from clusterseq.model.losses import cross_entropy
+from clusterseq.model.rivals import Rivals
 from tests.tiny import KNOWN, N_ITEMS
 
 MEMORY = Memory.build(KNOWN, N_ITEMS)

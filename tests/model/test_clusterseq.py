@@ -10,15 +10,15 @@ from scipy import sparse
 from torch import Tensor
 
 from clusterseq.config import ModelConfig
+from clusterseq.data.evidence import Evidence
+from clusterseq.data.histories import Histories
 from clusterseq.errors import CheckpointError
-from clusterseq.evidence import Evidence
-from clusterseq.histories import Histories
+from clusterseq.judging.scorer import Scorer
 from clusterseq.model import catalogue as catalogue_module
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Theta
 from clusterseq.model.ranker import Ranker
 from clusterseq.model.restore import GRAPH, MEMORY, restored
-from clusterseq.scorer import Scorer
 from tests.reference import logits
 from tests.tiny import ABLATIONS, HISTORIES, N_ITEMS, WORLD, tiny, trained
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import sparse
 
-from clusterseq.graph import smoothing, transitions
+from clusterseq.data.graph import smoothing, transitions
+from clusterseq.data.synthetic import from_rows
 from clusterseq.model.items import ItemTable
-from clusterseq.synthetic import from_rows
 
 N_ITEMS, DIM = 6, 3
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 from clusterseq.model.portable import Portable
 from clusterseq.model.ranker import Ranker
 from tests.tiny import ABLATIONS, HISTORIES, tiny, trained

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
+from clusterseq.data.packing import Packing
 from clusterseq.model.gru import GRU
 from clusterseq.model.transition import TransitionModel, dropped
-from clusterseq.packing import Packing
 
 MEMBERS, DIM, STEPS = 2, 5, 8
 WIDTH = MEMBERS * DIM

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clusterseq.checkpoint import Checkpoint, load_checkpoint
-from clusterseq.comparison import CLUSTERSEQ
+from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import DataError
-from clusterseq.evaluate import evaluate
-from clusterseq.events import Events, read_events
-from clusterseq.experiment import evaluate_checkpoint, split_of_training
+from clusterseq.judging.evaluate import evaluate
+from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.model.ranker import Ranker
+from clusterseq.reading.events import Events, read_events
 from clusterseq.report.adaptation import MOST_STEPS, adaptation_curve
 from clusterseq.report.data_profile import classes, popularity
 from clusterseq.report.findings import Findings, find_out
 from clusterseq.report.page import markdown, page
 from clusterseq.report.sections import headline, sections
-from clusterseq.synthetic import from_rows
+from clusterseq.using.comparison import CLUSTERSEQ
+from clusterseq.using.experiment import evaluate_checkpoint, split_of_training
 
 
 @pytest.fixture(scope="module")

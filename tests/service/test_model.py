@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from clusterseq.config import Config
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment
-from clusterseq.manifest import MANIFEST
+from clusterseq.machine.manifest import MANIFEST
+from clusterseq.reading.events import read_events
+from clusterseq.reading.vocab import Vocabulary
 from clusterseq.service.batcher import Batcher
 from clusterseq.service.desk import Desk, Job, Served
 from clusterseq.service.directory import Directory
 from clusterseq.service.engine import Engine, Person, Ranking
 from clusterseq.service.limits import Limits
-from clusterseq.vocab import Vocabulary
+from clusterseq.using.experiment import Experiment
 from tests.service.serving import Service, serving, settings_of
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment
+from clusterseq.reading.events import read_events
+from clusterseq.using.experiment import Experiment
 from tests.service.serving import served, settings_of, wait_until
 
 

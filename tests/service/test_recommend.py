@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from clusterseq.recommender import Recommender
 from clusterseq.service import engine as engine_module
 from clusterseq.service.answers import recommend
 from clusterseq.service.context import Context
 from clusterseq.service.limits import Limits
 from clusterseq.service.messages import RecommendRequest
 from clusterseq.service.server import build
+from clusterseq.using.recommender import Recommender
 from tests.service.serving import Service, serving, settings_of
 
 HISTORIES = [["i01", "i02"], ["i31"], ["i05", "i07", "i05"], [], ["i40", "i41", "i42", "i43"]]

@@ -24,10 +24,10 @@ import numpy as np
 import pytest
 
 from clusterseq.config import Config
-from clusterseq.directory import replacing
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment
-from clusterseq.manifest import MANIFEST
+from clusterseq.machine.directory import replacing
+from clusterseq.machine.manifest import MANIFEST
+from clusterseq.reading.events import read_events
+from clusterseq.using.experiment import Experiment
 from tests.service.conftest import DURABLE, RedisServer, redis_server
 from tests.service.serving import PATIENCE, Served, wait_until
 from tests.soak.calling import CATALOGUE, Caller

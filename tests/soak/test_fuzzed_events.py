@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from clusterseq.errors import DataError
-from clusterseq.events import read_events
-from clusterseq.titles import read_titles, titles_of
-from clusterseq.vocab import Vocabulary
+from clusterseq.reading.events import read_events
+from clusterseq.reading.titles import read_titles, titles_of
+from clusterseq.reading.vocab import Vocabulary
 from tests.soak.fuzzing import Tally, fuzz, mutated
 
 CSV = (

@@ -13,15 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from clusterseq.checkpoint import CONFIG, FILES, ITEMS, METRICS, WEIGHTS, load_checkpoint
-from clusterseq.dataset import MANIFEST as DATASET
-from clusterseq.dataset import Dataset
-from clusterseq.events import read_events
-from clusterseq.histories import Histories
-from clusterseq.manifest import MANIFEST, read_json, write_manifest
+from clusterseq.data.dataset import MANIFEST as DATASET
+from clusterseq.data.dataset import Dataset
+from clusterseq.data.histories import Histories
+from clusterseq.learning.checkpoint import CONFIG, FILES, ITEMS, METRICS, WEIGHTS, load_checkpoint
+from clusterseq.learning.resume import MARKER, Keeper
+from clusterseq.learning.stage import Place
+from clusterseq.machine.manifest import MANIFEST, read_json, write_manifest
 from clusterseq.model.ranker import Ranker
-from clusterseq.resume import MARKER, Keeper
-from clusterseq.stage import Place
+from clusterseq.reading.events import read_events
 from tests.soak.fuzzing import Tally, fuzz, mutated, mutated_json
 
 Record = Callable[[str, object], None]

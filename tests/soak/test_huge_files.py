@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusterseq.errors import DataError
-from clusterseq.events import read_events
+from clusterseq.reading.events import read_events
 
 TIMES, ANYHOW = 10, 2**28
 """Memory that a file may take: so many times its size, beside what a reader always takes."""

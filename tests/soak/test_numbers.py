@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.checkpoint import Checkpoint
 from clusterseq.config import ModelConfig
-from clusterseq.histories import Histories
-from clusterseq.memory import Memory
+from clusterseq.data.histories import Histories
+from clusterseq.data.memory import Memory
+from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from clusterseq.retrieval import top_k
+from clusterseq.model.retrieval import top_k
 from tests.test_promises import check_requests
 
 SINGLE = 2e-5
@@ -85,7 +85,7 @@ def test_the_number_of_threads_changes_no_ranking(soaking: bool) -> None:
 
 OTHER = """
 import hashlib, sys, torch
-from clusterseq.checkpoint import load_checkpoint
+from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.model.ranker import Ranker
 from tests.soak.test_numbers import histories
 torch.set_num_threads(1)

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from clusterseq.checkpoint import LOG, WEIGHTS
 from clusterseq.cli import main
 from clusterseq.config import Config
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment
+from clusterseq.learning.checkpoint import LOG, WEIGHTS
+from clusterseq.reading.events import read_events
+from clusterseq.using.experiment import Experiment
 
 MEMORY = 8 * 2**30
 """Bytes of addresses for a training that asks for more."""
@@ -29,10 +29,10 @@ CLUSTERSEQ = (sys.executable, "-m", "clusterseq")
 
 TRAININGS = """
 import os, random, shutil, signal, sys, time
-from clusterseq.checkpoint import load_checkpoint
+from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.config import Config, Runtime
-from clusterseq.events import read_events
-from clusterseq.experiment import Experiment, can_resume
+from clusterseq.reading.events import read_events
+from clusterseq.using.experiment import Experiment, can_resume
 from clusterseq.overrides import with_assignments
 
 events, folder, trials, *options = sys.argv[1:]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from clusterseq.baselines.peer import Peer, Setting
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 
 class Successors:

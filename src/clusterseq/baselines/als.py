@@ -19,9 +19,9 @@ from torch import Tensor
 
 from clusterseq.baselines.evidence import popularity_order
 from clusterseq.baselines.extra import required
-from clusterseq.graph import incidence
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.data.graph import incidence
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 
 ITERATIONS = 15
 

@@ -18,10 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from clusterseq.baselines.peer import Setting
+from clusterseq.data.histories import Histories
 from clusterseq.errors import ConfigError
-from clusterseq.histories import Histories
-from clusterseq.metrics import rank_of_target
-from clusterseq.scorer import Scorer
+from clusterseq.judging.metrics import rank_of_target
+from clusterseq.judging.scorer import Scorer
 
 STEPS = 5
 """Weights are multiples of one fifth."""

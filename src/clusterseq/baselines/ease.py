@@ -16,10 +16,10 @@ from jaxtyping import Float, Float32, Integer
 from torch import Tensor
 
 from clusterseq.baselines.evidence import popularity_order, recency_vectors
+from clusterseq.data.graph import incidence
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ClusterSeqError
-from clusterseq.graph import incidence
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
 
 MOST_ITEMS = 20_000
 """Three matrices of the catalogue squared, in single precision, then take 4.8 GB."""

@@ -22,9 +22,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from clusterseq.baselines.peer import Setting
+from clusterseq.data.tasks import Tasks, draw_tasks
 from clusterseq.errors import DataError
-from clusterseq.judge import Score, mean_reciprocal_rank
-from clusterseq.tasks import Tasks, draw_tasks
+from clusterseq.judging.judge import Score, mean_reciprocal_rank
 
 EpisodeLoss: TypeAlias = Callable[[Tasks, torch.Generator], Float[Tensor, ""]]
 

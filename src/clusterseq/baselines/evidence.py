@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int64, Integer
 from scipy import sparse
 from torch import Tensor
 
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 
 def latest_places(histories: Histories, n_items: int) -> Int64[np.ndarray, "users items"]:

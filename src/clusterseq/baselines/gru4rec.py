@@ -18,7 +18,7 @@ from clusterseq.baselines.item_table import ItemTable
 from clusterseq.baselines.neural import NextItemNetwork, Training, fit_network
 from clusterseq.baselines.next_item_losses import ItemLoss
 from clusterseq.baselines.peer import Setting
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 
 class GRU4Rec(NextItemNetwork):

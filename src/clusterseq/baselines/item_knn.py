@@ -22,9 +22,9 @@ from torch import Tensor
 
 from clusterseq.baselines.evidence import popularity_order, reached_first, recency_vectors
 from clusterseq.baselines.extra import required
-from clusterseq.graph import incidence
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.data.graph import incidence
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 
 Similarity: TypeAlias = Literal["cosine", "tfidf", "bm25"]
 BM25 = {"K1": 1.2, "B": 0.75}

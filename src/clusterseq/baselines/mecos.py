@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from clusterseq.baselines.dropout import dropped
 from clusterseq.baselines.episodes import Schedule, drawn_by, learn
 from clusterseq.baselines.peer import Setting
-from clusterseq.histories import Histories
-from clusterseq.losses import sampled_cross_entropy
-from clusterseq.tasks import Tasks
+from clusterseq.data.histories import Histories
+from clusterseq.data.tasks import Tasks
+from clusterseq.model.losses import sampled_cross_entropy
 
 RIVALS = 512
 """Drawn items that the query items of a batch are told apart from."""

@@ -26,8 +26,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits as logistic
 
 from clusterseq.baselines.episodes import Schedule, draw_rivals, drawn_by, learn
 from clusterseq.baselines.peer import Setting
-from clusterseq.histories import Histories
-from clusterseq.tasks import Tasks
+from clusterseq.data.histories import Histories
+from clusterseq.data.tasks import Tasks
 
 SUPPORT_RIVALS = 5
 """Drawn items in a person's support."""

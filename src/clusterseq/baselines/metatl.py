@@ -34,8 +34,8 @@ from torch.nn.functional import leaky_relu, normalize, relu
 from clusterseq.baselines.dropout import dropped
 from clusterseq.baselines.episodes import Schedule, draw_rivals, drawn_by, learn
 from clusterseq.baselines.peer import Setting
-from clusterseq.histories import Histories
-from clusterseq.tasks import Tasks
+from clusterseq.data.histories import Histories
+from clusterseq.data.tasks import Tasks
 
 HIDDEN = (500, 200)
 DROPOUT = 0.5

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Integer
 from scipy import sparse
 
-from clusterseq.sequences import Sequences
+from clusterseq.data.sequences import Sequences
 
 
 @dataclass(frozen=True, eq=False)

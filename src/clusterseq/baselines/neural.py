@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from clusterseq.baselines.item_table import ItemTable
 from clusterseq.baselines.next_item_losses import ItemLoss
 from clusterseq.baselines.peer import Setting
-from clusterseq.histories import Histories
-from clusterseq.judge import mean_reciprocal_rank
-from clusterseq.progress import Silent
-from clusterseq.stage import Place, Stage, run_stage
-from clusterseq.tasks import Windows
+from clusterseq.data.histories import Histories
+from clusterseq.data.tasks import Windows
+from clusterseq.judging.judge import mean_reciprocal_rank
+from clusterseq.learning.stage import Place, Stage, run_stage
+from clusterseq.machine.progress import Silent
 
 
 class NextItemNetwork(nn.Module):

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from clusterseq.baselines.item_table import ItemTable
-from clusterseq.losses import cross_entropy, sampled_cross_entropy
+from clusterseq.model.losses import cross_entropy, sampled_cross_entropy
 
 ItemLoss: TypeAlias = Callable[[ItemTable, Tensor, Tensor, torch.Generator], Tensor]
 """How wrong a table is on average about queries and their targets; the generator draws."""

@@ -17,11 +17,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 
-from clusterseq.accelerator import CPU
-from clusterseq.judge import judged_tasks, mean_reciprocal_rank
-from clusterseq.scorer import Scorer
-from clusterseq.sequences import Sequences
-from clusterseq.tasks import Tasks
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.tasks import Tasks
+from clusterseq.judging.judge import judged_tasks, mean_reciprocal_rank
+from clusterseq.judging.scorer import Scorer
+from clusterseq.machine.accelerator import CPU
 
 Settings: TypeAlias = Mapping[str, Any]
 Kind: TypeAlias = Literal["classical", "neural", "meta", "ours"]

@@ -28,7 +28,7 @@ from clusterseq.baselines.session_knn import SessionKNN
 from clusterseq.baselines.stan import STAN
 from clusterseq.baselines.transrec import fit_transrec
 from clusterseq.baselines.vmis_knn import VMISKNN
-from clusterseq.scorer import Scorer
+from clusterseq.judging.scorer import Scorer
 
 
 def _known_only(fit: Callable[..., Scorer], setting: Setting, **options: Any) -> Scorer:

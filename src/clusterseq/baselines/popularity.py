@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.clock import ages
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.data.clock import ages
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 
 
 class Popularity:

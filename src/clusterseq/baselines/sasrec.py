@@ -19,7 +19,7 @@ from clusterseq.baselines.neural import NextItemNetwork, Training, fit_network
 from clusterseq.baselines.next_item_losses import ItemLoss
 from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.transformer import Transformer, positions
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 
 
 class SASRec(NextItemNetwork):

@@ -16,9 +16,9 @@ from scipy import sparse
 from torch import Tensor
 
 from clusterseq.baselines.evidence import popularity_order, reached_first, recency_vectors
-from clusterseq.graph import transitions
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.data.graph import transitions
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 
 
 class SequenceRules:

@@ -18,8 +18,8 @@ from jaxtyping import Float, Float32
 from scipy import sparse
 from torch import Tensor
 
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 
 
 class SessionKNN:

@@ -24,9 +24,9 @@ from torch import Tensor
 
 from clusterseq.baselines.evidence import latest_places, popularity_order, reached_first
 from clusterseq.baselines.neighbours import Neighbours, Pairs, newest_of_row, summed
-from clusterseq.clock import last_ages
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences
+from clusterseq.data.clock import last_ages
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 
 
 class VMISKNN:

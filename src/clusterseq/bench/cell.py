@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from clusterseq.accelerator import device_named
 from clusterseq.baselines.peer import Peer, Setting, Tuned, tune
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import DONE, FAILED, INAPPLICABLE, RANKINGS, Cell, Row
-from clusterseq.evaluate import Evaluation, evaluate
-from clusterseq.metrics import metrics_of_ranks
-from clusterseq.scorer import Scorer
+from clusterseq.judging.evaluate import Evaluation, evaluate
+from clusterseq.judging.metrics import metrics_of_ranks
+from clusterseq.judging.scorer import Scorer
+from clusterseq.machine.accelerator import device_named
 
 
 @dataclass(frozen=True)

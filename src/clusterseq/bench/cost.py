@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from clusterseq.histories import Histories
-from clusterseq.scorer import Scorer
-from clusterseq.sequences import Sequences
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
+from clusterseq.judging.scorer import Scorer
 
 AT_LEAST, AT_MOST = 50, 200
 """How many newcomers are timed."""

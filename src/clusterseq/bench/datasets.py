@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from clusterseq.config import DataConfig
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.sources import COMPRESSED, files_of
+from clusterseq.reading.sources import COMPRESSED, files_of
 
 SplitKind: TypeAlias = Literal["temporal", "random"]
 SPLITS = ("temporal", "random")

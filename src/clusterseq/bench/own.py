@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 from clusterseq.baselines.peer import Peer, Setting
 from clusterseq.config import Config, Runtime
+from clusterseq.judging.scorer import Scorer
+from clusterseq.learning.train import fit
 from clusterseq.model.ranker import Ranker
 from clusterseq.overrides import with_assignments
-from clusterseq.scorer import Scorer
-from clusterseq.train import fit
 
 OWN = "clusterseq"
 PUBLISHED = "clusterseq-paper"

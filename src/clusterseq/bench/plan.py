@@ -14,9 +14,9 @@ from clusterseq.bench.models import Model
 from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import Cell, Results
 from clusterseq.config import DataConfig
-from clusterseq.dataset import Data
+from clusterseq.data.dataset import Data
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.experiment import split_events
+from clusterseq.using.experiment import split_events
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from clusterseq.bench.own import OWN
 from clusterseq.bench.summary import Board, Entry, Summary
-from clusterseq.drawing import BLUE, GREEN, ORANGE, PINK, panels, rendered
-from clusterseq.files import write_whole
+from clusterseq.machine.files import write_whole
+from clusterseq.showing.drawing import BLUE, GREEN, ORANGE, PINK, panels, rendered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

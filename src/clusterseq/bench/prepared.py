@@ -14,12 +14,12 @@ from jaxtyping import Int64
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from clusterseq.accelerator import CPU
 from clusterseq.baselines.peer import Setting
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.split import Split
 from clusterseq.errors import DataError
-from clusterseq.files import write_whole
-from clusterseq.sequences import Sequences
-from clusterseq.split import Split
+from clusterseq.machine.accelerator import CPU
+from clusterseq.machine.files import write_whole
 
 PARTS = ("known", "validation", "test")
 ARRAYS = ("items", "times", "offsets")

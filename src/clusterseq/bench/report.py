@@ -17,8 +17,8 @@ from rich.table import Table
 from clusterseq.bench.own import OWN
 from clusterseq.bench.results import RANKINGS
 from clusterseq.bench.summary import COSTS, Board, Entry, Estimate, Summary
-from clusterseq.files import write_whole
-from clusterseq.manifest import versions
+from clusterseq.machine.files import write_whole
+from clusterseq.machine.manifest import versions
 
 NONE = "–"
 LEGEND = (

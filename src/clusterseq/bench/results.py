@@ -21,8 +21,8 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from clusterseq.errors import DataError
-from clusterseq.files import slug, write_whole
-from clusterseq.metrics import METRICS
+from clusterseq.judging.metrics import METRICS
+from clusterseq.machine.files import slug, write_whole
 
 TABLE, ROWS, RANKS, SPLITS, ERRORS = "results.parquet", "rows", "ranks", "splits", "errors"
 DONE, FAILED, INAPPLICABLE = "done", "failed", "inapplicable"

@@ -14,7 +14,7 @@ from rich.progress import TaskID
 
 from clusterseq.bench.cell import Job
 from clusterseq.bench.results import DONE, FAILED, Row
-from clusterseq.terminal import bars, screen
+from clusterseq.showing.terminal import bars, screen
 
 
 class BenchScreen:

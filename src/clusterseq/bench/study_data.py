@@ -13,7 +13,7 @@ import polars as pl
 
 from clusterseq.bench.datasets import DataSet
 from clusterseq.bench.study import Study
-from clusterseq.synthetic import World
+from clusterseq.data.synthetic import World
 
 BUNDLED = Path(str(files("clusterseq"))) / "data" / "movietweetings.parquet"
 PLANTED = "planted"

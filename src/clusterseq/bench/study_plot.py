@@ -13,7 +13,7 @@ from clusterseq.bench.plot import several_k
 from clusterseq.bench.study import Study
 from clusterseq.bench.study_page import rows
 from clusterseq.bench.summary import Board, Entry, Estimate, Summary
-from clusterseq.drawing import BLUE, COLOURS, GREEN, GREY, ORANGE, panels
+from clusterseq.showing.drawing import BLUE, COLOURS, GREEN, GREY, ORANGE, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

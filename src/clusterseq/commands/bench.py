@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clusterseq.bench.plan import Plan
     from clusterseq.bench.results import Results
     from clusterseq.bench.summary import Summary
-    from clusterseq.dataset import Data
+    from clusterseq.data.dataset import Data
 
 FAILED = 1
 
@@ -31,7 +31,7 @@ def list_models(asked: bool) -> bool:
         return False
     from clusterseq.bench.models import catalogue
     from clusterseq.presets import PRESETS
-    from clusterseq.terminal import screen
+    from clusterseq.showing.terminal import screen
 
     for name, model in catalogue(PRESETS["default"], PRESETS["paper"]).items():
         grid = [f"{option} {', '.join(map(str, row))}" for option, row in model.peer.grid.items()]
@@ -95,13 +95,13 @@ def bench(
 
     What is done is kept: the same command goes on after Ctrl-C, and more models or seeds add to it.
     """
-    from clusterseq.accelerator import device_named
     from clusterseq.bench.datasets import parse_all
     from clusterseq.bench.models import chosen
     from clusterseq.bench.plan import Plan, numbers
     from clusterseq.bench.results import Results
     from clusterseq.commands.reading import read
     from clusterseq.commands.train import configuration
+    from clusterseq.machine.accelerator import device_named
 
     default, paper = (
         configuration(base, config, assignments or [], split) for base in ("default", "paper")
@@ -130,7 +130,7 @@ def run(plan: Plan, results: Results, read: Callable[[DataSet], Data], at_once: 
     """Compute what isn't done yet under the eyes of the user, and sum up all that is there."""
     from clusterseq.bench.results import in_force
     from clusterseq.bench.summary import summarise
-    from clusterseq.terminal import Bar
+    from clusterseq.showing.terminal import Bar
 
     compute(plan, results, read, at_once)
     with Bar("drawing people for intervals") as bar:
@@ -148,7 +148,7 @@ def compute(
     from clusterseq.bench import night
     from clusterseq.bench.results import changes, in_force
     from clusterseq.bench.screen import BenchScreen
-    from clusterseq.terminal import screen
+    from clusterseq.showing.terminal import screen
 
     notes, cells = screen(stderr=True), plan.cells()
     for line in changes(results.rows(), cells):
@@ -184,7 +184,7 @@ def show(results: Results, summary: Summary, *, json: bool) -> None:
     )
     from clusterseq.commands.showing import print_json
     from clusterseq.errors import ConfigError
-    from clusterseq.terminal import screen
+    from clusterseq.showing.terminal import screen
 
     notes = screen(stderr=True)
     written = write_reports(results.path, summary)

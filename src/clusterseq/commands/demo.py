@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 
 def demo(
@@ -30,9 +30,9 @@ def demo(
     from clusterseq.commands.showing import print_comparison, print_next
     from clusterseq.commands.train import run
     from clusterseq.config import Runtime
-    from clusterseq.demo import experiment, newcomers
-    from clusterseq.display import newcomer_table
-    from clusterseq.terminal import screen
+    from clusterseq.showing.display import newcomer_table
+    from clusterseq.showing.terminal import screen
+    from clusterseq.using.demo import experiment, newcomers
 
     trial = experiment(out, runtime=Runtime(seed, threads))
     for line in trial.events.report.lines():

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 FAILED = 1
 MARKS = {"fine": "ok  ", "note": "note", "wrong": "BAD "}
@@ -29,9 +29,9 @@ def doctor(
     clusterseq doctor
     clusterseq doctor --store redis://localhost:6379/0 --json
     """
+    from clusterseq.commands.health import examine
     from clusterseq.commands.showing import print_json
-    from clusterseq.health import examine
-    from clusterseq.terminal import screen
+    from clusterseq.showing.terminal import screen
 
     findings = list(examine(store))
     if json:

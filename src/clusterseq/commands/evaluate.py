@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 
 def evaluate(
@@ -49,14 +49,14 @@ def evaluate(
     """
     import polars as pl
 
-    from clusterseq.accelerator import device_named
-    from clusterseq.checkpoint import load_checkpoint
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_comparison, print_json
     from clusterseq.errors import ConfigError
-    from clusterseq.experiment import Part, evaluate_checkpoint
-    from clusterseq.manifest import write_json
-    from clusterseq.terminal import Bar
+    from clusterseq.learning.checkpoint import load_checkpoint
+    from clusterseq.machine.accelerator import device_named
+    from clusterseq.machine.manifest import write_json
+    from clusterseq.showing.terminal import Bar
+    from clusterseq.using.experiment import Part, evaluate_checkpoint
 
     if part not in ("test", "validation"):
         raise ConfigError(f"part = {part!r} can't be used; give test or validation")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 if TYPE_CHECKING:
     from clusterseq.bench.datasets import DataSet
@@ -57,7 +57,7 @@ def experiment(
     from clusterseq.commands.bench import FAILED, compute
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_json
-    from clusterseq.terminal import Bar, screen
+    from clusterseq.showing.terminal import Bar, screen
 
     if name is None:
         _list()
@@ -83,7 +83,7 @@ def experiment(
 
 def _list() -> None:
     from clusterseq.bench.study import names, read_study
-    from clusterseq.terminal import screen
+    from clusterseq.showing.terminal import screen
 
     for name in names():
         study = read_study(name)
@@ -115,7 +115,7 @@ def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threa
 def _data(study: Study, folder: Path | None, out: Path) -> list[DataSet]:
     from clusterseq.bench.study_data import find
     from clusterseq.errors import ConfigError
-    from clusterseq.terminal import screen
+    from clusterseq.showing.terminal import screen
 
     found, missing = find(study, folder, out)
     if missing:
@@ -133,8 +133,8 @@ def _write(study: Study, summary: Summary, out: Path, command: str) -> list[Path
     """The page, the chart and the figures of a study."""
     from clusterseq.bench.study_page import markdown
     from clusterseq.bench.study_plot import draw
-    from clusterseq.drawing import rendered
-    from clusterseq.files import write_whole
+    from clusterseq.machine.files import write_whole
+    from clusterseq.showing.drawing import rendered
 
     figures = json_lines.dumps({"study": study.name, **summary.to_dict()}, indent=1)
     contents = {

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 
 def export(
@@ -39,11 +39,11 @@ def export(
     clusterseq export events.csv --out shop/shop.inter
     clusterseq export shop-data --out interactions.parquet
     """
-    from clusterseq.checkpoint import is_checkpoint, load_checkpoint
     from clusterseq.commands.reading import read
-    from clusterseq.exchange import export_events
-    from clusterseq.terminal import screen
-    from clusterseq.tracing import export_model
+    from clusterseq.data.exchange import export_events
+    from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
+    from clusterseq.showing.terminal import screen
+    from clusterseq.using.tracing import export_model
 
     if len(what) == 1 and is_checkpoint(what[0]):
         checkpoint = load_checkpoint(what[0])

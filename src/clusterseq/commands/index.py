@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 
 def index(
@@ -30,12 +30,12 @@ def index(
     clusterseq index model
     clusterseq index model --remove
     """
-    from clusterseq.checkpoint import load_checkpoint
     from clusterseq.commands.showing import print_json
-    from clusterseq.directory import present
-    from clusterseq.index import ABOUT, FILE
-    from clusterseq.indexing import index_of
-    from clusterseq.terminal import screen
+    from clusterseq.learning.checkpoint import load_checkpoint
+    from clusterseq.machine.directory import present
+    from clusterseq.model.index import ABOUT, FILE
+    from clusterseq.model.indexing import index_of
+    from clusterseq.showing.terminal import screen
 
     place = present(model)
     if remove:

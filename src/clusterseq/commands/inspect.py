@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 
 def inspect(
@@ -28,11 +28,11 @@ def inspect(
     clusterseq inspect model
     clusterseq inspect events.csv --json
     """
-    from clusterseq.checkpoint import is_checkpoint, load_checkpoint
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_json
-    from clusterseq.display import card, card_table
-    from clusterseq.terminal import screen
+    from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
+    from clusterseq.showing.display import card, card_table
+    from clusterseq.showing.terminal import screen
 
     if is_checkpoint(path):
         checkpoint = load_checkpoint(path)

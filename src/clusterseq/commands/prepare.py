@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 
 def prepare(
@@ -45,9 +45,9 @@ def prepare(
     """
     from clusterseq.commands.reading import show
     from clusterseq.commands.showing import print_json
-    from clusterseq.mapping import by_ray, one_by_one
-    from clusterseq.prepare import prepare_dataset
-    from clusterseq.terminal import Bars, screen
+    from clusterseq.data.prepare import prepare_dataset
+    from clusterseq.machine.mapping import by_ray, one_by_one
+    from clusterseq.showing.terminal import Bars, screen
 
     with Bars() as progress:
         summary = prepare_dataset(

@@ -5,11 +5,11 @@ Knows nothing about: what becomes of the events.
 
 from __future__ import annotations
 
-from clusterseq.dataset import Data, Dataset, is_dataset
+from clusterseq.data.dataset import Data, Dataset, is_dataset
 from clusterseq.errors import DataError
-from clusterseq.event_report import EventReport
-from clusterseq.events import read_events
-from clusterseq.terminal import screen
+from clusterseq.reading.event_report import EventReport
+from clusterseq.reading.events import read_events
+from clusterseq.showing.terminal import screen
 
 
 def read(

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 from clusterseq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from clusterseq.batch import BatchSummary
-    from clusterseq.recommendations import Recommendations
+    from clusterseq.using.batch import BatchSummary
+    from clusterseq.using.recommendations import Recommendations
 
 
 def recommend(
@@ -68,7 +68,7 @@ def recommend(
         raise ConfigError("--engine ray goes with --input; one person needs no cluster")
     if explain and source is not None:
         raise ConfigError("--explain goes with --items; recommend to one person to see why")
-    from clusterseq.recommender import Recommender
+    from clusterseq.using.recommender import Recommender
 
     recommender = Recommender.load(model, device)
     refused, choice = _ids(exclude), None if only is None else _ids(only)
@@ -79,9 +79,9 @@ def recommend(
         )
         _show(found, history, as_json=json)
         return
-    from clusterseq.batch import recommend_file
     from clusterseq.commands.reading import read
-    from clusterseq.mapping import by_ray, one_by_one
+    from clusterseq.machine.mapping import by_ray, one_by_one
+    from clusterseq.using.batch import recommend_file
 
     events = read([source], user_column, item_column, time_column, skip_bad)
     write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
@@ -90,7 +90,7 @@ def recommend(
 
 
 def _show_progress(write: Callable[..., BatchSummary], output: Path) -> None:
-    from clusterseq.terminal import Bar, screen
+    from clusterseq.showing.terminal import Bar, screen
 
     with Bar("recommending") as bar:
         summary = write(progress=bar)
@@ -108,8 +108,8 @@ def _ids(text: str) -> list[str]:
 
 def _show(found: Recommendations, history: list[str], *, as_json: bool) -> None:
     from clusterseq.commands.showing import print_json
-    from clusterseq.display import HOW_TO_READ, recommendations_table
-    from clusterseq.terminal import screen
+    from clusterseq.showing.display import HOW_TO_READ, recommendations_table
+    from clusterseq.showing.terminal import screen
 
     if as_json:
         print_json(found.to_dict())

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 from clusterseq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from clusterseq.dataset import Data
+    from clusterseq.data.dataset import Data
     from clusterseq.report.section import Section
 
 FORMATS = ("html", "md", "json")
@@ -70,9 +70,9 @@ def report(
         raise ConfigError(f"format = {kind!r} can't be used; give html, md or json")
     from clusterseq.bench.results import holds_results
     from clusterseq.commands.reading import read
-    from clusterseq.files import write_whole
+    from clusterseq.machine.files import write_whole
     from clusterseq.report.page import markdown, page
-    from clusterseq.terminal import screen
+    from clusterseq.showing.terminal import screen
 
     if holds_results(subject):
         if events:
@@ -93,10 +93,10 @@ def report(
 
 def of_model(directory: Path, events: Data | None) -> Told:
     """What there is to say of a model, found out under the eyes of the user."""
-    from clusterseq.checkpoint import load_checkpoint
+    from clusterseq.learning.checkpoint import load_checkpoint
     from clusterseq.report.findings import find_out
     from clusterseq.report.sections import headline, sections
-    from clusterseq.terminal import Bars
+    from clusterseq.showing.terminal import Bars
 
     with Bars() as bars:
         found = find_out(directory, load_checkpoint(directory), events, bars.step)
@@ -109,7 +109,7 @@ def of_bench(directory: Path) -> Told:
     from clusterseq.bench.results import Results, in_force
     from clusterseq.bench.sections import headline, sections
     from clusterseq.bench.summary import summarise
-    from clusterseq.terminal import Bar
+    from clusterseq.showing.terminal import Bar
 
     results = Results(directory)
     with Bar("drawing people for intervals") as bar:

@@ -128,7 +128,7 @@ def serve(
 
 def _greet(host: str, port: int, *, guarded: bool) -> None:
     from clusterseq.service.server import is_loopback
-    from clusterseq.terminal import screen
+    from clusterseq.showing.terminal import screen
 
     name = f"[{host}]" if ":" in host else host
     who = "this machine alone" if is_loopback(host) else "every machine that reaches it"

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clusterseq.checkpoint import Checkpoint
-from clusterseq.comparison import Comparison
-from clusterseq.display import comparison_lines, comparison_tables
-from clusterseq.terminal import screen
+from clusterseq.learning.checkpoint import Checkpoint
+from clusterseq.showing.display import comparison_lines, comparison_tables
+from clusterseq.showing.terminal import screen
+from clusterseq.using.comparison import Comparison
 
 EXAMPLE_ITEMS = 3
 

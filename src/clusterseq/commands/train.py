@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 from clusterseq.config import Config, Runtime, from_dict, read_toml
 from clusterseq.presets import preset as named
 
 if TYPE_CHECKING:
-    from clusterseq.checkpoint import Checkpoint
-    from clusterseq.comparison import Comparison
-    from clusterseq.experiment import Experiment
-    from clusterseq.profiler import Profiler
-    from clusterseq.progress import Watcher
-    from clusterseq.trackers import Tracker
+    from clusterseq.learning.checkpoint import Checkpoint
+    from clusterseq.learning.profiler import Profiler
+    from clusterseq.learning.trackers import Tracker
+    from clusterseq.machine.progress import Watcher
+    from clusterseq.using.comparison import Comparison
+    from clusterseq.using.experiment import Experiment
 
 
 PROGRAM = "clusterseq.cli:main"
@@ -97,9 +97,9 @@ def train(
         _together(workers, engine, out, resume=resume)
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_comparison, print_next
-    from clusterseq.experiment import Experiment
-    from clusterseq.titles import read_titles
-    from clusterseq.workers import speaks
+    from clusterseq.machine.workers import speaks
+    from clusterseq.reading.titles import read_titles
+    from clusterseq.using.experiment import Experiment
 
     names = None if titles is None else read_titles(titles)
     columns = (user_column, item_column, time_column, skip_bad)
@@ -115,10 +115,10 @@ def train(
 def _together(workers: int, engine: str, out: Path, *, resume: bool) -> None:
     """Run the same command in several processes, and end as they end."""
     if engine == "ray":
-        from clusterseq.ray_train import trained
+        from clusterseq.using.ray_train import trained
 
         raise typer.Exit(trained(PROGRAM, sys.argv[1:], workers, out, resume=resume))
-    from clusterseq.workers import started
+    from clusterseq.machine.workers import started
 
     raise typer.Exit(started(sys.argv[1:], workers))
 
@@ -154,9 +154,9 @@ def run(
     Raises:
         KeyboardInterrupt: after saying how to go on.
     """
-    from clusterseq.terminal import TrainingScreen, screen
-    from clusterseq.training_log import Together
-    from clusterseq.workers import speaks
+    from clusterseq.learning.training_log import Together
+    from clusterseq.machine.workers import speaks
+    from clusterseq.showing.terminal import TrainingScreen, screen
 
     if not speaks():
         return experiment.run(resume=resume)
@@ -187,13 +187,13 @@ def run(
 def _tracked(experiment: Experiment, name: str | None) -> Tracker | None:
     if name is None:
         return None
-    from clusterseq.trackers import tracker_named
+    from clusterseq.learning.trackers import tracker_named
 
     return tracker_named(name, Path(experiment.out), experiment.config)
 
 
 def _profiler(watcher: Watcher, folder: Path) -> Profiler:
-    from clusterseq.profiler import Profiler
+    from clusterseq.learning.profiler import Profiler
 
     return Profiler(watcher, folder)
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 
 if TYPE_CHECKING:
     from optuna import Study
 
     from clusterseq.config import Config
-    from clusterseq.tuning import Range, Search
+    from clusterseq.learning.tuning import Range, Search
 
 
 def tune(
@@ -63,9 +63,9 @@ def tune(
     """
     from clusterseq.commands.reading import read
     from clusterseq.commands.train import configuration
-    from clusterseq.experiment import split_events
-    from clusterseq.terminal import screen
-    from clusterseq.tuning import DEFAULT_RANGES, Range, Search
+    from clusterseq.learning.tuning import DEFAULT_RANGES, Range, Search
+    from clusterseq.showing.terminal import screen
+    from clusterseq.using.experiment import split_events
 
     chosen = configuration(preset, config, assignments or [], split)
     looked = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]
@@ -89,7 +89,7 @@ def tune(
 
 def _run(search: Search, out: Path, trials: int) -> Study:
     """Search under the eyes of the user: a line for every trial, and how many are left."""
-    from clusterseq.terminal import Bar, screen
+    from clusterseq.showing.terminal import Bar, screen
 
     notes = screen(stderr=True)
     with Bar("trials") as bar:
@@ -106,10 +106,10 @@ def _run(search: Search, out: Path, trials: int) -> Study:
 
 def _write(study: Study, out: Path, config: Config, ranges: list[Range]) -> list[Path]:
     """The best options as TOML, all trials as CSV, and what mattered as a chart."""
-    from clusterseq.drawing import BLUE, panels, rendered
-    from clusterseq.files import write_whole
+    from clusterseq.learning.tuning import best_assignments, importances
+    from clusterseq.machine.files import write_whole
     from clusterseq.overrides import to_toml, with_assignments
-    from clusterseq.tuning import best_assignments, importances
+    from clusterseq.showing.drawing import BLUE, panels, rendered
 
     best = best_assignments(study, ranges, config)
     changed = with_assignments(config, [f"{name}={value}" for name, value in best.items()])

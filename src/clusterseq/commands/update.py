@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq import options
+from clusterseq.commands import options
 from clusterseq.config import Runtime
 
 
@@ -47,12 +47,12 @@ def update(
     clusterseq update model this-week.csv --out model
     curl -X POST localhost:8000/v1/model:reload
     """
-    from clusterseq.checkpoint import load_checkpoint, save_checkpoint
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_comparison, print_json, print_next
-    from clusterseq.terminal import TrainingScreen, screen
-    from clusterseq.titles import read_titles
-    from clusterseq.update import update_checkpoint
+    from clusterseq.learning.checkpoint import load_checkpoint, save_checkpoint
+    from clusterseq.reading.titles import read_titles
+    from clusterseq.showing.terminal import TrainingScreen, screen
+    from clusterseq.using.update import update_checkpoint
 
     names = None if titles is None else read_titles(titles)
     former = load_checkpoint(model)

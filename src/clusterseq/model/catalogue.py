@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from clusterseq.accelerator import cells_at_once
-from clusterseq.evidence import Evidence, Spoken
-from clusterseq.losses import loss_and_slopes
-from clusterseq.memory import Memory
+from clusterseq.data.evidence import Evidence, Spoken
+from clusterseq.data.memory import Memory
+from clusterseq.data.tasks import Tasks
+from clusterseq.machine.accelerator import cells_at_once
 from clusterseq.model.head import Candidates, Pointer, Theta
-from clusterseq.rivals import Rivals
-from clusterseq.tasks import Tasks
+from clusterseq.model.losses import loss_and_slopes
+from clusterseq.model.rivals import Rivals
 
 SCORES_AT_ONCE = 1_000_000
 """Bound on people × items of one product, so that its results are still in a cache when read."""

@@ -17,13 +17,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from clusterseq.config import ModelConfig
-from clusterseq.evidence import Heard, places_of
-from clusterseq.histories import Histories
-from clusterseq.memory import KINDS, Memory
-from clusterseq.meta import Support, adapt
+from clusterseq.data.evidence import Heard, places_of
+from clusterseq.data.histories import Histories
+from clusterseq.data.memory import KINDS, Memory
+from clusterseq.data.packing import Packing
 from clusterseq.model.catalogue import Catalogue, Preferences
 from clusterseq.model.head import PARTS, Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
+from clusterseq.model.meta import Support, adapt
 from clusterseq.model.parts import (
     Clusterer,
     Conditioner,
@@ -32,7 +33,6 @@ from clusterseq.model.parts import (
     encoder_of,
 )
 from clusterseq.model.transition import TransitionModel
-from clusterseq.packing import Packing
 
 
 class ClusterSeq(nn.Module):

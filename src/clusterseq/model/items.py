@@ -16,8 +16,8 @@ from jaxtyping import Float, Int, Int64
 from scipy import sparse
 from torch import Tensor, nn
 
-from clusterseq.ledger import HALF_LIVES
-from clusterseq.sparse_rows import entries_of_rows
+from clusterseq.data.ledger import HALF_LIVES
+from clusterseq.data.sparse_rows import entries_of_rows
 
 
 class ItemTable(nn.Module):

@@ -14,12 +14,12 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor, nn
 
-from clusterseq.histories import Histories
-from clusterseq.memory import KINDS, Memory
+from clusterseq.data.histories import Histories
+from clusterseq.data.memory import KINDS, Memory
+from clusterseq.data.packing import Packing
 from clusterseq.model.catalogue import Catalogue, Preferences
 from clusterseq.model.head import Candidates
 from clusterseq.model.ranker import Ranker
-from clusterseq.packing import Packing
 
 
 class PaddedEvidence:

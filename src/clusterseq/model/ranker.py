@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from clusterseq.evidence import Evidence, Spoken
-from clusterseq.histories import Histories
-from clusterseq.index import Index
+from clusterseq.data.evidence import Evidence, Spoken
+from clusterseq.data.histories import Histories
 from clusterseq.model.catalogue import Preferences, chunks, scores
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.retrieval import NOTHING, TopK, top_k
+from clusterseq.model.index import Index
+from clusterseq.model.retrieval import NOTHING, TopK, top_k
 
 FEW_PEOPLE = 8
 """Up to so many people an index takes less time than a product with all items."""

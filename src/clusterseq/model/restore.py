@@ -13,8 +13,8 @@ from scipy import sparse
 from torch import Tensor
 
 from clusterseq.config import ModelConfig
+from clusterseq.data.memory import KINDS, Memory
 from clusterseq.errors import CheckpointError
-from clusterseq.memory import KINDS, Memory
 from clusterseq.model.clusterseq import ClusterSeq
 
 GRAPH = ("items.graph_starts", "items.graph_items", "items.graph_weights")

@@ -22,9 +22,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from clusterseq.data.packing import Packing
 from clusterseq.model.gru import linear
 from clusterseq.model.parts import Encoder
-from clusterseq.packing import Packing
 
 NEWEST = 0.5
 """Weight of the newest item beside the mean of all, at the start of training."""

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from clusterseq.evaluate import Progress
-from clusterseq.histories import Histories
-from clusterseq.judge import log_likelihood, mean_reciprocal_rank
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences, evenly
+from clusterseq.data.tasks import Tasks
+from clusterseq.judging.evaluate import Progress
+from clusterseq.judging.judge import log_likelihood, mean_reciprocal_rank
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from clusterseq.sequences import Sequences, evenly
-from clusterseq.tasks import Tasks
 
 MOST_STEPS = 10
 AT_MOST = 1_500

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clusterseq.evaluate import Progress, evaluate
-from clusterseq.metrics import intervals_of_ranks, metrics_of_ranks
-from clusterseq.scorer import Scorer
-from clusterseq.sequences import Sequences, evenly
+from clusterseq.data.sequences import Sequences, evenly
+from clusterseq.judging.evaluate import Progress, evaluate
+from clusterseq.judging.metrics import intervals_of_ranks, metrics_of_ranks
+from clusterseq.judging.scorer import Scorer
 
 LONGEST = 10
 AT_MOST = 1_500

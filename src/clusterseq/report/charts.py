@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from clusterseq.comparison import CLUSTERSEQ
-from clusterseq.drawing import BLUE, COLOURS, GREY, ORANGE, panels
 from clusterseq.report.adaptation import AtStep
 from clusterseq.report.by_length import AtLength
 from clusterseq.report.clusters import Placed
 from clusterseq.report.data_profile import DataProfile, Popularity
+from clusterseq.showing.drawing import BLUE, COLOURS, GREY, ORANGE, panels
+from clusterseq.using.comparison import CLUSTERSEQ
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

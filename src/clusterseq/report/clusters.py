@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clusterseq.atlas import Atlas
-from clusterseq.checkpoint import Checkpoint
-from clusterseq.histories import Histories
-from clusterseq.sequences import Sequences, evenly
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences, evenly
+from clusterseq.learning.checkpoint import Checkpoint
+from clusterseq.using.atlas import Atlas
 
 TYPICAL = 8
 ON_THE_MAP = 2_500

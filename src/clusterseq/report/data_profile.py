@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Integer
 
-from clusterseq.dataset import Data, dataset_of
-from clusterseq.split import Split
+from clusterseq.data.dataset import Data, dataset_of
+from clusterseq.data.split import Split
 
 LENGTHS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 """Where the classes of history lengths begin."""

@@ -17,20 +17,20 @@ import numpy as np
 import torch
 
 import clusterseq
-from clusterseq.atlas import Atlas
-from clusterseq.checkpoint import LOG, Checkpoint
-from clusterseq.comparison import CLUSTERSEQ, simple_models
-from clusterseq.dataset import Data
+from clusterseq.data.dataset import Data
 from clusterseq.errors import DataError
-from clusterseq.experiment import split_of_training
+from clusterseq.learning.checkpoint import LOG, Checkpoint
 from clusterseq.model.ranker import Ranker
 from clusterseq.overrides import changed
+from clusterseq.reading.times import iso
 from clusterseq.report.adaptation import AtStep, adaptation_curve
 from clusterseq.report.by_length import AtLength, by_length
 from clusterseq.report.clusters import Cluster, Placed, clusters_of, place
 from clusterseq.report.data_profile import DataProfile, Popularity, popularity, profile
 from clusterseq.report.latency import Latency, latency
-from clusterseq.times import iso
+from clusterseq.using.atlas import Atlas
+from clusterseq.using.comparison import CLUSTERSEQ, simple_models
+from clusterseq.using.experiment import split_of_training
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being found out, and how much of it is done."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from clusterseq.histories import Histories
+from clusterseq.data.histories import Histories
 from clusterseq.model.ranker import Ranker
-from clusterseq.retrieval import top_k
+from clusterseq.model.retrieval import top_k
 
 ALONE, TOGETHER, ITEMS_EACH = 300, 256, 3
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import TypeAlias
 
-from clusterseq.drawing import rendered
 from clusterseq.report.section import Section, Table
+from clusterseq.showing.drawing import rendered
 
 Facts: TypeAlias = Sequence[tuple[str, str]]
 """Figures that come first, each by what it is of."""

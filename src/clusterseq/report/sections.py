@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from clusterseq.comparison import CLUSTERSEQ
 from clusterseq.report import charts
 from clusterseq.report.by_length import AtLength
 from clusterseq.report.findings import Findings
 from clusterseq.report.section import Section, Table
+from clusterseq.using.comparison import CLUSTERSEQ
 
 METRICS = ("mrr", "hr@10", "ndcg@10")
 INTENDED = (

@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from clusterseq.reading.vocab import UNKNOWN, RawId
 from clusterseq.service.context import Context
 from clusterseq.service.desk import Served
 from clusterseq.service.engine import Engine, Person
 from clusterseq.service.messages import Filters
-from clusterseq.vocab import UNKNOWN, RawId
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int64
 
-from clusterseq.vocab import Vocabulary
+from clusterseq.reading.vocab import Vocabulary
 
 
 class Directory:

@@ -20,20 +20,20 @@ import torch
 from jaxtyping import Bool, Float32, Int32
 from torch import Tensor
 
-from clusterseq.accelerator import CPU
-from clusterseq.atlas import Atlas
-from clusterseq.checkpoint import Checkpoint, load_checkpoint
-from clusterseq.directory import present
-from clusterseq.explanation import explain
-from clusterseq.histories import Histories
-from clusterseq.index import Index
+from clusterseq.data.histories import Histories
+from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
+from clusterseq.machine.accelerator import CPU
+from clusterseq.machine.directory import present
 from clusterseq.model.catalogue import chunks
+from clusterseq.model.index import Index
 from clusterseq.model.ranker import Adapted, Ranker
-from clusterseq.recommender import unknown_items
-from clusterseq.retrieval import NOTHING, top_k
+from clusterseq.model.retrieval import NOTHING, top_k
+from clusterseq.reading.vocab import UNKNOWN, RawId
 from clusterseq.service.directory import Directory
 from clusterseq.service.heap import give_back
-from clusterseq.vocab import UNKNOWN, RawId
+from clusterseq.using.atlas import Atlas
+from clusterseq.using.explanation import explain
+from clusterseq.using.recommender import unknown_items
 
 DEPTH = 128
 """Items of a ranking: more than most can ask for and exclude together."""

@@ -23,8 +23,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
-from clusterseq.checkpoint import load_checkpoint
 from clusterseq.errors import ConfigError
+from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.service.app import create_app
 from clusterseq.service.archive import Archive
 from clusterseq.service.connections import Connection, Waiting

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.histories import Histories
-from clusterseq.scorer import Scorer
-from clusterseq.sequences import Sequences
+from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
+from clusterseq.judging.scorer import Scorer
 
 Fit: TypeAlias = Callable[[Sequences, int], Scorer]
 """From known people and the size of the catalogue to a scorer, the same for the same people."""

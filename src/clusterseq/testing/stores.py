@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from clusterseq.reading.vocab import RawId
 from clusterseq.service.store import Event, HistoryStore, Retention
-from clusterseq.vocab import RawId
 
 HOSTILE = [
     *("12", "Ünïcødé 日本 🛒", "two words", " ", "a:b", "{a}", "}", "}{", "{", "a}:events", "%7D"),

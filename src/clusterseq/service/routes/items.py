@@ -10,10 +10,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from clusterseq.reading.vocab import UNKNOWN
 from clusterseq.service import messages
 from clusterseq.service.context import Context
 from clusterseq.service.problems import ProblemError
-from clusterseq.vocab import UNKNOWN
 
 Most = Annotated[int, Query(ge=1, le=100, description="How many.")]
 ItemPath = Annotated[str, Path(min_length=1, max_length=1_000, description="The item's id.")]

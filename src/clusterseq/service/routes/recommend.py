@@ -10,6 +10,7 @@ import time
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from clusterseq.reading.vocab import RawId
 from clusterseq.service.answers import recommend
 from clusterseq.service.context import Context
 from clusterseq.service.messages import (
@@ -20,7 +21,6 @@ from clusterseq.service.messages import (
     RecommendRequest,
 )
 from clusterseq.service.problems import ProblemError
-from clusterseq.vocab import RawId
 
 
 def router(context: Context) -> APIRouter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from clusterseq.vocab import RawId
+from clusterseq.reading.vocab import RawId
 
 
 def pack_text(text: str) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from clusterseq.errors import ClusterSeqError, ConfigError, DataError
-from clusterseq.vocab import RawId
+from clusterseq.reading.vocab import RawId
 
 LONGEST = 1e10
 """Seconds, some 300 years; an expiry beyond it would overflow in a store."""

@@ -1,0 +1,141 @@
+"""What the neighbour memory says to some people: of the catalogue, of anchors, of what came next.
+
+Each item of a history is looked up once, in all kinds of memory together, and speaks for others by
+linear recency: of p items the s-th counts s / p, and the same item may come twice. A prefix of a
+history hears what the history hears, in other shares.
+
+Knows nothing about: how much to trust it, what the memory was made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from clusterseq.data.histories import Histories
+from clusterseq.data.memory import KINDS, Memory
+from clusterseq.data.sparse_rows import entries_of_rows
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """The cells of users × items where any kind of memory says anything; once for each kind."""
+
+    owners: Int64[Tensor, " cells"]
+    """To whom it is said, as a place in kinds × users."""
+    cells: Int64[Tensor, " cells"]
+    """Of what, as a place in users × items."""
+    said: Float[Tensor, " cells"]
+    """How much."""
+
+
+@runtime_checkable
+class Heard(Protocol):
+    """What adaptation asks of a memory, whoever answers."""
+
+    def at_anchors(
+        self, places: Int64[Tensor, " items"], anchors: int
+    ) -> Float[Tensor, "users kinds prefixes anchors"]:
+        """What each proper prefix says of some items."""
+        ...
+
+    def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
+        """What each proper prefix says of the item that came next."""
+        ...
+
+
+class Evidence:
+    """The entries of the memory that some histories pick, one row for each item of each kind.
+
+    >>> starts, items = torch.tensor([0, 1, 1, 2, 2]), torch.tensor([1, 0], dtype=torch.int32)
+    >>> memory = Memory(starts, items, torch.tensor([0.2, 0.4]))
+    >>> evidence = Evidence(memory, Histories.from_lists([[0, 1], [0]]))
+    >>> evidence.catalogue()[0]  # by the rules, 0 speaks for 1; halved where it isn't the newest
+    tensor([[0.0000, 0.1000],
+            [0.0000, 0.2000]])
+    >>> evidence.at_next()[0, :, 0]  # of 1 after 0: by the rules, and in the sessions
+    tensor([0.2000, 0.0000])
+    """
+
+    def __init__(self, memory: Memory, histories: Histories) -> None:
+        self.histories, self.n_items = histories, memory.n_items
+        self.device = histories.items.device
+        kinds = self._count(len(KINDS))[:, None, None] * self.n_items
+        rows = (histories.items + kinds).flatten()  # (kinds × users × steps)
+        there = histories.mask.expand(len(KINDS), -1, -1).flatten()
+        entries, sizes = entries_of_rows(memory.starts, rows, there)
+        self.rows = self._count(len(rows)).repeat_interleave(sizes)
+        self.items, self.weights = memory.items[entries].long(), memory.weights[entries]
+
+    @cached_property
+    def spoken(self) -> Spoken:
+        """What the histories say of every item, without the silence."""
+        users = len(self.histories)
+        recency = (self._count(self.steps) + 1) / self.histories.lengths[:, None]
+        shares = self.weights * recency.repeat(len(KINDS), 1).flatten()[self.rows]
+        owners = torch.div(self.rows, self.steps, rounding_mode="floor")
+        cells = owners * self.n_items + self.items
+        # Only what is written is read, so nearly all of this memory is never touched.
+        said = shares.new_empty(len(KINDS) * users * self.n_items)
+        said.scatter_(0, cells, 0.0).scatter_add_(0, cells, shares)
+        order = self._count(len(cells)).int()
+        last = order.new_empty(len(said)).scatter_(0, cells, order)
+        once = last[cells] == order
+        owners, cells = owners[once], cells[once]
+        return Spoken(owners, cells % (users * self.n_items), said[cells])
+
+    @property
+    def steps(self) -> int:
+        """Items of the longest history."""
+        return self.histories.items.shape[1]
+
+    def catalogue(self) -> Float[Tensor, "kinds users items"]:
+        """What the histories say of every item, silence included."""
+        shape = len(KINDS), len(self.histories), self.n_items
+        kinds = torch.div(self.spoken.owners, shape[1], rounding_mode="floor")
+        found = self.weights.new_zeros(shape)
+        found.view(-1)[kinds * (shape[1] * shape[2]) + self.spoken.cells] = self.spoken.said
+        return found
+
+    def at_anchors(
+        self, places: Int64[Tensor, " items"], anchors: int
+    ) -> Float[Tensor, "users kinds prefixes anchors"]:
+        """What each proper prefix says of some items: ``places`` tells where, or −1 elsewhere."""
+        columns = places[self.items]
+        kept = (columns >= 0).nonzero()[:, 0]
+        rows, columns = self.rows[kept], columns[kept]
+        shape = len(KINDS), len(self.histories), self.steps, anchors
+        said = self.weights[kept] * (rows % self.steps + 1)
+        found = said.new_zeros(shape).view(-1).scatter_add_(0, rows * anchors + columns, said)
+        sums = found.view(shape).transpose(0, 1)[:, :, :-1].cumsum(dim=2)
+        return sums / (self._count(self.steps - 1) + 1)[:, None]
+
+    def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
+        """What each proper prefix says of the item that came next; of padding it means nothing."""
+        users, steps = len(self.histories), self.steps
+        rows = self._count(len(KINDS) * users * steps).view(len(KINDS), users, steps, 1)
+        wanted = rows * self.n_items + self.histories.items[:, None, 1:]
+        keys = self.rows * self.n_items + self.items  # ascending
+        if not len(keys):
+            return self.weights.new_zeros(users, len(KINDS), steps - 1)
+        places = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
+        weights = torch.where(keys[places] == wanted, self.weights[places], 0.0)
+        counts = (self._count(steps) + 1)[:, None].expand(-1, steps - 1).triu()
+        said = (weights * counts).sum(dim=2) / (self._count(steps - 1) + 1)
+        return said.transpose(0, 1)
+
+    def _count(self, many: int) -> Int64[Tensor, " many"]:
+        """0, 1, 2, …"""
+        return torch.arange(many, device=self.device)
+
+
+def places_of(chosen: Int64[Tensor, " chosen"], n_items: int) -> Int64[Tensor, " items"]:
+    """Where each item of a catalogue stands in a list of distinct ones; −1 if it doesn't."""
+    places = chosen.new_full((n_items,), -1)
+    places[chosen] = torch.arange(len(chosen), device=chosen.device)
+    return places

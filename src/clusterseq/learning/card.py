@@ -1,0 +1,69 @@
+"""The card of a model, which people and model hubs read first in its directory.
+
+Knows nothing about: files, tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clusterseq.reading.times import iso
+
+HEAD = """---
+library_name: clusterseq
+tags:
+- recommendation
+- sequential-recommendation
+- cold-start
+- meta-learning
+---
+
+# Next items for people never seen
+"""
+USE = """
+## Use
+
+```python
+import clusterseq
+
+recommender = clusterseq.Recommender.load("this-directory")
+recommender.recommend(history, k=10)  # raw item ids, oldest first
+```
+
+A history may be empty; then what was popular comes first. Items that the model doesn't know are
+left out and reported. Kinds of people that the training data lack are served worse.
+"""
+
+
+def model_card(n_items: int, provenance: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """The card of a model, in Markdown under a head of YAML.
+
+    >>> made = {"events": 120, "known_users": 30, "split": "none", "seed": 0, "cutoff": None}
+    >>> print(model_card(9, made, {}).splitlines()[11])
+    A ClusterSeq model (arXiv 2307.13766) of 9 items, trained on 120 events of 30 people. It holds \
+no user id.
+    """
+    until = provenance["cutoff"]
+    ends = "" if until is None else f" who began before {iso(until)[:10]}"
+    told = (
+        f"A ClusterSeq model (arXiv 2307.13766) of {n_items:,} items, trained on "
+        f"{provenance['events']:,} events of {provenance['known_users']:,} people{ends}. It holds "
+        "no user id."
+    )
+    return "\n".join([HEAD, told, *_results(provenance, metrics), USE])
+
+
+def _results(provenance: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[str]:
+    test = metrics.get("test")
+    if test is None:
+        return
+    yield (
+        f"\n## Results\n\n{test['users']:,} people of the same data whom it wasn't trained on "
+        f"(split {provenance['split']}, seed {provenance['seed']}) were shown by their first "
+        f"{test['k']} items; the next one was ranked in the whole catalogue.\n"
+    )
+    yield "| model | MRR | HR@10 |\n|---|--:|--:|"
+    for name, figures in {"this one": test, **metrics.get("baselines", {})}.items():
+        full = figures["full"]
+        yield f"| {name} | {full['mrr']:.4f} | {full['hr@10']:.4f} |"

@@ -1,0 +1,120 @@
+"""Pre-training: predict the next item after every prefix of every known user.
+
+The item table and the transition model learn here, by plain softmax; clusters, memory and
+adaptation play no part yet.
+
+Knows nothing about: tasks, clusters, how newcomers judge, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from clusterseq.config import TrainConfig
+from clusterseq.data.histories import Histories
+from clusterseq.data.packing import Packing
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.tasks import Windows
+from clusterseq.learning.stage import Stage
+from clusterseq.machine.workers import ALONE, Workers
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.head import Candidates, Pointer, Theta
+from clusterseq.model.losses import linear_cross_entropy
+from clusterseq.model.rivals import Rivals
+
+LIKELIHOOD = "validation_log_likelihood"
+HARDLY_WORSE = 0.0015
+"""A later epoch is kept unless its likelihood is worse by more than this share, about .01 nats: its
+rate was lower, and some hundred prefixes can't tell such epochs apart."""
+
+
+def prefix_stage(
+    name: str,
+    model: ClusterSeq,
+    people: Sequences,
+    config: TrainConfig,
+    validate: Callable[[], float] | None,
+    workers: Workers = ALONE,
+) -> Stage[Histories]:
+    """The stage that teaches a model to go on after all prefixes of some people.
+
+    ``validate`` gives the likelihood of newcomers; without it all epochs are run.
+    """
+    windows = Windows.of(people, config.window)
+    return Stage(
+        name,
+        config.pretrain_epochs,
+        [(backbone(model), config.learning_rate)],
+        lambda generator: windows.batches(config.sequences_per_batch, generator),
+        PrefixLoss(model, config.rivals, config.fast_softmax, workers),
+        validate,
+        measure=LIKELIHOOD,
+        noise=HARDLY_WORSE,
+        patience=config.patience,
+        clip=config.clip,
+        weight_decay=config.weight_decay,
+    )
+
+
+def backbone(model: ClusterSeq) -> list[nn.Parameter]:
+    """What pre-training trains."""
+    return [*model.items.parameters(), *model.transition.parameters()]
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixLoss:
+    """Mean cross-entropy over all prefixes of a batch of windows."""
+
+    model: ClusterSeq
+    """The model; its item table and transition model get gradients."""
+    rivals: int = 0
+    """How many items compete for a batch; 0, or as many as there are, is the full catalogue."""
+    fast: bool = False
+    """Multiply in bfloat16."""
+    workers: Workers = ALONE
+    """Who shares a batch; the losses of all of them add up to that of the batch."""
+
+    def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
+        """The loss of one batch; the generator drives dropout and who competes."""
+        # The order is found where the batch was made; only what networks read goes to their device.
+        everybody = windows.items[:, 1:][windows.mask[:, 1:]].to(self.model.device)
+        rivals = Rivals.draw(everybody, self.model.n_items, self.rivals, generator)
+        own = windows[self.workers.share(len(windows))]
+        packing = Packing.of(Histories(own.items[:, :-1], own.lengths - 1))
+        inputs = packing.pack(own.items[:, :-1]).to(self.model.device, non_blocking=True)
+        targets = packing.pack(own.items[:, 1:]).to(self.model.device, non_blocking=True)
+        # Only the rows that the batch reads or ranks are smoothed: a step costs what it touches.
+        rows = torch.unique(torch.cat([inputs, rivals.items]))  # ascending
+        table = self.model.items.vectors(rows)
+        read = torch.searchsorted(rows, inputs)
+        queries = self.model.queries(read, packing, table, generator)  # (prefixes, width)
+        vectors = table[torch.searchsorted(rows, rivals.items)]
+        candidates = self.model.candidates(vectors, rivals.items)
+        places = torch.searchsorted(rivals.items, targets)
+        losses = [
+            linear_cross_entropy(query, vectors, bias + rivals.extra, places, fast=self.fast)
+            for query, vectors, bias in self._apart(queries, candidates)
+        ]
+        if not len(targets):  # fewer windows than workers
+            return 0 * table.sum()
+        return torch.stack(losses).mean() * (len(targets) / len(everybody))
+
+    def _apart(
+        self, queries: Float[Tensor, "prefixes width"], candidates: Candidates
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Each member's queries, item vectors and bias: nobody learns from another's mistakes.
+
+        Trained by their mean score, members would share the work and be one wide model; trained
+        apart, they err apart, and the mean of their scores errs less.
+        """
+        members = candidates.members
+        pointed = (
+            members * Pointer(Theta(self.model.start, candidates), queries, candidates).vectors
+        )
+        pieces = zip(pointed.chunk(members, -1), candidates.vectors.chunk(members, -1), strict=True)
+        return ((query, vectors, candidates.traits[:, 0]) for query, vectors in pieces)

@@ -1,0 +1,246 @@
+"""One stage of training: epochs of steps with validation, early stopping and exact resumption.
+
+Every draw of a step comes from generators seeded by (seed, stage, epoch, step), so the state to go
+on from is the parameters, the optimiser's moments and a place; nothing hidden in between.
+
+Knows nothing about: what is learnt; signals.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from clusterseq.errors import TrainingError
+from clusterseq.machine.progress import Watcher
+from clusterseq.machine.workers import ALONE, Workers
+
+Batch = TypeVar("Batch")
+NOISE = 0.02
+"""A later epoch is kept unless its MRR is worse by more than this share: validation users are few,
+and the learning rate of a later epoch is lower."""
+LOOK_EVERY = 50
+"""Steps between two looks at the loss where it is computed on an accelerator."""
+FINAL_RATE = 0.05
+"""Share of the peak learning rate that is left at the end of the cosine."""
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Batch]):
+    """What a stage does; all functions are of their arguments and the model alone."""
+
+    name: str
+    """Its name in logs and states."""
+    epochs: int
+    """Most epochs."""
+    groups: Sequence[tuple[Sequence[nn.Parameter], float]]
+    """Parameters to train, with their peak learning rates."""
+    batches: Callable[[np.random.Generator], Sequence[Batch]]
+    """The batches of one epoch."""
+    loss: Callable[[Batch, torch.Generator], Tensor]
+    """The loss of one batch; the generator serves dropout and negatives."""
+    validate: Callable[[], float] | None
+    """Higher is better; None runs all epochs and keeps the last."""
+    measure: str = "validation_mrr"
+    """What that number is called in logs."""
+    noise: float = NOISE
+    """Share of the best number by which a later epoch may fall short and still be kept."""
+    before_epoch: Callable[[], None] = lambda: None
+    """Called before each epoch's first step."""
+    patience: int = 3
+    """Epochs without a better validation before the stage ends."""
+    clip: float = 5.0
+    """Largest norm of a gradient."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay."""
+
+
+@dataclass
+class Place:
+    """Where a stage stands, and the best it has seen."""
+
+    stage: str
+    """Name of the stage."""
+    epoch: int = 0
+    """Epochs behind us."""
+    step: int = 0
+    """Steps of this epoch behind us."""
+    total: Tensor | float = 0.0
+    """Sum of this epoch's losses, which may still be on its way from an accelerator."""
+    best: float = -math.inf
+    """Best validation so far."""
+    waited: int = 0
+    """Epochs since then."""
+    best_tensors: dict[str, Tensor] = field(default_factory=dict)
+    """The model as it was then."""
+    moments: dict[str, Tensor] = field(default_factory=dict)
+    """What the optimiser remembers."""
+
+    def begin(self, stage: str) -> None:
+        """Stand at the start of another stage."""
+        vars(self).update(vars(Place(stage)))
+
+
+def run_stage(
+    stage: Stage[Batch],
+    model: nn.Module,
+    place: Place,
+    *,
+    seed: int,
+    watcher: Watcher,
+    checkpoint: Callable[[], None],
+    workers: Workers = ALONE,
+) -> None:
+    """Train from ``place`` to the stage's end and leave the model at its best.
+
+    ``checkpoint`` is called after every step and may keep the state or raise KeyboardInterrupt.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    device = next(model.parameters()).device
+    optimiser = _optimiser(stage)
+    _restore(optimiser, place.moments)
+    if stage.validate and not place.best_tensors:
+        place.best, place.best_tensors = stage.validate(), _copy(model)
+    while place.epoch < stage.epochs and place.waited < stage.patience:
+        started = time.monotonic()
+        if place.step == 0:  # resumed amid an epoch, it was done before the state was kept
+            stage.before_epoch()
+        batches = stage.batches(np.random.default_rng(_words(seed, stage.name, place.epoch)))
+        unseen = nothing = torch.zeros(2, dtype=torch.float64, device=device)
+        for step in range(place.step, len(batches)):
+            _set_rates(optimiser, stage, place.epoch + (step + 1) / len(batches))
+            with _the_rest_frozen(stage, model):
+                generator = _generator(device, seed, stage.name, place.epoch, step)
+                loss = stage.loss(batches[step], generator)
+                numbers = _descend(loss, optimiser, stage, workers)
+            place.total, unseen = place.total + numbers[0], unseen + numbers
+            # An accelerator runs ahead of this process, which would make it wait at every look.
+            if device.type == "cpu" or step % LOOK_EVERY == 0 or step + 1 == len(batches):
+                _require_finite(unseen, stage, place.epoch, step)
+                unseen = nothing
+            place.step, place.moments = step + 1, _moments(optimiser)
+            watcher.step(
+                stage.name, place.epoch * len(batches) + step + 1, stage.epochs * len(batches)
+            )
+            if step + 1 < len(batches):
+                checkpoint()
+        record: dict[str, Any] = {"stage": stage.name, "epoch": place.epoch + 1}
+        record["loss"] = float(place.total) / max(1, len(batches))
+        _judge(stage, model, place, record)
+        place.epoch, place.step, place.total = place.epoch + 1, 0, 0.0
+        watcher.epoch(record | {"seconds": round(time.monotonic() - started, 3)})
+        checkpoint()
+    if place.best_tensors:
+        model.load_state_dict(place.best_tensors)
+
+
+@contextmanager
+def _the_rest_frozen(stage: Stage[Batch], model: nn.Module) -> Iterator[None]:
+    """Spend nothing on gradients that no step would follow."""
+    trained = {id(value) for group, _ in stage.groups for value in group}
+    rest = [v for v in model.parameters() if v.requires_grad and id(v) not in trained]
+    for value in rest:
+        value.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for value in rest:
+            value.requires_grad_(True)
+
+
+def _judge(stage: Stage[Batch], model: nn.Module, place: Place, record: dict[str, Any]) -> None:
+    if stage.validate is None:
+        return
+    record[stage.measure] = score = stage.validate()
+    place.waited += 1
+    if score > place.best - stage.noise * abs(place.best):
+        place.best, place.waited = max(score, place.best), 0
+        place.best_tensors = _copy(model)
+
+
+def _descend(
+    loss: Tensor, optimiser: torch.optim.Optimizer, stage: Stage[Batch], workers: Workers
+) -> Float64[Tensor, 2]:
+    """Take a step; returns the loss and the norm of its gradient. If either isn't finite, no step.
+
+    That no step is taken is decided where the numbers are, as gradient scaling does it.
+    """
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    workers.sum_gradients(parameters)
+    norm = nn.utils.clip_grad_norm_(parameters, stage.clip)
+    numbers = torch.stack([workers.total(loss).detach().double().squeeze(), norm.double()])
+    optimiser.found_inf = (~numbers.isfinite().all()).float()  # type: ignore[attr-defined]
+    optimiser.step()
+    return numbers
+
+
+def _require_finite(
+    numbers: Float64[Tensor, 2], stage: Stage[Batch], epoch: int, step: int
+) -> None:
+    for noun, value in zip(("loss", "norm of the gradient"), numbers.tolist(), strict=True):
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{stage.name}, epoch {epoch + 1}, step {step + 1}: the {noun} is {value}; the "
+                "state of the last good epoch is kept; lower the learning rate and train again"
+            )
+
+
+def _optimiser(stage: Stage[Batch]) -> torch.optim.Optimizer:
+    groups = [{"params": list(params), "lr": rate, "peak": rate} for params, rate in stage.groups]
+    return torch.optim.AdamW(groups, weight_decay=stage.weight_decay, fused=True)
+
+
+def _set_rates(optimiser: torch.optim.Optimizer, stage: Stage[Batch], epochs: float) -> None:
+    """Linear warm-up over the first epoch, then a cosine to a twentieth."""
+    cosine = (1 + math.cos(math.pi * epochs / stage.epochs)) / 2
+    share = min(1.0, epochs) * (FINAL_RATE + (1 - FINAL_RATE) * cosine)
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * share
+
+
+def _moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{index}.{name}": value
+        for index, values in optimiser.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def _restore(optimiser: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:
+    if not moments:
+        return
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in moments.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _words(seed: int, name: str, *numbers: int) -> list[int]:
+    return [seed, zlib.crc32(name.encode()), *numbers]
+
+
+def _generator(
+    device: torch.device, seed: int, name: str, epoch: int, step: int
+) -> torch.Generator:
+    words = np.random.SeedSequence(_words(seed, name, epoch, step)).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(words[0] >> np.uint64(1)))

@@ -1,0 +1,135 @@
+"""Cross-entropy over the catalogue, whole or sampled: pure functions of tensors.
+
+Knows nothing about: models, how candidates are drawn.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from clusterseq.machine.accelerator import cells_at_once
+
+ROWS_AT_ONCE = 128
+"""Rows of logits that ``linear_cross_entropy`` holds: enough for fast products, few for caches."""
+
+
+def cross_entropy(
+    logits: Float[Tensor, "users items"],
+    targets: Int64[Tensor, " users"],
+    excluded: Bool[Tensor, "users items"] | None = None,
+) -> Float[Tensor, ""]:
+    """Mean −log softmax of the targets; excluded items compete only where they are the target."""
+    if excluded is not None:
+        logits = logits.masked_fill(excluded.scatter(1, targets[:, None], False), -torch.inf)
+    return torch.nn.functional.cross_entropy(logits, targets)
+
+
+def linear_cross_entropy(
+    queries: Float[Tensor, "prefixes dim"],
+    vectors: Float[Tensor, "items dim"],
+    bias: Float[Tensor, " items"],
+    targets: Int64[Tensor, " prefixes"],
+    *,
+    fast: bool = False,
+) -> Float[Tensor, ""]:
+    """``cross_entropy`` of the logits ⟨query, vector⟩ + bias without ever holding all of them.
+
+    A few rows of logits at a time stay in the cache, and become their own gradient there; the
+    backward pass has nothing left to do. ``fast`` rounds factors and logits to bfloat16 where the
+    processor multiplies those faster, and changes nothing where it doesn't.
+
+    >>> queries, vectors, bias = torch.randn(2, 4), torch.randn(9, 4), torch.randn(9)
+    >>> slow = cross_entropy(queries @ vectors.T + bias, torch.tensor([3, 8]))
+    >>> found = linear_cross_entropy(queries, vectors, bias, torch.tensor([3, 8]))
+    >>> bool(torch.isclose(slow, found))
+    True
+    """
+    found: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        queries, vectors, bias, targets, fast
+    )
+    return found
+
+
+def loss_and_slopes(
+    logits: Float[Tensor, "rows items"], targets: Int64[Tensor, "rows 1"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
+    """Summed −log softmax of the targets, and its gradient with respect to the logits."""
+    own = logits.gather(1, targets)
+    highest, shares = logits.amax(dim=1), logits.softmax(dim=1)
+    # The highest share can't underflow, so the normaliser is taken from it.
+    loss = (highest - torch.log(shares.amax(dim=1)) - own[:, 0]).sum()
+    # The gradient of a row's loss is its softmax less one at the target.
+    return loss, shares.scatter_add_(1, targets, torch.full_like(own, -1.0))
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, vectors: Tensor, bias: Tensor, targets: Tensor, fast: bool
+    ) -> Tensor:
+        of_queries = torch.empty_like(queries)
+        of_vectors, of_bias = torch.zeros_like(vectors), torch.zeros_like(bias)
+        total = queries.new_zeros(())
+        on_cpu = queries.device.type == "cpu"
+        at_once = max(1, cells_at_once(queries.device, ROWS_AT_ONCE * len(vectors)) // len(vectors))
+        rounded = vectors.bfloat16() if fast and (not on_cpu or bfloat16_is_fast()) else None
+        for start in range(0, len(queries), at_once):
+            some = queries[start : start + at_once]
+            rows, wanted = slice(start, start + len(some)), targets[start : start + len(some), None]
+            # A product in bfloat16 is compiled for its shape and kept, so odd ends are left out.
+            whole = len(some) == at_once or not on_cpu
+            read, against = (
+                (some, vectors) if rounded is None or not whole else (some.bfloat16(), rounded)
+            )
+            logits = (read @ against.T).to(bias.dtype).add_(bias)
+            loss, slopes = loss_and_slopes(logits, wanted)
+            total += loss
+            of_bias += slopes.sum(dim=0)
+            slopes = slopes.to(read.dtype)
+            of_queries[rows] = slopes @ against
+            of_vectors += slopes.T @ read
+        ctx.save_for_backward(of_queries, of_vectors, of_bias)
+        return total / len(queries)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        of_queries, of_vectors, of_bias = ctx.saved_tensors
+        slope = gradients[0] / len(of_queries)
+        return of_queries * slope, of_vectors * slope, of_bias * slope, None, None
+
+
+@cache
+def bfloat16_is_fast() -> bool:
+    """Whether this processor multiplies bfloat16 faster than single precision."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # older versions of PyTorch can't tell
+        return False
+    can = torch.cpu.get_capabilities()
+    return any(can.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def sampled_cross_entropy(
+    target_logits: Float[Tensor, " users"],
+    negative_logits: Float[Tensor, "users negatives"],
+    log_weight: float,
+    excluded: Bool[Tensor, "users negatives"],
+) -> Float[Tensor, ""]:
+    """The same over shared negatives, each of which stands for e^``log_weight`` items (log-Q).
+
+    With all other items as negatives and a log-weight of 0 this is the full cross-entropy:
+
+    >>> logits = torch.tensor([[1.0, 2.0, 0.5]])
+    >>> full = cross_entropy(logits, torch.tensor([0]))
+    >>> sampled = sampled_cross_entropy(
+    ...     logits[:, 0], logits[:, 1:], 0.0, torch.zeros(1, 2, dtype=torch.bool)
+    ... )
+    >>> bool(torch.isclose(full, sampled))
+    True
+    """
+    rivals = (negative_logits + log_weight).masked_fill(excluded, -torch.inf)
+    everything = torch.cat([target_logits[:, None], rivals], dim=1)
+    return (torch.logsumexp(everything, dim=1) - target_logits).mean()

@@ -1,0 +1,86 @@
+"""Who competes in a softmax: the whole catalogue, or what came next and a draw of other items.
+
+A drawn item stands for several of those that weren't (log-Q, Bengio & Senécal 2008): beside its
+score is the logarithm of how many, so that the sum over the few estimates the sum over all.
+
+Knows nothing about: scores, models.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from clusterseq.data.evidence import Spoken, places_of
+from clusterseq.data.histories import Histories
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Some items of a catalogue, or all."""
+
+    items: Int64[Tensor, " chosen"]
+    """Which, ascending."""
+    extra: Float[Tensor, " chosen"]
+    """The log-weight of each: 0 for one that stands for itself."""
+    n_items: int
+    """Size of the catalogue."""
+
+    @classmethod
+    def draw(
+        cls, wanted: Int64[Tensor, "*any"], n_items: int, at_most: int, generator: torch.Generator
+    ) -> Rivals:
+        """Those that have to be there, and as many others as there is room for.
+
+        At most 0, or as many as there are, means all. Together they are as many in every draw,
+        where those that have to be there leave room: products of one shape are fast.
+
+        >>> rivals = Rivals.draw(torch.tensor([2, 5]), 9, 4, torch.Generator().manual_seed(0))
+        >>> len(rivals.items), {2, 5} <= set(rivals.items.tolist())
+        (4, True)
+        >>> round(float(rivals.extra.exp().sum()))  # they stand for all
+        9
+        """
+        everything = torch.arange(n_items, device=wanted.device)
+        extra = torch.zeros(n_items, device=wanted.device)
+        if not 0 < at_most < n_items:
+            return cls(everything, extra, n_items)
+        kept = torch.zeros_like(everything, dtype=torch.bool)
+        kept[wanted] = True
+        others = everything[~kept]
+        room = max(1, at_most - (n_items - len(others)))
+        order = torch.randperm(len(others), generator=generator, device=wanted.device)
+        drawn = others[order[:room]]
+        extra[drawn] = math.log(max(1, len(others)) / max(1, len(drawn)))
+        kept[drawn] = True
+        chosen = everything[kept]
+        return cls(chosen, extra[chosen], n_items)
+
+    @cached_property
+    def places(self) -> Int64[Tensor, " items"]:
+        """Where each item of the catalogue stands among these; −1 where it doesn't."""
+        return places_of(self.items, self.n_items)
+
+    def spoken(self, spoken: Spoken) -> Spoken:
+        """What is said of these items alone."""
+        items = spoken.cells % self.n_items
+        users = torch.div(spoken.cells, self.n_items, rounding_mode="floor")
+        places = self.places[items]
+        kept = places >= 0
+        cells = users * len(self.items) + places
+        return Spoken(spoken.owners[kept], cells[kept], spoken.said[kept])
+
+    def touched(self, histories: Histories) -> Bool[Tensor, "users chosen"]:
+        """Which of these each person has touched."""
+        found = torch.zeros(
+            len(histories), len(self.items), dtype=torch.bool, device=self.items.device
+        )
+        places = self.places[histories.items]
+        rows, steps = (histories.mask & (places >= 0)).nonzero(as_tuple=True)
+        found[rows, places[rows, steps]] = True
+        return found

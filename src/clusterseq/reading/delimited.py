@@ -1,0 +1,193 @@
+"""CSV, TSV and their kin: RecBole's ``.inter`` files and Amazon's ratings without a header.
+
+Every value is read as text, so that an id keeps its leading zeros.
+
+Knows nothing about: times, ids, other formats.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from clusterseq.errors import DataError
+from clusterseq.reading.columns import Columns
+from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, raw_lines
+from clusterseq.reading.table import Choose, Collect, Table, event_columns, in_memory, reading
+
+AMAZON_RATINGS = ("user", "item", "rating", "timestamp")
+SEPARATORS = ",\t;|"
+TOO_LONG = "too many fields"
+LONGEST_FIELD = 2**31 - 1
+"""Python's own bound is a few pages of text."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the fields of a delimited file are told apart and named."""
+
+    separator: str
+    """The character between two fields."""
+    quote: str | None
+    """The character around a field that holds a separator; None if there is none."""
+    names: tuple[str, ...]
+    """The columns' names."""
+    has_header: bool = True
+    """False if the first line is an event already."""
+
+    @property
+    def csv_options(self) -> dict[str, Any]:
+        """The same for Python's reader and writer of such files."""
+        quoting = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
+        return {"delimiter": self.separator, "quotechar": self.quote, "quoting": quoting}
+
+
+def read_delimited(
+    path: Path,
+    separator: str,
+    choose: Choose,
+    *,
+    skip_bad: bool,
+    collect: Collect = in_memory,
+) -> Table:
+    """Read the user, item and time of a delimited text file.
+
+    Raises:
+        DataError: the file is missing, empty, damaged or binary, a column isn't found, or a line
+            isn't UTF-8, has too many fields or an open quote (the former two are left out and
+            counted with ``skip_bad``).
+    """
+    check_text(path)
+    dialect = _dialect(path, separator)
+    columns = choose(dialect.names, str(path))
+    dropped: Counter[str] = Counter()
+    with reading(str(path), "delimited text"):
+        try:
+            rows = collect(_scan(path, dialect, columns))
+        except pl.exceptions.ComputeError:
+            good, dropped = _good_lines(path, dialect, skip_bad=skip_bad)
+            rows = collect(_scan(good, dialect, columns))
+    return Table(str(path), columns, rows, lambda row: _place(path, dialect, row), dropped)
+
+
+def _scan(source: Path | bytes, dialect: Dialect, columns: Columns) -> pl.LazyFrame:
+    frame = pl.scan_csv(
+        source,
+        infer_schema=False,
+        separator=dialect.separator,
+        quote_char=dialect.quote,
+        has_header=dialect.has_header,
+        new_columns=None if dialect.has_header else list(dialect.names),
+        glob=False,
+    )
+    # Looking at all columns, if only for blank lines, keeps polars from passing over long ones.
+    blank = pl.all_horizontal(pl.all().is_null()).alias("blank")
+    return frame.select(*event_columns(columns), blank)
+
+
+def _dialect(path: Path, separator: str) -> Dialect:
+    quote = None if ".inter" in path.suffixes else '"'
+    names = _header(path, separator, quote)
+    if len(names) == 1:
+        separator = max(SEPARATORS, key=names[0].count)
+        names = _header(path, separator, quote)
+    if any("\ufffd" in name or "\0" in name for name in names):
+        raise DataError(
+            f"{path} line 1: the header isn't UTF-8 text; give a text file, or convert it, for "
+            "example with iconv -f latin1 -t utf-8"
+        )
+    if _is_amazon_rating(names):
+        return Dialect(separator, quote, AMAZON_RATINGS, has_header=False)
+    return Dialect(separator, quote, tuple(names))
+
+
+def _header(path: Path, separator: str, quote: str | None) -> list[str]:
+    with reading(str(path), "delimited text"):
+        frame = pl.scan_csv(
+            path, infer_schema=False, separator=separator, quote_char=quote, glob=False
+        )
+        return frame.collect_schema().names()
+
+
+def _is_amazon_rating(first_line: list[str]) -> bool:
+    """Amazon's 2014 ratings: user, item, rating 1.0 … 5.0 and Unix time, with no line of names."""
+    return (
+        len(first_line) == len(AMAZON_RATINGS)
+        and re.fullmatch(r"[0-5](\.\d)?", first_line[2]) is not None
+        and re.fullmatch(r"\d{8,10}", first_line[3]) is not None
+    )
+
+
+def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    """Each record below the header with the line that it starts on; a byte that isn't UTF-8 is read
+    as a surrogate."""
+    text = (line.decode("utf-8", "surrogateescape") for line in raw_lines(path))
+    reader = csv.reader(text, strict=True, **dialect.csv_options)
+    start, header_due = 1, dialect.has_header
+    former = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        for fields in reader:
+            if not header_due:
+                yield start, fields
+            header_due = header_due and not fields
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path} line {start}: wrong quoting ({error}); close or double the quotes there"
+        ) from error
+    finally:
+        csv.field_size_limit(former)
+
+
+def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
+    """Copy what can be read, or raise at the first line that can't."""
+    kept, dropped = io.BytesIO(), Counter[str]()
+    text = io.TextIOWrapper(kept, encoding="utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n", **dialect.csv_options)
+    if dialect.has_header:
+        writer.writerow(dialect.names)
+    for line, fields in _records(path, dialect):
+        if not _is_utf8(fields):
+            if not skip_bad:
+                raise not_utf8(path, line)
+            dropped[NOT_UTF8] += 1
+        elif len(fields) > len(dialect.names):
+            if not skip_bad:
+                raise DataError(
+                    f"{path} line {line}: {len(fields)} fields where there are "
+                    f"{len(dialect.names)} columns; quote the value that holds a "
+                    f"{dialect.separator!r} or drop such lines with --skip-bad"
+                )
+            dropped[TOO_LONG] += 1
+        else:
+            writer.writerow(fields)
+    text.flush()
+    return kept.getvalue(), dropped
+
+
+def _is_utf8(fields: list[str]) -> bool:
+    try:
+        "".join(fields).encode()
+    except UnicodeEncodeError:  # a surrogate, which stands for a byte that couldn't be decoded
+        return False
+    return True
+
+
+def _place(path: Path, dialect: Dialect, row: int) -> str:
+    """The line that a row starts on, and its number of fields if that explains what is wrong."""
+    try:
+        for number, (line, fields) in enumerate(_records(path, dialect)):
+            if number == row:
+                short = f" ({len(fields)} of {len(dialect.names)} fields)"
+                return f"line {line}" + (short if len(fields) < len(dialect.names) else "")
+    except DataError:
+        pass  # this reader is stricter about quotes than polars
+    return f"row {row + 1}"

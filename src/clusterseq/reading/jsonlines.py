@@ -1,0 +1,167 @@
+"""JSON lines: one object per line, such as Amazon's reviews of 2014 and 2023.
+
+Integer ids stay integers; a column that mixes integers and strings becomes strings.
+
+Knows nothing about: times, other formats.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+from codecs import BOM_UTF8
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice, product
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+import polars as pl
+
+from clusterseq.errors import DataError
+from clusterseq.reading.columns import Columns, shown
+from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, raw_lines
+from clusterseq.reading.table import (
+    Choose,
+    Collect,
+    Table,
+    event_columns,
+    in_memory,
+    reading,
+    row_number,
+)
+
+HEAD = 1000
+NOT_JSON = "not a JSON object"
+Object: TypeAlias = dict[str, Any]
+Dtype: TypeAlias = Any  # polars' own dtype classes confuse runtime type checkers
+
+
+def read_json_lines(
+    path: Path, choose: Choose, *, skip_bad: bool, collect: Collect = in_memory
+) -> Table:
+    """Read the user, item and time of a file of JSON lines.
+
+    Raises:
+        DataError: the file is missing, empty, damaged or binary, a column isn't found, or a line
+            is no JSON object (such lines are left out and counted with ``skip_bad``).
+    """
+    check_text(path)
+    objects = ((line, parsed) for line, raw in _lines(path) if (parsed := _parsed(raw)) is not None)
+    head = dict(islice(objects, HEAD))
+    if not head:
+        _good_lines(path, skip_bad=False)
+        raise DataError(f"{path}: the file is empty; give one with events in it")
+    names = list(dict.fromkeys(name for row in head.values() for name in row))
+    columns = choose(names, str(path))
+    candidates = [_dtypes(head, role, name, path) for role, name in columns.roles().items()]
+    dropped: Counter[str] = Counter()
+    with reading(str(path), "JSON lines"):
+        rows: pl.DataFrame | None = None
+        with suppress(pl.exceptions.ComputeError):
+            rows = _scan(glob.escape(str(path)), columns, candidates, collect)
+        if rows is None or _holds_zeros(rows):
+            good, dropped = _good_lines(path, skip_bad=skip_bad)
+            rows = _scan(good, columns, candidates, collect)
+    return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
+
+
+def _holds_zeros(rows: pl.DataFrame) -> bool:
+    """Whether an id holds a zero character, which is also what polars makes of half a character."""
+    texts = [name for name in ("user", "item") if rows[name].dtype == pl.String]
+    return any(rows[name].str.contains("\0", literal=True).any() for name in texts)
+
+
+def _scan(
+    source: str | bytes, columns: Columns, candidates: list[list[Dtype]], collect: Collect
+) -> pl.DataFrame:
+    """Read with the first dtypes that fit all rows; text fits always."""
+    *choices, last = product(*candidates)
+    for dtypes in choices:
+        with suppress(pl.exceptions.ComputeError):
+            return collect(_scan_as(dtypes, source, columns))
+    return collect(_scan_as(last, source, columns))
+
+
+def _scan_as(dtypes: tuple[Dtype, ...], source: str | bytes, columns: Columns) -> pl.LazyFrame:
+    schema = dict(zip(columns.names, dtypes, strict=True))
+    frame = pl.scan_ndjson(source, schema=schema)
+    return frame.select(*event_columns(columns), blank=pl.lit(False))
+
+
+def _dtypes(head: dict[int, Object], role: str, name: str, path: Path) -> list[Dtype]:
+    """What to try for a column, by the values at the head of the file."""
+    if role == "time":
+        return [pl.String]
+    values = {line: row[name] for line, row in head.items() if row.get(name) is not None}
+    for line, value in values.items():
+        if type(value) not in {str, int, float}:
+            raise DataError(
+                f"{path} line {line}: {role} {shown(value)} is not a string or an integer; "
+                f"name another column with --{role}-column"
+            )
+    kinds = set(map(type, values.values()))
+    if not kinds or str in kinds:
+        return [pl.String]
+    return [pl.Float64 if float in kinds else pl.Int64, pl.String]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that aren't blank, numbered from 1: the rows as polars counts them."""
+    return ((number, line) for number, line in enumerate(raw_lines(path), 1) if not line.isspace())
+
+
+def _parsed(line: bytes) -> Object | None:
+    try:
+        # Of bytes the library would take surrogates, and other encodings.
+        text = line.removeprefix(BOM_UTF8).decode()
+        parsed = json.loads(text, parse_constant=_refuse)
+        if b"\\ud" in line.lower():  # half a character, which no text can hold
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _good_lines(path: Path, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
+    """Copy the lines that are JSON objects, or raise at the first that isn't."""
+    kept, dropped = list[bytes](), Counter[str]()
+    for number, line in _lines(path):
+        reason = _fault(line)
+        if reason is None:
+            kept.append(line.removeprefix(BOM_UTF8))
+        elif skip_bad:
+            dropped[reason] += 1
+        elif reason == NOT_UTF8:
+            raise not_utf8(path, number)
+        elif line.lstrip().startswith(b"["):
+            raise DataError(
+                f"{path} line {number}: a JSON array, not one object per line; convert it, for "
+                "example with jq -c '.[]'"
+            )
+        else:
+            raise DataError(
+                f"{path} line {number}: {shown(line.decode().strip())} is not a JSON object; "
+                "mend it or drop such lines with --skip-bad"
+            )
+    return b"".join(kept), dropped
+
+
+def _fault(line: bytes) -> str | None:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return NOT_UTF8
+    return None if _parsed(line) is not None else NOT_JSON
+
+
+def _place(path: Path, row: int) -> str:
+    for index, (number, _) in enumerate(_lines(path)):
+        if index == row:
+            return f"line {number}"
+    return row_number(row)

@@ -1,0 +1,124 @@
+"""The physical lines of a text file, compressed or not: for heads and for what goes wrong.
+
+The fast path never comes here for more than a head; a fault is looked for line by line only once
+it is known that there is one.
+
+Knows nothing about: what a line holds.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from clusterseq.errors import DataError
+from clusterseq.reading.table import reading
+
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+KINDS = {b"PAR1": "Parquet", b"PK\x03\x04": "a zip or Excel file", b"SQLi": "an SQLite file"}
+NOT_UTF8 = "not UTF-8"
+MOST_TIMES, HARMLESS = 100, 2**26
+"""How many times its size a file may unpack to, beyond bytes that do no harm: logs of events unpack
+to 3 … 20 times theirs, and gzip can say a thousand bytes in one."""
+PIECE, GZIP_AT_MOST = 2**20, 1_032
+"""Bytes unpacked at once, and how many times its size gzip can say."""
+
+
+def raw_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file with their ends, decompressed if its first bytes say so.
+
+    Raises:
+        DataError: the file is missing, damaged or cut short.
+    """
+    with reading(str(path), "text"), path.open("rb") as file:
+        magic = file.read(4)
+        file.seek(0)
+        if magic.startswith(GZIP):
+            try:
+                yield from gzip.GzipFile(fileobj=file)
+            except zlib.error as error:
+                raise OSError(str(error)) from error
+        elif magic == ZSTD:
+            yield from _through_polars(path)
+        else:
+            yield from file
+
+
+def check_text(path: Path) -> None:
+    """Refuse a binary file, whatever its name.
+
+    Raises:
+        DataError: the file is empty, missing, its head holds what no text holds, or it is small
+            and would fill the memory once it is unpacked.
+    """
+    with reading(str(path), "text"), path.open("rb") as file:
+        head = file.read(4096)
+    if not head:
+        raise DataError(f"{path}: the file is empty; give one with events in it")
+    if head.startswith(GZIP):
+        check_unpacked(path)
+    if head.startswith((GZIP, ZSTD)):
+        return
+    kind = KINDS.get(head[:4])
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        kind = "UTF-16 text"
+    if kind or b"\0" in head:
+        raise DataError(
+            f"{path}: not UTF-8 text but {kind or 'a binary file'}; give CSV, TSV, JSON lines "
+            "or Parquet under a name that ends so"
+        )
+
+
+def check_unpacked(path: Path) -> None:
+    """Unpack a file to nowhere, a piece at a time, as long as what comes out is in proportion.
+
+    What gzip itself says of the size is its last part's alone, and anybody's to write.
+
+    Raises:
+        DataError: it isn't, or the file is damaged.
+    """
+    packed = path.stat().st_size
+    most = max(HARMLESS, MOST_TIMES * packed)
+    if packed * GZIP_AT_MOST <= most:
+        return
+    unpacked = 0
+    with reading(str(path), "text"), gzip.open(path) as file:
+        try:
+            while unpacked <= most and (piece := file.read(PIECE)):
+                unpacked += len(piece)
+        except zlib.error as error:
+            raise OSError(str(error)) from error
+    if unpacked > most:
+        raise DataError(
+            f"{path}: {packed:,} bytes that unpack to more than {most:,}, as no log of "
+            "events does; look at what is in it, and unpack it first if it is right"
+        )
+
+
+def not_utf8(path: Path, line: int) -> DataError:
+    """The error for a line that isn't UTF-8."""
+    return DataError(
+        f"{path} line {line}: not UTF-8 text; convert the file, for example with "
+        "iconv -f latin1 -t utf-8, or drop such lines with --skip-bad"
+    )
+
+
+def _through_polars(path: Path) -> Iterator[bytes]:
+    """Zstandard, which Python reads itself only from 3.14 on."""
+    column = pl.read_csv(
+        path,
+        has_header=False,
+        infer_schema=False,
+        separator="\x01",
+        quote_char=None,
+        encoding="utf8-lossy",
+        truncate_ragged_lines=True,
+        glob=False,
+    ).to_series()
+    for line in column:
+        yield (line or "").encode() + b"\n"

@@ -1,0 +1,90 @@
+"""What items are called, read from a file of items.
+
+Knows nothing about: catalogues, models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from clusterseq.errors import DataError
+from clusterseq.reading.columns import ITEM_ALIASES, listed, plain
+from clusterseq.reading.identifiers import identifiers
+from clusterseq.reading.lines import check_unpacked
+from clusterseq.reading.vocab import UNKNOWN, Vocabulary
+
+TITLE_ALIASES = (
+    "title",
+    "name",
+    "itemname",
+    "itemtitle",
+    "productname",
+    "producttitle",
+    "movietitle",
+)
+"""Names of the column of titles, compared as those of events are."""
+
+
+def read_titles(path: str | Path) -> pl.DataFrame:
+    """Read the columns ``item`` and ``title`` of a file.
+
+    It may be CSV, TSV, JSON lines, Parquet, or RecBole's ``.item``.
+
+    Raises:
+        DataError: the file is missing or can't be read, or a column isn't found.
+    """
+    file = Path(path)
+    try:
+        frame = _scan(file)
+        names = frame.collect_schema().names()
+        item = _column(file, names, "item", ITEM_ALIASES)
+        title = _column(file, names, "title", TITLE_ALIASES)
+        return frame.select(item=item, title=pl.col(title).cast(pl.String)).collect()
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: no such file; check the path") from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise DataError(f"{file}: titles can't be read ({reason}); check the file") from error
+
+
+def titles_of(rows: pl.DataFrame, items: Vocabulary) -> list[str | None]:
+    """The title of each item of a catalogue; None where the table has none, its first if several.
+
+    >>> rows = pl.DataFrame({"item": [7, 9, 7], "title": ["Seven", "Nine", "Again"]})
+    >>> titles_of(rows, Vocabulary.from_ids([7, 8]))
+    ['Seven', None]
+    """
+    titles: list[str | None] = [None] * len(items)
+    codes = items.encode_series(identifiers(rows["item"]))
+    pairs = list(zip(codes.tolist(), rows["title"].to_list(), strict=True))
+    for code, title in reversed(pairs):
+        if code != UNKNOWN:
+            titles[code] = title
+    return titles
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    if path.suffix.lower() == ".gz":
+        check_unpacked(path)
+    suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".zst")), "").lower()
+    if suffix in (".parquet", ".pq"):
+        return pl.scan_parquet(path, glob=False)
+    if suffix in (".jsonl", ".ndjson", ".json"):
+        return pl.scan_ndjson(path)
+    if suffix in (".csv", ".tsv", ".txt", ".item"):
+        separator, quote = "," if suffix == ".csv" else "\t", None if suffix == ".item" else '"'
+        return pl.scan_csv(
+            path, separator=separator, quote_char=quote, infer_schema=False, glob=False
+        )
+    raise DataError(f"{path}: unknown kind of file; give titles as CSV, TSV, JSON lines or Parquet")
+
+
+def _column(path: Path, names: Sequence[str], role: str, aliases: Sequence[str]) -> str:
+    plain_names = {plain(name): name for name in reversed(names)}
+    found = next((plain_names[alias] for alias in aliases if alias in plain_names), None)
+    if found is None:
+        raise DataError(f"{path}: no {role} column among {listed(names)}; rename one to {role}")
+    return found

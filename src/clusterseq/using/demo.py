@@ -1,0 +1,79 @@
+"""The bundled film ratings: an experiment on them, and three of its newcomers to show.
+
+Knows nothing about: terminals, how models learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import polars as pl
+
+from clusterseq.config import Config, Runtime
+from clusterseq.learning.checkpoint import Checkpoint
+from clusterseq.reading.events import read_events
+from clusterseq.using.comparison import Comparison
+from clusterseq.using.experiment import Experiment, split_events
+from clusterseq.using.recommendations import Recommendations
+from clusterseq.using.recommender import Recommender
+
+NAME = "movietweetings"
+RECOMMENDED = 10
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """Somebody whom the model has never seen."""
+
+    group: str
+    """Whether they like what many like: minor, in between or major."""
+    touched: list[str]
+    """Titles of the first films they rated."""
+    following: str
+    """Title of the one they rated next, which the model isn't shown."""
+    recommended: Recommendations
+    """What the model recommends."""
+
+
+def experiment(
+    out: Path, config: Config | None = None, runtime: Runtime | None = None
+) -> Experiment:
+    """A training on the bundled MovieTweetings (Dooms et al. 2013, MIT licence)."""
+    events = read_events(_table(f"{NAME}.parquet"))
+    titles = _table(f"{NAME}_items.parquet").select("item", "title")
+    return Experiment(events, out, config or Config(), runtime or Runtime(), titles)
+
+
+def newcomers(
+    trial: Experiment, checkpoint: Checkpoint, comparison: Comparison
+) -> Iterator[Newcomer]:
+    """The first test user of the minor group, of neither and of the major group."""
+    recommender = Recommender(checkpoint)
+    people = split_events(trial.events, trial.config.data, trial.runtime.seed).test
+    own = comparison.own
+    places = {name: own.groups[name].tolist() for name in ("minor", "major")}
+    grouped = {place for members in places.values() for place in members}
+    between = [place for place in range(len(own.users)) if place not in grouped]
+    for group, members in (
+        ("minor", places["minor"]),
+        ("in between", between),
+        ("major", places["major"]),
+    ):
+        for place in members[:1]:
+            codes = people[int(own.users[place])][: own.k + 1]
+            titles = [_title(checkpoint, int(code)) for code in codes]
+            found = recommender.recommend(checkpoint.items.decode(codes[:-1]), RECOMMENDED)
+            yield Newcomer(group, titles[:-1], titles[-1], found)
+
+
+def _title(checkpoint: Checkpoint, item: int) -> str:
+    title = checkpoint.titles[item] if checkpoint.titles else None
+    return title or str(checkpoint.items.decode([item])[0])
+
+
+def _table(name: str) -> pl.DataFrame:
+    with as_file(files("clusterseq").joinpath("data", name)) as path:
+        return pl.read_parquet(path)

@@ -1,0 +1,77 @@
+"""Training on a Ray cluster: the same command in several processes, started anew when one dies.
+
+What survives a death is the state that training keeps beside its output after every epoch, so the
+output must lie where all machines see it. Ray's part is to start the processes, to make them known
+to each other, and to notice that one is gone.
+
+Knows nothing about: what the command trains.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from clusterseq.errors import TrainingError
+from clusterseq.machine.mapping import started
+from clusterseq.using.experiment import can_resume, unfinished_at
+
+RESTARTS = 5
+"""Deaths that a training survives."""
+
+
+def trained(program: str, words: Sequence[str], workers: int, out: Path, *, resume: bool) -> int:
+    """Run a command in so many processes of a cluster; returns its status.
+
+    Args:
+        program: where each process finds it, as ``module:function`` of the words.
+
+    Raises:
+        ConfigError: Ray is not installed.
+        TrainingError: processes died more often than a training survives.
+    """
+    started()
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    if not resume and can_resume(out):  # or the first start would go on with it
+        shutil.rmtree(unfinished_at(out))
+    work: Any = _run  # it may return something, which Ray's annotations deny
+    told = {
+        "program": program,
+        "words": list(words),
+        "out": str(out.resolve()),
+        "folder": str(Path.cwd()),
+    }
+    with tempfile.TemporaryDirectory(prefix="clusterseq-ray-") as folder:
+        trainer = TorchTrainer(
+            work,
+            train_loop_config=told,
+            scaling_config=ScalingConfig(num_workers=workers),
+            run_config=RunConfig(
+                storage_path=folder, failure_config=FailureConfig(max_failures=RESTARTS)
+            ),
+        )
+        try:
+            result: Any = trainer.fit()
+        except Exception as error:
+            why = " ".join(str(error).split())[:300]
+            raise TrainingError(
+                f"{workers} processes on Ray: {why}; what was learnt "
+                f"is kept in {unfinished_at(out)}, and --resume goes on"
+            ) from error
+    return int(result.return_value)
+
+
+def _run(told: dict[str, Any]) -> int:
+    """The work of one process; returns its status."""
+    main = resolve_name(told["program"])
+    os.chdir(told["folder"])
+    words = [word for word in told["words"] if word != "--resume"]
+    status: int = main([*words, "--resume"] if can_resume(told["out"]) else words)
+    return status

@@ -1,0 +1,278 @@
+"""An existing model and the events since: new items, new counts and a short training, in minutes.
+
+The former events aren't needed. What the model has counted of them (graph, memory, popularity,
+freshness, clusters' sizes) is recovered from it and added to, exactly but for what the memory's
+bound had let go; its parameters are trained on from where they are.
+
+Known items keep their raw ids, and nothing that was learnt of them is dropped.
+
+Knows nothing about: terminals, files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float, Int32
+from torch import Tensor
+
+from clusterseq.config import Runtime, TrainConfig
+from clusterseq.data.dataset import Data
+from clusterseq.data.histories import Histories
+from clusterseq.data.ledger import Ledger
+from clusterseq.data.memory import Sums
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.split import Split
+from clusterseq.errors import DataError
+from clusterseq.judging.evaluate import Progress
+from clusterseq.judging.judge import judged_tasks
+from clusterseq.learning.calibrate import calibrate
+from clusterseq.learning.checkpoint import Checkpoint, Provenance
+from clusterseq.learning.metatrain import measure_clusters
+from clusterseq.learning.pretrain import prefix_stage
+from clusterseq.learning.stage import Place, run_stage
+from clusterseq.learning.train import remember
+from clusterseq.machine.progress import Silent, Watcher
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.growth import grown
+from clusterseq.model.ranker import Ranker
+from clusterseq.reading.titles import titles_of
+from clusterseq.reading.vocab import UNKNOWN, Vocabulary
+from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare
+from clusterseq.using.experiment import split_events
+
+UPDATE = "update"
+BEFORE = "before the update"
+EPOCHS = 4
+"""Passes over the new events."""
+RATE = 1.0
+"""Share of the training's learning rate: with less, new people are served worse."""
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """A newer model, and what it is worth."""
+
+    checkpoint: Checkpoint
+    """Ready to be saved."""
+    new_items: int
+    """Items that the former model didn't know."""
+    comparison: Comparison | None
+    """The newer model beside the former one on new people; None if nobody was left to judge."""
+
+
+def update_checkpoint(
+    checkpoint: Checkpoint,
+    events: Data,
+    *,
+    epochs: int = EPOCHS,
+    rate: float = RATE,
+    titles: pl.DataFrame | None = None,
+    k: int = 3,
+    runtime: Runtime | None = None,
+    watcher: Watcher | None = None,
+    progress: Progress | None = None,
+) -> Update:
+    """Add events to a model: those after its training, of people old and new.
+
+    They are split as the model's configuration says: known people teach, some of the new ones
+    judge the training, and the rest compare the model before and after. Everybody counts as
+    somebody never seen, as the model holds no user.
+
+    Args:
+        epochs: passes over the new events.
+        rate: share of the configuration's learning rate.
+        titles: the columns item and title, for items that have no title yet.
+        k: items that each person of the comparison shows.
+
+    Raises:
+        DataError: the model was saved without what an update needs, or the events can't be split.
+    """
+    runtime = runtime or Runtime()
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    before = _Before.of(checkpoint)
+    split = split_events(events, checkpoint.config.data, runtime.seed)
+    items = Vocabulary.from_ids(_joined(checkpoint.items, split.items))
+    places = items.encode_series(checkpoint.items.series)
+    newer_places = items.encode_series(split.items.series)
+    parts = (split.known, split.validation, split.test)
+    known, validation, test = (part.renumbered(newer_places) for part in parts)
+    sums = before.sums.moved(places, len(items)).plus(Sums.of(known, len(items)))
+    ledger = before.ledger.moved(places, len(items)).plus(known)
+    model = grown(checkpoint.model, places, len(items), sums.transitions, ledger.counts)
+    remember(model, sums, ledger)
+    train = dataclasses.replace(
+        checkpoint.config.train,
+        pretrain_epochs=epochs,
+        learning_rate=rate * checkpoint.config.train.learning_rate,
+    )
+    _teach(model, known, validation, train, runtime.seed, watcher or Silent())
+    _measure(model, known, checkpoint, places)
+    comparison = None
+    if split.kind != "none" and (test.lengths > k).any():
+        former = Former(Ranker(checkpoint.model), places, len(items))
+        comparison = compare(
+            {BEFORE: former, CLUSTERSEQ: Ranker(model)},
+            test,
+            split=split.kind,
+            coverage=split.coverage,
+            item_counts=ledger.counts,
+            k=k,
+            progress=progress,
+        )
+    newer = dataclasses.replace(
+        _checkpoint(checkpoint, model, items, ledger, split, comparison),
+        titles=_titles(checkpoint, items, places, titles),
+    )
+    return Update(newer, len(items) - len(places), comparison)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What the former model has counted."""
+
+    ledger: Ledger
+    sums: Sums
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> _Before:
+        ledger, memory = checkpoint.ledger, checkpoint.model.memory
+        if ledger is None:
+            raise DataError(
+                "the model was saved by a version that kept too little for an update; train it "
+                "once more on all events"
+            )
+        if memory is None:
+            raise DataError(
+                "the model has no neighbour memory, so what followed what can't be added to; "
+                "train it once more on all events, perhaps with model.memory=true"
+            )
+        return cls(ledger, Sums.recovered(memory, ledger.counts, ledger.people))
+
+
+class Former:
+    """A model in a larger catalogue than its own: it doesn't know the other items."""
+
+    def __init__(self, ranker: Ranker, places: Int32[np.ndarray, " items"], n_items: int) -> None:
+        self.ranker, self.n_items, self.needs_history = ranker, n_items, ranker.needs_history
+        self.places = torch.from_numpy(places.astype(np.int64))
+        self.own = torch.full((n_items,), UNKNOWN)
+        self.own[self.places] = torch.arange(len(places))
+
+    def score(self, histories: Histories) -> Float[Tensor, "users items"]:
+        """Its own scores, and less than any of them for what it doesn't know."""
+        rows = [
+            own[own != UNKNOWN].numpy()
+            for row, length in zip(histories.items, histories.lengths.tolist(), strict=True)
+            for own in [self.own[row[:length]]]
+        ]
+        scores = self.ranker.score(Histories.from_lists(rows))
+        lowest = scores.min(dim=1, keepdim=True).values - 1
+        found = lowest.repeat(1, self.n_items)
+        found[:, self.places] = scores
+        return found
+
+
+def _joined(old: Vocabulary, new: Vocabulary) -> list[object]:
+    if old.is_integer != new.is_integer:
+        kinds = {True: "integers", False: "strings"}
+        raise DataError(
+            f"the model's item ids are {kinds[old.is_integer]} and the events' are "
+            f"{kinds[new.is_integer]}; bring them to one kind"
+        )
+    return [*old.ids, *new.ids]
+
+
+def _teach(
+    model: ClusterSeq,
+    known: Sequences,
+    validation: Sequences,
+    config: TrainConfig,
+    seed: int,
+    watcher: Watcher,
+) -> None:
+    """Train on where the parameters are, and keep them if new people aren't served better."""
+    draws = np.random.default_rng([seed, *b"update"])
+    if not (validation.lengths > 1).any():
+        validation = known
+    tasks = judged_tasks(validation, draws)
+    validate = (lambda: -calibrate(model, tasks)) if len(tasks) else None
+    stage = prefix_stage(UPDATE, model, known, config, validate)
+    run_stage(stage, model, Place(UPDATE), seed=seed, watcher=watcher, checkpoint=lambda: None)
+
+
+@torch.no_grad()
+def _measure(
+    model: ClusterSeq,
+    known: Sequences,
+    checkpoint: Checkpoint,
+    places: Int32[np.ndarray, " items"],
+) -> None:
+    """What each cluster touches, of all people: the new ones' measure beside the former."""
+    former, before = checkpoint.model, checkpoint.provenance.events
+    measure_clusters(model, known)
+    masses = [
+        (one.cluster_popularity * one.cluster_sizes[:, None] * events)
+        for one, events in ((former, before), (model, len(known.items)))
+    ]
+    total = masses[1].clone()
+    total[:, torch.from_numpy(places.astype(np.int64))] += masses[0]
+    sums = total.sum(dim=1).clamp_min(1e-9)
+    model.cluster_popularity.copy_(total / sums[:, None])
+    model.cluster_sizes.copy_(sums / sums.sum())
+
+
+def _checkpoint(
+    former: Checkpoint,
+    model: ClusterSeq,
+    items: Vocabulary,
+    ledger: Ledger,
+    split: Split,
+    comparison: Comparison | None,
+) -> Checkpoint:
+    origin = former.provenance
+    both = f"{origin.fingerprint} {split.fingerprint}".encode()
+    provenance = Provenance(
+        split=split.kind,
+        seed=split.seed,
+        cutoff=split.cutoff,
+        fingerprint=hashlib.sha256(both).hexdigest(),
+        coverage=split.coverage,
+        known_users=origin.known_users + len(split.known),
+        events=origin.events + len(split.known.items),
+    )
+    metrics = {}
+    if comparison is not None:
+        metrics = {"test": comparison.to_dict(), "baselines": comparison.baselines()}
+    return Checkpoint(
+        model=model,
+        config=dataclasses.replace(former.config, model=model.config),
+        items=items,
+        item_counts=ledger.counts,
+        provenance=provenance,
+        ledger=ledger,
+        metrics=metrics,
+    )
+
+
+def _titles(
+    former: Checkpoint,
+    items: Vocabulary,
+    places: Int32[np.ndarray, " items"],
+    titles: pl.DataFrame | None,
+) -> list[str | None] | None:
+    """What items are called: as before, and else as the table says."""
+    if former.titles is None and titles is None:
+        return None
+    found: list[str | None] = [None] * len(items)
+    if titles is not None:
+        found = titles_of(titles, items)
+    for place, title in zip(places.tolist(), former.titles or (), strict=False):
+        found[place] = title if title is not None else found[place]
+    return found
