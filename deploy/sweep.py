@@ -27,14 +27,15 @@ TOOLS = (
 """What the core tests need besides."""
 CORE = [
     "tests/model",
+    *(f"tests/reading/test_{name}.py" for name in ("events", "events_errors", "titles")),
     *(
-        f"tests/test_{name}.py"
-        for name in (
-            *("events", "events_errors", "prepare", "dataset", "split", "graph", "memory"),
-            *("evidence", "meta", "train", "update", "checkpoint", "disk_full", "compatibility"),
-            *("evaluate", "recommender", "retrieval", "batch", "titles", "cli"),
-        )
+        f"tests/data/test_{name}.py"
+        for name in ("prepare", "dataset", "split", "graph", "memory", "evidence")
     ),
+    "tests/judging/test_evaluate.py",
+    *(f"tests/learning/test_{name}.py" for name in ("train", "checkpoint")),
+    *(f"tests/using/test_{name}.py" for name in ("update", "recommender", "batch")),
+    *("tests/test_disk_full.py", "tests/test_compatibility.py", "tests/test_cli.py"),
 ]
 NO_EXTRA = "not test_serve and not test_report"
 """Leaves out the commands that need an extra."""

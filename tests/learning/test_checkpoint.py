@@ -370,7 +370,7 @@ AFTER = ("directory:_sync:7", NEVER)
 
 def test_a_kill_at_any_moment_leaves_a_model(copy: Path) -> None:
     words = [sys.executable, "-c", KILLED, str(copy), *BEFORE, *AFTER]
-    source = str(Path(__file__).parent.parent / "src")
+    source = str(Path(__file__).parents[2] / "src")
     environment = os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     statuses = [-signal.SIGKILL] * (len(BEFORE) + len(AFTER) - 1)

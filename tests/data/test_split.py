@@ -18,7 +18,7 @@ from clusterseq.errors import DataError
 from clusterseq.reading.events import read_events
 from clusterseq.reading.vocab import RawId, Vocabulary
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 SECOND = 10**6
 Rows = list[tuple[str, str, int]]
 

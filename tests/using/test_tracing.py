@@ -21,7 +21,7 @@ from clusterseq.reading.events import read_events
 from clusterseq.using.experiment import Experiment
 from clusterseq.using.tracing import export_model
 
-SOURCE = Path(__file__).parents[1] / "src"
+SOURCE = Path(__file__).parents[2] / "src"
 ELSEWHERE = """
 import json, sys
 import torch

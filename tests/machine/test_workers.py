@@ -45,7 +45,7 @@ def trained(folder: Path, workers: int, dtype: str) -> dict[str, torch.Tensor]:
     script.write_text(FIT)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc-per-node={workers}", str(script), str(target), dtype]
-    paths = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    paths = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     subprocess.run(command, check=True, env={**os.environ, **paths}, timeout=120)
     return load_file(target)
 
