@@ -18,8 +18,8 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import tomllib
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -143,10 +143,12 @@ def serve(words: list[str]) -> int:
 
 
 def _stop_when_ready(port: int, over: threading.Event) -> None:
+    end = time.monotonic() + PATIENCE
     while not over.wait(0.02):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE).close()
-        except (urllib.error.URLError, ConnectionError):
-            continue
+        except OSError:
+            if time.monotonic() < end:
+                continue
         os.kill(os.getpid(), signal.SIGTERM)
         return

@@ -77,7 +77,7 @@ class Connection(HttpToolsProtocol):
         self._served: RequestResponseCycle | None = None
         """The request that is answered now, or was last."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:  # uvloop's own type
         """Somebody has come; where there is no room and nobody to give way, they are told so."""
         super().connection_made(transport)
         crowded = len(self.connections) > self.limits.connections
