@@ -145,7 +145,7 @@ def run(*words: str, memory: int = resource.RLIM_INFINITY) -> tuple[int, str]:
 def test_without_enough_memory_it_says_what_to_do(events_file: Path, tmp_path: Path) -> None:
     """It is let through, since its items would fit, and a square of its width doesn't."""
     words = ["train", str(events_file), "--out", str(tmp_path / "model")]
-    words = [*CLUSTERSEQ, *words, "--set", "model.dim=20000"]
+    words = [*CLUSTERSEQ, *words, "--set", "model.dim=60000"]
     assert run(*words, memory=MEMORY) == (
         2,
         "clusterseq: error: out of memory; take a narrower model (--set model.dim=32), leave out "
