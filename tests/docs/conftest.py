@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +37,16 @@ def _events(people: range, start: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
 
 
-@pytest.fixture(scope="session")
-def in_a_second(small: Config) -> Iterator[Config]:
+@contextmanager
+def in_a_second(small: Config) -> Iterator[None]:
     """Let the command line train a small model where nobody asks for another."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(presets, "PRESETS", {**presets.PRESETS, "default": small})
-        yield small
+        yield
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, in_a_second: Config) -> Path:
+def shop(tmp_path_factory: pytest.TempPathFactory, small: Config) -> Path:
     """A folder with every file that pages name; each page works in a copy of it."""
     folder = tmp_path_factory.mktemp("shop")
     events, week = _events(range(80), 1_700_000_000), _events(range(80, 100), 1_800_000_000)
@@ -59,9 +60,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory, in_a_second: Config) -> Path:
     titles = pl.DataFrame({"item": ITEMS, "title": [item.title() for item in ITEMS]})
     titles.write_csv(folder / "items.csv")
     model = folder / "my-model"
-    assert main(["train", str(folder / "events.csv"), "--out", str(model)]) == 0
+    with in_a_second(small):
+        assert main(["train", str(folder / "events.csv"), "--out", str(model)]) == 0
     shutil.copytree(model, folder / "model")
-    _train_on_films(folder / "clusterseq-demo", in_a_second)
+    _train_on_films(folder / "clusterseq-demo", small)
     return folder
 
 
@@ -89,11 +91,13 @@ def address(shop: Path) -> Iterator[str]:
 def reader(
     shop: Path,
     address: str,
+    small: Config,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
-) -> Reader:
+) -> Iterator[Reader]:
     """Somebody who types in what a page says, in a folder of their own."""
     shutil.copytree(shop, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    return Reader(address, capfd)
+    with in_a_second(small):
+        yield Reader(address, capfd)

@@ -331,7 +331,8 @@ def test_json_that_is_no_object_is_refused(copy: Path, name: str, text: str) -> 
 
 KILLED = """
 import os, shutil, signal, sys
-from clusterseq import checkpoint, directory
+from clusterseq.learning import checkpoint
+from clusterseq.machine import directory
 from clusterseq.learning.checkpoint import load_checkpoint, save_checkpoint
 
 def save_until(target, module, name, calls):
