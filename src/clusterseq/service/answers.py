@@ -82,13 +82,14 @@ async def recommend(
     for asked, (served, best) in zip(
         everybody, await _served(context, engine, everybody, choice), strict=True
     ):
+        if answers:  # a batch takes a second, and others have a turn meanwhile
+            await asyncio.sleep(0)
         context.metrics.served(served, len(asked.person.codes), len(asked.unknown))
         context.metrics.shown([item for item, _ in best], engine.n_items)
         answer = _answer(engine, served, asked, best)
         if explain and best and not served.fallback:
             await _add_reasons(engine, answer, asked.person, best)
         answers.append(answer)
-        await asyncio.sleep(0)  # a batch takes a second, and others have a turn meanwhile
     total = 1000 * (time.perf_counter() - begun) + store_ms
     for answer in answers:
         answer["timing_ms"] |= {"total": round(total, 3), "store": round(store_ms, 3)}
