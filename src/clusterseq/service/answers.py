@@ -78,7 +78,7 @@ async def recommend(
     begun, engine = time.perf_counter(), context.engine
     choice = Choice.of(engine, wanted)
     everybody = [_asked(engine, history, wanted, choice) for history in histories]
-    answers = []
+    answers: list[dict[str, Any]] = []
     for asked, (served, best) in zip(
         everybody, await _served(context, engine, everybody, choice), strict=True
     ):
