@@ -195,7 +195,7 @@ def running(
     words = [str(events_file), "--models", "popularity,injected", "--seeds", "0"]
     words += ["--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "clusterseq", "bench", *words]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=hears_ctrl_c)
     pid = mischief.with_suffix(".pid")
     until(lambda: process.poll() is not None or (pid.exists() and pid.read_text() != ""))
     assert process.poll() is None, "it ended before it was stopped"
@@ -224,6 +224,11 @@ def test_a_stopped_bench_loses_only_what_was_running(
     assert after.filter(model="popularity").equals(before), "it was not computed again"
     ranks: list[Any] = [pl.read_parquet(one) for one in (tmp_path / "out" / "ranks").iterdir()]
     assert ranks[0].equals(ranks[1]), "the injected peer is popularity"
+
+
+def hears_ctrl_c() -> None:
+    """Who is started in the background ignores it, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def alive(pid: int) -> bool:
