@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from trial import served
 
 PICTURE = Path(__file__).parents[1] / "docs" / "assets" / "page.png"
 TOUCHED = ("Intouchables", "Jagten", "Amour")
 """What is typed into the search, one after the other."""
-PORT = 8765
 COLOURS = 256
 WIDTH, HEIGHT = 1280, 860
 
 
 def main(model: Path) -> None:
     """Serve, touch, look, save."""
-    with _served(model) as address, sync_playwright() as playwright:
+    line = [sys.executable, "-m", "clusterseq", "serve", str(model), "--store", "memory:"]
+    with served(line) as address, sync_playwright() as playwright:
         chromium = shutil.which("chromium") or sys.exit("chromium isn't installed")
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--headless=new", "--no-sandbox", "--disable-gpu"]
@@ -56,23 +54,6 @@ def _touch(page: Page) -> None:
     page.get_by_test_id("search-input").blur()
     page.mouse.move(0, 0)
     page.evaluate("document.fonts.ready")
-
-
-@contextmanager
-def _served(model: Path) -> Iterator[str]:
-    address = f"http://127.0.0.1:{PORT}/"
-    words = ["serve", str(model), "--port", str(PORT), "--store", "memory:"]
-    process = subprocess.Popen([sys.executable, "-m", "clusterseq", *words])
-    try:
-        subprocess.run(
-            ["curl", "-s", "--retry", "60", "--retry-connrefused", "--retry-delay", "1", address],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "deploy" / "requirements.lock"
@@ -90,7 +91,7 @@ def _run(command: str, python: Path, folder: Path) -> None:
     program, *words = shlex.split(command)
     line = [str(python.parent / program), *words]
     if words[0] == "serve":
-        _serve(line, folder)
+        _ask(line, folder)
     else:
         _checked(line, folder)
 
@@ -102,23 +103,30 @@ def _checked(line: list[str], folder: Path) -> None:
         raise SystemExit(f"{done.stdout}{done.stderr}{shlex.join(line)}: {done.returncode}")
 
 
-def _serve(line: list[str], folder: Path) -> None:
-    """Start the service, wait until it is ready, ask for a recommendation, let it end in order."""
+def _ask(line: list[str], folder: Path) -> None:
+    """Start the service, ask for a recommendation, let it end in order."""
+    with served(line, cwd=folder, env=_environment()) as address:
+        request = urllib.request.Request(
+            f"{address}/v1/recommend",
+            b'{"history": ["milk", "bread"]}',
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            assert b'"items"' in answer.read()
+
+
+@contextmanager
+def served(line: list[str], **where: Any) -> Iterator[str]:
+    """The address of a service, from when it is ready until it has ended in order."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     line = [*line, "--port", str(port)]
     address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(line, cwd=folder, env=_environment()) as process:
+    with subprocess.Popen(line, **where) as process:
         try:
             _wait_for(f"{address}/readyz", process)
-            request = urllib.request.Request(
-                f"{address}/v1/recommend",
-                b'{"history": ["milk", "bread"]}',
-                {"Content-Type": "application/json"},
-            )
-            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-                assert b'"items"' in answer.read()
+            yield address
         finally:
             process.terminate()
     if process.returncode:

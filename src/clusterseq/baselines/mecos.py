@@ -142,9 +142,7 @@ class Mecos(nn.Module):
         vectors = dropped(self.items(recent.items), self.dropout, generator)
         states, _ = self.sequences(vectors)
         pairs = self.pairs(states[:, :-1], vectors[:, 1:])
-        last = (recent.lengths - 1).clamp_min(0)
-        whole = states[torch.arange(len(last), device=last.device), last]
-        matched = self.matcher(whole, pairs, recent.mask[:, 1:])
+        matched = self.matcher(recent.newest(states), pairs, recent.mask[:, 1:])
         return dropped(matched, self.dropout, generator)
 
 

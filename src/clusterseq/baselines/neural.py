@@ -55,8 +55,7 @@ class NextItemNetwork(nn.Module):
 
     def query(self, histories: Histories) -> Float[Tensor, "users dim"]:
         """The query after the whole history."""
-        last = (histories.lengths - 1).clamp_min(0)
-        return self.encode(histories)[torch.arange(len(last), device=last.device), last]
+        return histories.newest(self.encode(histories))
 
     @torch.no_grad()
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:

@@ -39,10 +39,9 @@ def headline(summary: Summary) -> list[tuple[str, str]]:
 def sections(summary: Summary) -> Iterator[Section]:
     """What there is to say, in the order of a reader's questions."""
     shown = [board for board in map(without_ablations, summary.boards) if board.entries]
-    usual = usual_boards(shown)
-    for board in usual_boards(summary.boards):
-        yield _accuracy(board)
-    if usual:
+    boards = usual_boards(summary.boards)
+    yield from map(_accuracy, boards)
+    if usual := usual_boards(shown):
         yield Section(
             "Accuracy against training time",
             "A point for each model, up and left is better; of ours the line is the interval.",
@@ -55,8 +54,8 @@ def sections(summary: Summary) -> Iterator[Section]:
             accuracy_against_k(curves),
             _over_k(summary.boards),
         )
-    if summary.boards:
-        yield _costs(usual_boards(summary.boards))
+    if boards:
+        yield _costs(boards)
     if summary.failed:
         rows = [[line] for line in failures(summary)]
         yield Section(
@@ -80,7 +79,7 @@ def _accuracy(board: Board) -> Section:
     return Section(
         board.title,
         sees + LEGEND,
-        charts.accuracy({entry.model: _figures(entry) for entry in reversed(shown)}),
+        charts.accuracy({entry.model: _figures(entry) for entry in reversed(shown)}, OWN),
         _table([accuracy(entry) for entry in board.entries]),
     )
 

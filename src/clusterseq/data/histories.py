@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -78,6 +78,16 @@ class Histories:
         items = self.items.gather(1, index.clamp_max(self.items.shape[1] - 1))
         kept_cells = torch.arange(steps, device=self.items.device) < kept[:, None]
         return Histories(items * kept_cells, kept)
+
+    def newest(self, states: Float[Tensor, "users steps dim"]) -> Float[Tensor, "users dim"]:
+        """Of states after every prefix, each person's last; without history it means nothing.
+
+        >>> states = torch.arange(6.0).view(2, 3, 1)
+        >>> Histories.from_lists([[7, 8, 9], [5]]).newest(states).tolist()
+        [[2.0], [3.0]]
+        """
+        last = (self.lengths - 1).clamp_min(0)
+        return states[torch.arange(last.shape[0], device=last.device), last]
 
     def to(self, device: torch.device | str) -> Histories:
         """The same histories on another device."""

@@ -152,9 +152,7 @@ class ClusterSeq(nn.Module):
         """
         queries = self.encode(histories, catalogue.table, generator)
         theta = self.adapted(histories, queries, catalogue, evidence, steps=steps)
-        last = (histories.lengths - 1).clamp_min(0)
-        final = queries[torch.arange(len(last), device=last.device), last]
-        return Preferences.of(theta, final, catalogue.items)
+        return Preferences.of(theta, histories.newest(queries), catalogue.items)
 
     def encode(
         self,

@@ -125,9 +125,7 @@ class Portable(nn.Module):
         evidence = self._evidence(histories)
         queries = self._queries(histories)
         theta = self.model.adapted(histories, queries, catalogue, evidence)
-        last = (lengths - 1).clamp_min(0)
-        final = queries[torch.arange(items.shape[0]), last]
-        wanted = Preferences.of(theta, final, catalogue.items)
+        wanted = Preferences.of(theta, histories.newest(queries), catalogue.items)
         scores = wanted.queries @ self.columns.T
         if evidence is not None and self.model.acuity is not None:
             heard = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.catalogue())

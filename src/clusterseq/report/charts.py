@@ -57,14 +57,14 @@ def training(epochs: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def accuracy(models: dict[str, dict[str, Any]]) -> Figure:
-    """MRR of each model with its interval, in the full catalogue and among 100."""
+def accuracy(models: dict[str, dict[str, Any]], own: str) -> Figure:
+    """MRR of each model with its interval, full catalogue and among 100; our own stands out."""
     titles = {"full": "full catalogue", "sampled": "among 100 items"}
     figure, found = panels(2, (PANEL[0], 0.9 + 0.3 * len(models)))
     for (ranking, title), axes in zip(titles.items(), found, strict=True):
         for place, (name, figures) in enumerate(models.items()):
             low, high = figures[ranking]["mrr_ci95"]
-            colour = ORANGE if name.lower() == CLUSTERSEQ.lower() else BLUE
+            colour = ORANGE if name == own else BLUE
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
             axes.plot([figures[ranking]["mrr"]], [place], "o", color=colour, markersize=8)
         axes.set(title=title, xlabel="MRR", yticks=range(len(models)), yticklabels=list(models))

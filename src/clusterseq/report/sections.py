@@ -73,7 +73,7 @@ def _accuracy(models: dict[str, dict[str, Any]]) -> Section:
         f"the full catalogue is {times:.2f} times that of {best}, the best simple model here. "
         "Lines are 95 % intervals: where they overlap widely, so many people can't tell two models "
         "apart.",
-        charts.accuracy(models),
+        charts.accuracy(models, CLUSTERSEQ),
         Table(["model", "MRR", "HR@10", "NDCG@10", "MRR among 100"], rows),
     )
 
