@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.reading.events import read_events
 from clusterseq.using.experiment import Experiment
-from tests.service.serving import served, settings_of, wait_until
+from tests.service.serving import PATIENCE, served, settings_of, wait_until
 
 
 @contextmanager
@@ -96,6 +97,19 @@ def test_a_new_model_reaches_all_and_no_request_is_lost(
         for _ in range(10):
             with fresh(client) as one:
                 assert one.get("/healthz").json()["model_version"] == newer
+
+
+def test_who_came_before_the_end_is_answered(model_directory: Path) -> None:
+    with served(model_directory, "--store", "memory:") as (service, client):
+        address = ("127.0.0.1", service.port)
+        with socket.create_connection(address) as early, fresh(client) as later:
+            assert later.get("/healthz").status_code == 200, "so the early one is accepted, too"
+            service.ending = True
+            service.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: any("Shutting down" in line for line in service.said))
+            early.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert early.recv(12) == b"HTTP/1.1 200"
+        assert service.process.wait(PATIENCE) in (0, -signal.SIGTERM)
 
 
 def test_a_killed_process_is_replaced(model_directory: Path, redis_url: str) -> None:

@@ -24,6 +24,8 @@ from clusterseq.service.problems import MEDIA_TYPE, RETRY_SECONDS, Problem
 
 LOG = logging.getLogger("clusterseq.service")
 SWEEP_SECONDS = 1.0
+FIRST_WORDS_SECONDS = 2.0
+"""How long a service that ends listens to who has come and not yet asked."""
 PIPELINED = 100
 """Requests that a connection may send ahead of their answers."""
 
@@ -92,6 +94,13 @@ class Connection(HttpToolsProtocol):
         self.waiting.leave(self)
         if self._served is not None:  # uvicorn tells the last one that it has read alone
             self._served.disconnected = True
+
+    def shutdown(self) -> None:
+        """The service ends; who came just before may still ask, or their request would be lost."""
+        if self.cycle is None:
+            self.loop.call_later(FIRST_WORDS_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         """They have sent something."""
