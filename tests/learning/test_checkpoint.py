@@ -11,7 +11,10 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -465,3 +468,43 @@ def test_numbers_beyond_single_precision_are_refused(copy: Path, name: str, valu
     (copy / CONFIG).write_text(json.dumps(values).replace('"here"', value))
     describe_anew(copy)
     assert name in refused(copy)
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+def test_a_file_that_goes_while_it_is_read_is_told(copy: Path, name: str) -> None:
+    refused = 0
+    with going_and_coming(copy / name):
+        while refused < 20:
+            refused += not loads(copy)
+    assert loads(copy)
+
+
+@contextmanager
+def going_and_coming(file: Path) -> Iterator[None]:
+    """A file is moved away and back again all the time, as where a directory is copied over."""
+    stop = threading.Event()
+
+    def move() -> None:
+        away = file.with_name("away")
+        while not stop.is_set():
+            file.rename(away)
+            time.sleep(0.0001)
+            away.rename(file)
+            time.sleep(0.003)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        mover.join()
+
+
+def loads(directory: Path) -> bool:
+    """Whether it is read; that it can't be is told in one way."""
+    try:
+        load_checkpoint(directory)
+    except CheckpointError:
+        return False
+    return True

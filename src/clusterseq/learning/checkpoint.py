@@ -139,7 +139,7 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
     manifest = read_manifest(path, FILES)
     provenance = _provenance(path, manifest.get("provenance"))
     config = _config(path / CONFIG)
-    if 4 * _least_numbers(config.model) > (path / WEIGHTS).stat().st_size:
+    if 4 * _least_numbers(config.model) > manifest["files"][WEIGHTS]["bytes"]:
         raise damaged(path / WEIGHTS, "too small for the model that the configuration describes")
     items = _read_items(path / ITEMS, config.model.n_items)
     return Checkpoint(

@@ -90,9 +90,9 @@ class Index:
             CheckpointError: it is another model's, or damaged.
             ConfigError: Faiss is not installed.
         """
-        if not (directory / ABOUT).exists():
-            return None
         about = _about(directory / ABOUT)
+        if about is None:
+            return None
         if about.get("content") != content:
             raise CheckpointError(
                 f"{directory / FILE}: built for another model than lies here; build it anew with "
@@ -124,10 +124,12 @@ def _recall(lists: Any, queries: np.ndarray, best: Int64[np.ndarray, "samples be
     return float(np.sum(shared)) / best.size
 
 
-def _about(path: Path) -> Mapping[str, Any]:
+def _about(path: Path) -> Mapping[str, Any] | None:
     try:
         about = json.loads(path.read_text())
-    except ValueError as error:
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: damaged ({error}); build the index anew") from error
     return about if isinstance(about, dict) else {}
 
