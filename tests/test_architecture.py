@@ -33,7 +33,7 @@ PACKAGES = [
     ("service.store", "protocol codec sqlite_file sqlite redis_store __init__"),
     ("service", "archive problems access context messages answers envelope document"),
     ("service.routes", "recommend events users items model health page"),
-    ("service", "app connections server on_ray"),
+    ("service", "app connections supervisor server on_ray"),
     ("testing", "scorers stores readers parts __init__"),
     ("showing", "drawing display terminal"),
     ("report", "data_profile by_length adaptation clusters latency findings charts section"),

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +122,17 @@ def test_a_killed_process_is_replaced(model_directory: Path, redis_url: str) -> 
         for _ in range(10):
             with fresh(client) as one:
                 assert one.post("/v1/recommend", json={"history": []}).status_code == 200
+
+
+def test_a_process_that_dies_while_it_is_asked_is_replaced(
+    model_directory: Path, redis_url: str
+) -> None:
+    with processes(model_directory, redis_url) as (_, said):
+        number = int(re.findall(r"Started server process \[(\d+)\]", "".join(said))[0])
+        os.kill(number, signal.SIGSTOP)  # it is asked twice a second, and doesn't answer
+        time.sleep(1.5)
+        os.kill(number, signal.SIGKILL)
+        wait_until(lambda: started(said) == 3)
 
 
 def test_processes_need_a_store_that_they_share(model_directory: Path) -> None:

@@ -21,7 +21,6 @@ from pathlib import Path
 import torch
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
 from clusterseq.errors import ConfigError
 from clusterseq.learning.checkpoint import load_checkpoint
@@ -38,6 +37,7 @@ from clusterseq.service.limits import Limits
 from clusterseq.service.metrics import FOLDER
 from clusterseq.service.store import is_shared, open_store
 from clusterseq.service.store.protocol import Retention
+from clusterseq.service.supervisor import Supervisor
 
 DRAIN_SECONDS = 20
 """How long requests under way may take after the service was told to stop."""
@@ -145,7 +145,7 @@ def serve(settings: Settings) -> None:
         load_checkpoint(settings.model)  # or every process would say what is wrong with it
         with tempfile.TemporaryDirectory(prefix="clusterseq-metrics-") as folder:
             os.environ[FOLDER] = folder
-            Multiprocess(config, [config.bind_socket()]).run()
+            Supervisor(config, [config.bind_socket()]).run()
         return
     config.load()
     # The server drains at SIGTERM and then raises it once more; having drained is no failure.
