@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = (
-    *("beartype", "hypothesis", "pandas", "pyarrow", "pytest", "pytest-xdist"),
+    *("beartype", "faiss-cpu", "hypothesis", "pandas", "pyarrow", "pytest", "pytest-xdist"),
     *("scikit-learn", "threadpoolctl"),
 )
 """What the core tests need besides."""
