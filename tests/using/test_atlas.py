@@ -35,8 +35,16 @@ def test_everything_shown_is_on_the_map(atlas: Atlas) -> None:
     assert places.abs().max() <= 1
     counts = atlas.counts[items]
     assert (counts.diff() <= 0).all()
-    assert atlas.centres().shape == (3, 2)
     assert set(atlas.clusters_of(items).tolist()) <= {0, 1, 2}
+
+
+def test_a_cluster_lies_where_its_people_stand(atlas: Atlas) -> None:
+    kinds = [[list(range(start, start + 4))] for start in (3, 33)]
+    for history in map(Histories.from_lists, kinds):
+        place, shares = atlas.people(history), atlas.model.assign(history)[0]
+        own, others = atlas.centres()[shares > 0.5], atlas.centres()[shares < 0.05]
+        assert len(own) == 1
+        assert torch.cdist(own, place).max() < torch.cdist(others, place).min()
 
 
 def test_typical_items_are_of_one_kind_of_people(atlas: Atlas) -> None:
@@ -54,5 +62,5 @@ def test_without_clusters_nobody_has_a_place() -> None:
     model: ClusterSeq = trained(tiny({"clustering": False}, meta_epochs=0))
     atlas = Atlas(model, np.ones(model.n_items, dtype=np.int64))
     assert not atlas.people(Histories.from_lists([[1, 2]])).any()
-    assert atlas.centres().shape == (1, 2)
+    assert not atlas.centres().any()
     assert not atlas.clusters_of(torch.tensor([0, 1])).any()

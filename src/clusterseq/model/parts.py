@@ -60,11 +60,6 @@ class Conditioner(Protocol):
 class Clusterer(Protocol):
     """Says what kind of person somebody is, from what represents them."""
 
-    @property
-    def centres(self) -> Float[Tensor, "clusters dim"]:
-        """Where the clusters lie among people, for maps."""
-        ...
-
     def __call__(self, people: Float[Tensor, "users dim"]) -> Float[Tensor, "users clusters"]:
         """How much each person belongs to each cluster; everybody's shares sum to 1."""
         ...

@@ -55,11 +55,11 @@ class Atlas:
         return self.model.assign(alone).argmax(dim=1)
 
     def centres(self) -> Float[Tensor, "clusters 2"]:
-        """Where the clusters' centres stand."""
+        """Where somebody stands who has touched all that a cluster's people have."""
         if self.model.clusters is None:
             return torch.zeros(1, 2)
-        centres = torch.nn.functional.normalize(self.model.clusters.centres.detach(), dim=1)
-        return self._placed(centres)
+        touched = self.model.cluster_popularity @ self.model.profiles
+        return self._placed(torch.nn.functional.normalize(touched, dim=1))
 
     def typical(self, k: int) -> Int64[Tensor, "clusters k"]:
         """The items of each cluster that are touched there more than elsewhere, and often.
