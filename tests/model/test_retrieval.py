@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from clusterseq.errors import ConfigError
 from clusterseq.model.retrieval import NOTHING, top_k
 
 
-def sorted_out(scores: list[float], k: int, excluded: list[bool]) -> list[int]:
+def sorted_out(scores: Sequence[float], excluded: Sequence[bool], k: int) -> list[int]:
     """The definition: by score, then by index."""
     left = [item for item in range(len(scores)) if not excluded[item]]
     best = sorted(left, key=lambda item: (-scores[item], item))[:k]
@@ -37,7 +39,26 @@ def test_it_is_what_a_full_sort_gives(
     scores, excluded, k = task
     found = top_k(torch.tensor(scores), k, excluded=torch.tensor(excluded))
     pairs = zip(scores, excluded, strict=True)
-    assert found.items.tolist() == [sorted_out(row, k, mask) for row, mask in pairs]
+    assert found.items.tolist() == [sorted_out(row, mask, k) for row, mask in pairs]
+
+
+@given(
+    st.integers(0, 3),
+    st.integers(2_000, 9_000),
+    st.integers(1, 8),
+    st.integers(1, 2_000),
+    st.data(),
+)
+def test_long_rows_are_no_different(
+    users: int, items: int, k: int, different: int, data: st.DataObject
+) -> None:
+    """They are searched in blocks; few different scores are tied within and across them."""
+    draws = np.random.default_rng(data.draw(st.integers(0, 99)))
+    scores = draws.integers(0, different, (users, items)).astype(np.float32)
+    gone = draws.random((users, items)) < data.draw(st.sampled_from([0.0, 0.5, 0.9999]))
+    found = top_k(torch.from_numpy(scores), k, excluded=torch.from_numpy(gone))
+    expected = [sorted_out(*row, k) for row in zip(scores, gone, strict=True)]
+    assert found.items.tolist() == expected
 
 
 def test_the_scores_stand_beside_their_items() -> None:

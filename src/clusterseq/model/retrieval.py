@@ -7,6 +7,7 @@ Knows nothing about: models, raw ids, why an item may not be recommended.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,8 @@ from clusterseq.errors import ConfigError
 
 NOTHING = -1
 """Fills a row past the last item that may be recommended."""
+NARROWEST = 32
+"""In rows so short that blocks would be narrower, they gain nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +57,35 @@ def top_k(
     if excluded is not None:
         scores = scores.masked_fill(excluded, -torch.inf)
     k = min(k, scores.shape[1])
-    items = torch.topk(scores, k, sorted=False).indices
-    lowest = scores.gather(1, items).amin(dim=1, keepdim=True)
-    # torch.topk takes any of the items tied at the edge; only those rows need the full sort.
-    tied = (scores >= lowest).sum(dim=1) > k
+    values, items = _highest(scores, min(k + 1, scores.shape[1]))
+    # Any of the items tied at the edge may have been taken; only those rows need a full sort.
+    edge = values[:, k - 1]
+    tied = (values[:, k:] == edge[:, None]).any(dim=1) & (edge > -torch.inf)
+    items = items[:, :k]
     if tied.any():
         items[tied] = scores[tied].argsort(dim=1, descending=True, stable=True)[:, :k]
     items = items.sort(dim=1).values
     best, order = scores.gather(1, items).sort(dim=1, descending=True, stable=True)
     items = items.gather(1, order)
     return TopK(items.masked_fill(best == -torch.inf, NOTHING), best)
+
+
+def _highest(
+    scores: Float[Tensor, "users items"], k: int
+) -> tuple[Float[Tensor, "users k"], Int64[Tensor, "users k"]]:
+    """The ``k`` highest scores of each row, best first, and their places; ties stand anyhow.
+
+    They lie in the ``k`` blocks with the highest maxima, and maxima take one look at each score.
+    """
+    users, items = scores.shape
+    width = math.isqrt(items // k)  # about as many blocks as candidates
+    if width < NARROWEST:
+        return scores.topk(k)
+    blocks = items // width
+    maxima = scores[:, : blocks * width].unflatten(1, (blocks, width)).amax(dim=2)
+    starts = width * maxima.topk(k, sorted=False).indices
+    within = torch.arange(width, device=scores.device)
+    rest = torch.arange(blocks * width, items, device=scores.device).expand(users, -1)
+    places = torch.cat([(starts[:, :, None] + within).flatten(1), rest], dim=1)
+    values, best = scores.gather(1, places).topk(k)
+    return values, places.gather(1, best)
