@@ -27,5 +27,5 @@ def logits(values: Tensor, queries: Tensor, some: Candidates, evidence: Tensor) 
             pointed = some.scale * query / (query.square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
         matched.append(pointed @ vectors.T)
     found: Tensor = torch.exp(theta.sharpness) * torch.stack(matched).mean(dim=0)
-    found = found + some.traits @ theta.popularity
-    return found + (theta.trust[:, None, None] * evidence).sum(dim=0)
+    found = found + theta.popularity @ some.traits.T
+    return found + (theta.trust[0, :, None, None] * evidence).sum(dim=0)

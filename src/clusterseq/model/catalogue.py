@@ -63,7 +63,7 @@ class Preferences:
     ) -> Preferences:
         """The last queries of people, pointed by their own θ."""
         theta = Theta(values, items)
-        return cls(Pointer(theta, queries[:, None], items).columns[:, 0], theta.trust)
+        return cls(Pointer(theta, queries[:, None], items).columns[:, 0], theta.trust[:, 0])
 
     def __getitem__(self, rows: slice) -> Preferences:
         """Those of some people."""

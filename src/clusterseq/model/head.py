@@ -59,17 +59,20 @@ def start_of_theta(width: int, traits: int, kinds: int) -> dict[str, Tensor]:
 
 
 class Theta:
-    """θ of one person or of many, all in one tensor: a step of the inner loop moves it at once."""
+    """θ of one person or of many, all in one tensor: a step of the inner loop moves it at once.
+
+    Its parts have an axis of one beside, since they are the same for all prefixes of a person.
+    """
 
     def __init__(self, values: Float[Tensor, "*users size"], some: Candidates) -> None:
         traits = some.columns.shape[1] - some.width
         sizes = [some.width, some.width, 1, traits, values.shape[-1] - 2 * some.width - 1 - traits]
-        self.gain: Float[Tensor, "*users width"]
-        self.shift: Float[Tensor, "*users width"]
-        self.sharpness: Float[Tensor, "*users 1"]
-        self.popularity: Float[Tensor, "*users traits"]
-        self.trust: Float[Tensor, "*users kinds"]
-        parts = values.split_with_sizes(sizes, -1)
+        self.gain: Float[Tensor, "*users 1 width"]
+        self.shift: Float[Tensor, "*users 1 width"]
+        self.sharpness: Float[Tensor, "*users 1 1"]
+        self.popularity: Float[Tensor, "*users 1 traits"]
+        self.trust: Float[Tensor, "*users 1 kinds"]
+        parts = values[..., None, :].split_with_sizes(sizes, -1)
         self.gain, self.shift, self.sharpness, self.popularity, self.trust = parts
 
 
@@ -86,9 +89,8 @@ class Pointer:
     ) -> None:
         self.queries, self.popularity, self.scale = queries, theta.popularity, some.scale
         self.share = (some.scale or 1.0) / some.members  # of a member's cosine in the score
-        self.sharpness = self.share * torch.exp(theta.sharpness)[..., None]  # (users, 1, 1)
-        gain, shift = theta.gain[..., None, :], theta.shift[..., None, :]
-        moved = torch.addcmul(shift, queries, gain)  # (users, prefixes, width)
+        self.sharpness = self.share * torch.exp(theta.sharpness)
+        moved = torch.addcmul(theta.shift, queries, theta.gain)  # (users, prefixes, width)
         pieces = moved.reshape(*moved.shape[:-1], some.members, -1)
         if some.scale:
             squares = pieces.square().sum(dim=-1, keepdim=True)
@@ -105,10 +107,12 @@ class Pointer:
     @property
     def columns(self) -> Float[Tensor, "*users prefixes columns"]:
         """What multiplies the candidates' columns."""
-        popularity = self.popularity[..., None, :].expand(*self.queries.shape[:-1], -1)
+        popularity = self.popularity.expand(*self.queries.shape[:-1], -1)
         return torch.cat([self.sharpness * self.directions, popularity], dim=-1)
 
-    def pull_back(self, slopes: Float[Tensor, "*users prefixes columns"]) -> list[Tensor]:
+    def pull_back(
+        self, slopes: Float[Tensor, "*users prefixes columns"]
+    ) -> Float[Tensor, "*users pointing"]:
         """Slopes at ``columns``, turned into those of gain, shift, sharpness and popularity."""
         width = self.queries.shape[-1]
         wanted = slopes[..., :width] * self.sharpness
@@ -118,9 +122,6 @@ class Pointer:
             along = (self.pieces * turned).sum(dim=-1, keepdim=True)
             turned = self.shortening * torch.addcmul(turned, along, self.pieces, value=-1)
         moved = turned.flatten(-2)
-        return [
-            (moved * self.queries).sum(dim=-2),
-            moved.sum(dim=-2),
-            (self.directions * wanted).sum(dim=(-2, -1))[..., None],
-            slopes[..., width:].sum(dim=-2),
-        ]
+        sharpened = (self.directions * wanted).sum(dim=-1, keepdim=True)
+        of_prefixes = [moved * self.queries, moved, sharpened, slopes[..., width:]]
+        return torch.cat(of_prefixes, dim=-1).sum(dim=-2)

@@ -83,8 +83,8 @@ def support_gradient(
     # What the errors have of the candidates' columns: (users, prefixes, columns)
     own, others = errors[..., :1], errors[..., 1:]
     slopes = torch.addcmul(others @ anchors.columns, own, support.targets)
-    trust = (support.said @ errors.flatten(-2)[..., None]).squeeze(-1)
-    return torch.cat([*pointer.pull_back(slopes), trust], dim=-1)
+    trust = errors.reshape(*errors.shape[:-2], 1, -1) @ support.said.mT
+    return torch.cat([pointer.pull_back(slopes), trust.squeeze(-2)], dim=-1)
 
 
 def adapt(
@@ -114,5 +114,5 @@ def _scores(
     looked_for = pointer.columns
     own = (looked_for * support.targets).sum(dim=-1, keepdim=True)
     scores = torch.cat([own, looked_for @ anchors.columns.T], dim=-1) + support.offsets
-    trusted = theta.trust[..., None, :] @ support.said  # (users, 1, cells)
+    trusted = theta.trust @ support.said  # (users, 1, cells)
     return scores + trusted.reshape(scores.shape)

@@ -82,7 +82,7 @@ def _highest(
     if width < NARROWEST:
         return scores.topk(k)
     blocks = items // width
-    maxima = scores[:, : blocks * width].unflatten(1, (blocks, width)).amax(dim=2)
+    maxima = scores[:, : blocks * width].view(users, blocks, width).amax(dim=2)
     starts = width * maxima.topk(k, sorted=False).indices
     within = torch.arange(width, device=scores.device)
     rest = torch.arange(blocks * width, items, device=scores.device).expand(users, -1)
