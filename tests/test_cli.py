@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,7 @@ COMMANDS = (
     "config",
     "doctor",
     "export",
+    "help",
 )
 KINDS_OF_TRACE = ("trace.json", "table.txt")
 Run = Callable[..., "Outcome"]
@@ -57,12 +59,13 @@ class Outcome:
 
     @property
     def error(self) -> str:
-        """The one line of an error."""
+        """The one line of an error, above the one that names its page."""
         assert self.out == ""
-        *_, last = self.err.splitlines()
-        assert last.startswith("clusterseq: error: ")
+        *_, line, more = self.err.splitlines()
+        assert line.startswith("clusterseq: error: ")
+        assert re.fullmatch(r"clusterseq help [a-z]+ tells more", more)
         assert "Traceback" not in self.err
-        return last.removeprefix("clusterseq: error: ")
+        return line.removeprefix("clusterseq: error: ")
 
 
 @pytest.fixture
@@ -163,7 +166,7 @@ def test_serve_says_what_keeps_it_from_serving(
     given = [str(model_directory) if word == "m" else word for word in words]
     found = run("serve", *given)
     assert found.status == 2
-    assert told in found.err.splitlines()[-1]
+    assert told in found.error
 
 
 def test_train_writes_traces_where_it_is_told(
@@ -308,8 +311,8 @@ def test_evaluate_refuses_other_people_unless_told(
     others = tmp_path / "others.csv"
     events_frame.with_columns(user="v" + pl.col("user")).write_csv(others)
     refused = run("evaluate", trained, others, "--json")
-    assert refused.status == 2
-    assert "--all-new if everyone in this one is new" in refused.error
+    assert (refused.status, refused.out) == (2, "")
+    assert "--all-new if everyone in this one is new" in refused.err.splitlines()[-1]
     found = run("evaluate", trained, others, "--json", "--all-new").json
     assert found["split"] == "all-new"
     assert found["users"] == (events_frame.group_by("user").len()["len"] > 3).sum()
@@ -451,14 +454,14 @@ def test_demo_shows_newcomers(
         (["--nonsense"], "No such option"),
     ],
 )
-def test_an_error_is_one_line_and_status_two(
+def test_an_error_is_one_line_its_page_and_status_two(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = run(*words)
     assert found.status == 2
     assert told in found.error
-    assert len(found.err.splitlines()) == 1
+    assert len(found.err.splitlines()) == 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -489,7 +492,7 @@ def test_debug_shows_where_an_error_comes_from(run: Run) -> None:
         found = run(*words)
         assert found.status == 2
         assert "Traceback" in found.err
-        assert found.err.splitlines()[-1].startswith("clusterseq: error: nowhere")
+        assert found.err.splitlines()[-2].startswith("clusterseq: error: nowhere")
 
 
 def test_what_nobody_foresaw_is_one_line_and_status_one(

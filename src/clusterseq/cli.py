@@ -1,8 +1,8 @@
 """The command line: which commands there are, how errors are told, and the status at the end.
 
 Results go to standard output, everything else to standard error. An error that clusterseq foresees
-is one line and status 2; Ctrl-C is status 130. What takes long to import is imported inside the
-command that needs it.
+is one line, another that names the page about it, and status 2; with ``--json`` it is an object.
+Ctrl-C is status 130. What takes long to import is imported inside the command that needs it.
 
 Knows nothing about: what the commands do.
 """
@@ -25,28 +25,30 @@ from clusterseq.commands.doctor import doctor
 from clusterseq.commands.evaluate import evaluate
 from clusterseq.commands.experiment import experiment
 from clusterseq.commands.export import export
+from clusterseq.commands.help import BAD_INPUT, STATUS, help
 from clusterseq.commands.index import index
 from clusterseq.commands.inspect import inspect
 from clusterseq.commands.keys import keys
 from clusterseq.commands.prepare import prepare
+from clusterseq.commands.printing import print_json_line
 from clusterseq.commands.recommend import recommend
 from clusterseq.commands.report import report
 from clusterseq.commands.serve import serve
 from clusterseq.commands.train import train
 from clusterseq.commands.tune import tune
 from clusterseq.commands.update import update
-from clusterseq.errors import ClusterSeqError
+from clusterseq.errors import ClusterSeqError, Code
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Raised at wrong options; where Typer keeps it depends on its version."""
-WRONG, UNFORESEEN, INTERRUPTED = 2, 1, 130
+INTERRUPTED = STATUS["interrupted"]
 NO_MEMORY = "can't allocate memory"
 """How the tensor library says what Python calls a MemoryError."""
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
     *(demo, prepare, train, update, evaluate, recommend, report, serve, keys, inspect, index),
-    *(bench, experiment, tune, config, doctor, export),
+    *(bench, experiment, tune, config, doctor, export, help),
 )
 for command in COMMANDS:
     app.command()(command)
@@ -55,18 +57,19 @@ for command in COMMANDS:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the status that the program ends with."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
     try:
         status = _run([word for word in given if word != "--debug"])
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes once more at the end, and must not fail at that.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNFORESEEN
+        return STATUS["unforeseen"]
     except Exception as error:
         if "--debug" in given:
             traceback.print_exc()
-        return _tell(error)
-    return status
+        return _tell(*_understood(error), as_json=as_json)
+    return _tell("interrupted", "stopped", as_json=as_json) if status == INTERRUPTED else status
 
 
 def _run(words: list[str]) -> int:
@@ -74,27 +77,36 @@ def _run(words: list[str]) -> int:
     try:
         status = command.main(words or ["--help"], prog_name="clusterseq", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
-    if status == INTERRUPTED:
-        print("clusterseq: stopped", file=sys.stderr)
+        return INTERRUPTED
     return status if isinstance(status, int) else 0
 
 
-def _tell(error: Exception) -> int:
-    """Print one line about an error; returns the status that goes with it."""
-    status, message = WRONG, str(error)
+def _understood(error: Exception) -> tuple[Code, str]:
+    """What kind of error it is, and what to tell about it."""
     if isinstance(error, USAGE_ERROR):
         told: str = error.format_message()  # type: ignore[attr-defined]
-        message = f"{told.rstrip('.')}; --help shows what can be given"
-    elif isinstance(error, MemoryError) or NO_MEMORY in str(error):
-        message = (
+        return "usage", f"{told.rstrip('.')}; --help shows what can be given"
+    if isinstance(error, MemoryError) or NO_MEMORY in str(error):
+        return "memory", (
             "out of memory; take a narrower model (--set model.dim=32), leave out rare items "
             "(--set data.min_item_events=5), or give the machine more"
         )
-    elif not isinstance(error, ClusterSeqError):
-        status = UNFORESEEN
-        message = f"{type(error).__name__}: {message}; --debug shows where it comes from"
-    print(f"clusterseq: error: {' '.join(message.split())}", file=sys.stderr)
+    if isinstance(error, ClusterSeqError):
+        return error.code, str(error)
+    told = f"{type(error).__name__}: {error}"
+    return "unforeseen", f"{told}; --debug shows where it comes from"
+
+
+def _tell(code: Code, message: str, *, as_json: bool) -> int:
+    """Print what the matter is; returns the status that goes with it."""
+    status, line = STATUS.get(code, BAD_INPUT), " ".join(message.split())
+    if as_json:
+        print_json_line({"code": code, "message": line, "status": status})
+    elif code == "interrupted":
+        print(f"clusterseq: {line}", file=sys.stderr)
+    else:
+        print(f"clusterseq: error: {line}", file=sys.stderr)
+        print(f"clusterseq help {code} tells more", file=sys.stderr)
     return status
 
 

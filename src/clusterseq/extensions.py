@@ -57,12 +57,15 @@ class Extension:
         except Exception as error:  # whatever a foreign module does when it is imported
             raise ConfigError(
                 f"{self}: can't be loaded ({type(error).__name__}: {error}); mend the package or "
-                "uninstall it"
+                "uninstall it",
+                code="extension",
             ) from error
 
     def refused(self, why: str) -> ConfigError:
         """The error for something that isn't what its group asks for."""
-        return ConfigError(f"{self}: {why}; docs/extending.md says what it has to be")
+        return ConfigError(
+            f"{self}: {why}; docs/extending.md says what it has to be", code="extension"
+        )
 
     def __str__(self) -> str:
         return f'the {self.kind.removesuffix("s")} "{self.name}" of {self.origin}'
@@ -84,5 +87,7 @@ def extension(kind: Kind, name: str) -> Extension | None:
     """
     found = [one for one in extensions(kind) if one.name == name]
     if len(found) > 1:
-        raise ConfigError(f"{found[0]} is also in {found[1].origin}; uninstall one of the two")
+        raise ConfigError(
+            f"{found[0]} is also in {found[1].origin}; uninstall one of the two", code="extension"
+        )
     return found[0] if found else None

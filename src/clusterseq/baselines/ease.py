@@ -19,7 +19,7 @@ from clusterseq.baselines.evidence import popularity_order, recency_vectors
 from clusterseq.data.graph import incidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
-from clusterseq.errors import ClusterSeqError
+from clusterseq.errors import TrainingError
 
 MOST_ITEMS = 20_000
 """Three matrices of the catalogue squared, in single precision, then take 4.8 GB."""
@@ -49,12 +49,13 @@ class EASE:
         [[0.0, 0.5, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.0]]
 
         Raises:
-            ClusterSeqError: the catalogue is too large.
+            TrainingError: the catalogue is too large.
         """
         if n_items > MOST_ITEMS:
-            raise ClusterSeqError(
+            raise TrainingError(
                 f"EASE on {n_items} items would take {12e-9 * n_items**2:.0f} GB, and the limit is "
-                f"{MOST_ITEMS} items; drop rare items with --min-item-events or leave EASE out"
+                f"{MOST_ITEMS} items; drop rare items with --min-item-events or leave EASE out",
+                code="memory",
             )
         touched = incidence(known, n_items)
         gram = torch.from_numpy((touched.T @ touched).toarray())

@@ -57,7 +57,7 @@ def learn(
     """
     people = np.flatnonzero(setting.known.lengths > 1)
     if not len(people):
-        raise DataError("no known user has two events, so nothing follows anything")
+        raise DataError("no known user has two events, so nothing follows anything", code="split")
     judges, model = setting.judges(), model.to(setting.device)
     generator = setting.generator("episodes", setting.device)
     draws = np.random.default_rng([setting.seed, *b"episodes"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from clusterseq.errors import ClusterSeqError
+from clusterseq.errors import ConfigError
 
 
 def required(module: str) -> ModuleType:
@@ -16,10 +16,12 @@ def required(module: str) -> ModuleType:
 
     >>> required("a_missing_package.its_module")
     Traceback (most recent call last):
-    clusterseq.errors.ClusterSeqError: a_missing_package is needed: pip install 'clusterseq[bench]'
+    clusterseq.errors.ConfigError: a_missing_package is needed: pip install 'clusterseq[bench]'
     """
     try:
         return import_module(module)
     except ImportError:
         package = module.partition(".")[0]
-        raise ClusterSeqError(f"{package} is needed: pip install 'clusterseq[bench]'") from None
+        raise ConfigError(
+            f"{package} is needed: pip install 'clusterseq[bench]'", code="extra"
+        ) from None

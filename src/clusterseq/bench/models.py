@@ -125,7 +125,9 @@ def _brought(name: str) -> Model:
     """The peer of a package, under the name that it declares."""
     found = extension("baselines", name)
     if found is None:
-        raise ConfigError(f'model "{name}" is unknown; install the package that brings it')
+        raise ConfigError(
+            f'model "{name}" is unknown; install the package that brings it', code="extension"
+        )
     peer = found.load()
     if not isinstance(peer, Peer):
         raise found.refused(f"is of type {type(peer).__name__}, not Peer")

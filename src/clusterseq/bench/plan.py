@@ -80,7 +80,7 @@ class Plan:
                     try:
                         split = split_events(events, one.config(self.data), seed)
                     except DataError as error:
-                        raise DataError(f"{one.path}: {error}") from error
+                        raise DataError(f"{one.path}: {error}", code=error.code) from error
                     Prepared.of(split).save(path)
                 Prepared.load(path).check(max(self.ks))
 

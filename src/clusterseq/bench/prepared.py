@@ -66,7 +66,8 @@ class Prepared:
         """
         if not (self.test.lengths > k).any():
             raise DataError(
-                f"none of {len(self.test)} test users has more than k = {k} events; lower k"
+                f"none of {len(self.test)} test users has more than k = {k} events; lower k",
+                code="split",
             )
 
     def save(self, path: Path) -> None:

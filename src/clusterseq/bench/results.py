@@ -88,7 +88,9 @@ class Results:
         if self.path.exists():
             entries = list(self.path.iterdir()) if self.path.is_dir() else [self.path]
             if entries and not holds_results(self.path):
-                raise DataError(f"{self.path}: holds no results of the bench; name another place")
+                raise DataError(
+                    f"{self.path}: holds no results of the bench; name another place", code="output"
+                )
 
     def split_path(self, dataset: str, split: str, seed: int, data: str) -> Path:
         """Where the arrays of one split are kept."""

@@ -6,9 +6,14 @@ Knows nothing about: what the commands do with them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    Context: TypeAlias = typer.Context
+else:
+    Context = typer.Context.__bases__[0]  # which commands are given; typer's own is never made
 
 EventPaths: TypeAlias = Annotated[
     list[str],
@@ -37,8 +42,10 @@ Support: TypeAlias = Annotated[
     int, typer.Option("--k", min=0, help="How many items of a new person the model is shown.")
 ]
 Json: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    bool,
+    typer.Option("--json", is_eager=True, help="Print one JSON object and nothing else."),
 ]
+"""Eager, since an option that prints and ends, such as ``bench --list``, has to know."""
 Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 Device: TypeAlias = Annotated[
     str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where tensors are computed.")

@@ -97,7 +97,8 @@ def serve(
         from clusterseq.service.server import serve as run
     except ImportError as error:
         raise ConfigError(
-            f"{error.name} isn't installed; pip install 'clusterseq[serve]' brings the service"
+            f"{error.name} isn't installed; pip install 'clusterseq[serve]' brings the service",
+            code="extra",
         ) from error
     from clusterseq.service.limits import Limits
     from clusterseq.service.store.protocol import Retention

@@ -121,7 +121,8 @@ def export_events(data: Data, path: str | Path) -> int:
     else:
         raise ConfigError(
             f"{path}: unknown ending; write RecBole's {INTER} or, for RecTools, "
-            f"{', '.join(RECTOOLS)}"
+            f"{', '.join(RECTOOLS)}",
+            code="output",
         )
     write_whole(target, buffer.getvalue())
     return len(frame)

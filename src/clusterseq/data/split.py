@@ -134,7 +134,8 @@ def _check_arguments(dataset: Dataset, kind: str, new: float, validation: float)
     if kind == "temporal" and not dataset.timed:
         raise DataError(
             "a temporal split needs times and the events have none; "
-            "use --split random or name the column with --time-column"
+            "use --split random or name the column with --time-column",
+            code="split",
         )
 
 
@@ -147,7 +148,8 @@ def _around_cutoff(sequences: Sequences, share: float) -> tuple[Users, Users, in
     if not len(known):
         raise DataError(
             f"temporal split of {len(first)} users: nobody has 2 events before {iso(cutoff)}, the "
-            f"{share:.0%} quantile of first events; use --split random or give more users"
+            f"{share:.0%} quantile of first events; use --split random or give more users",
+            code="split",
         )
     return known, np.flatnonzero(first >= cutoff), cutoff
 
@@ -163,7 +165,8 @@ def _check_sizes(total: int, known: Users, validation: Users, test: Users) -> No
     if not (len(known) and len(validation) and len(test)):
         raise DataError(
             f"splitting {total} users leaves {len(known)} known, {len(validation)} validation and "
-            f"{len(test)} test users, and each needs one; give more users or use --split none"
+            f"{len(test)} test users, and each needs one; give more users or use --split none",
+            code="split",
         )
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
-from clusterseq.errors import ClusterSeqError, ConfigError, DataError
+from clusterseq.errors import ConfigError, DataError, TrainingError
 from clusterseq.judging.metrics import (
     METRICS,
     Ranks,
@@ -93,16 +93,18 @@ def evaluate(
 
     Raises:
         ConfigError: ``k`` is negative, or 0 for a scorer that needs a history; ``chunk`` is below
-            1; or the catalogues of scorer and counts differ.
+            1; the catalogues of scorer and counts differ; or scores aren't people × items.
         DataError: nobody has more than ``k`` events, or an item is outside the catalogue.
-        ClusterSeqError: the scorer gave scores that are not finite or not people × items.
+        TrainingError: the scorer gave scores that are not finite.
     """
     _check(scorer, sequences, len(item_counts), k)
     if chunk is not None and chunk < 1:
         raise ConfigError(f"chunk = {chunk} scores nobody at once; use 1 or more")
     users = np.flatnonzero(sequences.lengths > k)
     if not len(users):
-        raise DataError(f"none of {len(sequences)} people has more than k = {k} events; lower k")
+        raise DataError(
+            f"none of {len(sequences)} people has more than k = {k} events; lower k", code="split"
+        )
     step = chunk or max(1, SCORES_AT_ONCE // len(item_counts))
     full, sampled = np.empty(len(users)), np.empty(len(users))
     for start in range(0, len(users), step):
@@ -185,14 +187,15 @@ def _scored(scorer: Scorer, batch: Sequences, k: int) -> Float[Tensor, "users it
     """The scores of a batch, once they are known to be fit for ranking."""
     scores = scorer.score(Histories.from_lists(_support(batch, k))).detach().cpu()
     if scores.shape != (len(batch), scorer.n_items):
-        raise ClusterSeqError(
+        raise ConfigError(
             f"scores of shape {tuple(scores.shape)} for {len(batch)} people and "
-            f"{scorer.n_items} items; a scorer must give people × items"
+            f"{scorer.n_items} items; a scorer must give people × items",
+            code="extension",
         )
     wrong = ~torch.isfinite(scores)
     if wrong.any():
         person, item = wrong.nonzero()[0].tolist()
-        raise ClusterSeqError(
+        raise TrainingError(
             f"{int(wrong.sum())} scores are not finite, the first is {scores[person, item]:g} of "
             f"item {item}; ranks would mean nothing, so train the model again"
         )

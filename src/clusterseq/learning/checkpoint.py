@@ -235,7 +235,7 @@ def _read_model(path: Path, config: ModelConfig) -> ClusterSeq:
     try:
         return restored(config, tensors)
     except (CheckpointError, ConfigError) as error:  # the latter where a part isn't installed
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{path}: {error}", code=error.code) from error
 
 
 def _least_numbers(config: ModelConfig) -> int:

@@ -84,7 +84,9 @@ class Keeper:
         """
         path = present(self._state) if self._state else None
         if path is None or not (path / MARKER).exists():
-            raise CheckpointError(f"{self._state}: no state to resume; train without --resume")
+            raise CheckpointError(
+                f"{self._state}: no state to resume; train without --resume", code="resume"
+            )
         try:
             told = read_manifest(path, [TENSORS])
             device = str(next(self._model.parameters()).device)
@@ -92,12 +94,13 @@ class Keeper:
             run, numbers = told["run"], {"best": -math.inf} | told["place"]
         except (OSError, KeyError, TypeError, SafetensorError, CheckpointError) as error:
             raise CheckpointError(
-                f"{path}: the state is damaged ({error}); train without --resume"
+                f"{path}: the state is damaged ({error}); train without --resume", code="resume"
             ) from error
         if run != self._run:
             raise CheckpointError(
                 f"{path}: the state is of other events, options or another seed; "
-                "give the same ones, or train without --resume"
+                "give the same ones, or train without --resume",
+                code="resume",
             )
         place = self._place
         vars(place).update(numbers)

@@ -152,4 +152,6 @@ def _plain(figures: Mapping[str, float]) -> dict[str, float]:
 
 
 def _missing(name: str) -> ConfigError:
-    return ConfigError(f"this tracker needs the extra {name}: pip install 'clusterseq[{name}]'")
+    return ConfigError(
+        f"this tracker needs the extra {name}: pip install 'clusterseq[{name}]'", code="extra"
+    )

@@ -141,7 +141,8 @@ class Trainer:
     ) -> None:
         if not (known.lengths > 1).any():
             raise DataError(
-                "no known user has two events, so nothing follows anything; give longer histories"
+                "no known user has two events, so nothing follows anything; give longer histories",
+                code="split",
             )
         self.config, self.seed, self.known = config.train, seed, known
         # Weights are drawn on the processor: they start the same wherever they are trained.

@@ -120,7 +120,9 @@ class Search:
             KeyboardInterrupt: on Ctrl-C; what is finished is kept.
         """
         if not (self.validation.lengths > 1).any():
-            raise DataError("no validation user has two events, so nobody can judge; add data")
+            raise DataError(
+                "no validation user has two events, so nobody can judge; add data", code="split"
+            )
         study = open_search(folder, self.seed)
         self._claim(study, folder)
         while (done := _finished(study)) < trials:
@@ -135,7 +137,9 @@ class Search:
         own = repr((self.config, tuple(self.ranges), len(self.known.items), self.n_items))
         former = study.user_attrs.setdefault("search", own)
         if former != own:
-            raise ConfigError(f"{folder}: holds a search of something else; name another place")
+            raise ConfigError(
+                f"{folder}: holds a search of something else; name another place", code="output"
+            )
         study.set_user_attr("search", own)
 
     def _try(self, study: Study, trial: Trial) -> None:
@@ -194,7 +198,9 @@ def open_search(folder: Path, seed: int = 0) -> Study:
     try:
         import optuna
     except ImportError as error:
-        raise ConfigError("tuning needs the extra tune: pip install 'clusterseq[tune]'") from error
+        raise ConfigError(
+            "tuning needs the extra tune: pip install 'clusterseq[tune]'", code="extra"
+        ) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     return optuna.create_study(

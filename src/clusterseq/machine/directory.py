@@ -27,12 +27,16 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
     """
     target = Path(directory)
     if target.exists() and not (target / marker).exists() and not _is_empty(target):
-        raise DataError(f"{target}: holds no {marker}, so it isn't replaced; name another place")
+        raise DataError(
+            f"{target}: holds no {marker}, so it isn't replaced; name another place", code="output"
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
     except OSError as error:
-        raise DataError(f"{target}: {error.strerror}; name a place that can be written") from error
+        raise DataError(
+            f"{target}: {error.strerror}; name a place that can be written", code="output"
+        ) from error
     try:
         yield draft
         draft.chmod(0o777 & ~_umask())
@@ -43,7 +47,8 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
     except OSError as error:
         raise DataError(
             f"{target}: {error.strerror or error}; free some room or name another place (what was "
-            "there before is kept)"
+            "there before is kept)",
+            code="output",
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -34,7 +34,9 @@ def write_whole(path: Path, content: bytes) -> None:
             os.unlink(draft)
             raise
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; name a place that can be written") from error
+        raise DataError(
+            f"{path}: {error.strerror}; name a place that can be written", code="output"
+        ) from error
 
 
 def slug(text: str) -> str:

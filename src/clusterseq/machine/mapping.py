@@ -74,7 +74,7 @@ def started() -> Any:
         import ray.data
     except ImportError as error:
         raise ConfigError(
-            f"Ray is not installed ({error}); pip install 'clusterseq[ray]'"
+            f"Ray is not installed ({error}); pip install 'clusterseq[ray]'", code="extra"
         ) from error
     for name in ("ray", "ray.data"):  # they report on every pass
         logging.getLogger(name).setLevel(logging.ERROR)

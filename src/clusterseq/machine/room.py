@@ -76,5 +76,6 @@ def require(config: ModelConfig, n_items: int, events: int) -> None:
         raise TrainingError(
             f"{n_items:,} items × {config.width} take {needed / 2**30:,.1f} GiB at least while "
             f"they are trained, and there are {room / 2**30:,.1f}; leave out rare items "
-            "(--set data.min_item_events=5) or take a narrower model (--set model.dim=32)"
+            "(--set data.min_item_events=5) or take a narrower model (--set model.dim=32)",
+            code="memory",
         )

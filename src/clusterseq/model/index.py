@@ -140,6 +140,7 @@ def _faiss() -> Any:
     except ImportError as error:
         raise ConfigError(
             f"the model has an index and Faiss is not installed ({error}); "
-            "pip install 'clusterseq[ann]', or delete index.json from the model's directory"
+            "pip install 'clusterseq[ann]', or delete index.json from the model's directory",
+            code="extra",
         ) from error
     return faiss

@@ -130,7 +130,8 @@ def _built(kind: Kind, name: str, wanted: Any, *arguments: Any, **options: Any) 
         known = {*OURS[kind], *(one.name for one in extensions(kind))}
         raise ConfigError(
             f'{kind[:-1]} "{name}" is unknown here; {nearest(name, dict.fromkeys(sorted(known)))} '
-            f"Other {kind} come with packages, which have to be installed"
+            f"(other {kind} come with packages, which have to be installed)",
+            code="extension",
         )
     try:
         part = found.load()(*arguments, **options)

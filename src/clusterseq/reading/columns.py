@@ -86,13 +86,16 @@ def find_columns(
         role = "item" if chosen_user else "user"
         header = ", or add a line of names" if any(name.isdigit() for name in names) else ""
         raise DataError(
-            f"{where}: no {role} column among {listed(names)}; name it with --{role}-column{header}"
+            f"{where}: no {role} column among {listed(names)}; "
+            f"name it with --{role}-column{header}",
+            code="columns",
         )
     columns = Columns(chosen_user, chosen_item, chosen_time)
     if len(set(columns.names)) < len(columns.names):
         raise DataError(
             f"{where}: user, item and time must be columns of their own, not {columns.names}; "
-            "name them with --user-column, --item-column and --time-column"
+            "name them with --user-column, --item-column and --time-column",
+            code="columns",
         )
     return columns
 
@@ -124,7 +127,8 @@ def _given(name: str | None, names: Sequence[str], where: str, role: str) -> str
     if not alike:
         raise DataError(
             f"{where}: no column {shown(name)} among {listed(names)}; "
-            f"give one of these to --{role}-column"
+            f"give one of these to --{role}-column",
+            code="columns",
         )
     return alike[0]
 

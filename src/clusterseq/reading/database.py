@@ -77,7 +77,8 @@ def rows_of(query: Query) -> Iterator[pl.DataFrame]:
     except ImportError as error:
         raise ConfigError(
             f"{query.name}: reading from PostgreSQL needs its driver ({error}); "
-            "pip install 'clusterseq[postgresql]'"
+            "pip install 'clusterseq[postgresql]'",
+            code="extra",
         ) from error
     try:
         with dbapi.connect(query.address) as connection, connection.cursor() as cursor:

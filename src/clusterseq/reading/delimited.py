@@ -141,7 +141,8 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
             start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{path} line {start}: wrong quoting ({error}); close or double the quotes there"
+            f"{path} line {start}: wrong quoting ({error}); close or double the quotes there",
+            code="row",
         ) from error
     finally:
         csv.field_size_limit(former)
@@ -164,7 +165,8 @@ def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[bytes,
                 raise DataError(
                     f"{path} line {line}: {len(fields)} fields where there are "
                     f"{len(dialect.names)} columns; quote the value that holds a "
-                    f"{dialect.separator!r} or drop such lines with --skip-bad"
+                    f"{dialect.separator!r} or drop such lines with --skip-bad",
+                    code="row",
                 )
             dropped[TOO_LONG] += 1
         else:

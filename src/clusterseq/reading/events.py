@@ -125,7 +125,8 @@ def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
         wrong = f"the {role} is missing"
     return DataError(
         f"{table.name} {table.place(row)}: {wrong}; "
-        f"drop such rows with --skip-bad or name another column with --{role}-column"
+        f"drop such rows with --skip-bad or name another column with --{role}-column",
+        code="row",
     )
 
 
@@ -154,7 +155,8 @@ def check_alike(readings: Sequence[Reading]) -> None:
     if len(timed) > 1:
         raise DataError(
             f"{timed[False]}: no time column, but {timed[True]} has one; "
-            "read them apart or name it with --time-column"
+            "read them apart or name it with --time-column",
+            code="columns",
         )
 
 

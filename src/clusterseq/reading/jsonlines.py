@@ -99,7 +99,8 @@ def _dtypes(head: dict[int, Object], role: str, name: str, path: Path) -> list[D
         if type(value) not in {str, int, float}:
             raise DataError(
                 f"{path} line {line}: {role} {shown(value)} is not a string or an integer; "
-                f"name another column with --{role}-column"
+                f"name another column with --{role}-column",
+                code="row",
             )
     kinds = set(map(type, values.values()))
     if not kinds or str in kinds:
@@ -147,7 +148,8 @@ def _good_lines(path: Path, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
         else:
             raise DataError(
                 f"{path} line {number}: {shown(line.decode().strip())} is not a JSON object; "
-                "mend it or drop such lines with --skip-bad"
+                "mend it or drop such lines with --skip-bad",
+                code="row",
             )
     return b"".join(kept), dropped
 

@@ -104,7 +104,8 @@ def not_utf8(path: Path, line: int) -> DataError:
     """The error for a line that isn't UTF-8."""
     return DataError(
         f"{path} line {line}: not UTF-8 text; convert the file, for example with "
-        "iconv -f latin1 -t utf-8, or drop such lines with --skip-bad"
+        "iconv -f latin1 -t utf-8, or drop such lines with --skip-bad",
+        code="row",
     )
 
 

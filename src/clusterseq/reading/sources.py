@@ -209,7 +209,8 @@ def _from_pandas_column(column: Any) -> pl.Series:
         return convert(column.reset_index(drop=True))
     except ImportError as error:
         raise DataError(
-            f"a pandas data frame needs pyarrow ({error}); install pyarrow or give a polars one"
+            f"a pandas data frame needs pyarrow ({error}); install pyarrow or give a polars one",
+            code="extra",
         ) from error
     except (TypeError, ValueError):
         missing = column.isna()  # a mix of kinds, such as strings and integers: all as text

@@ -39,6 +39,7 @@ class Spill:
                 raise
             raise DataError(
                 f"{self.folder.parent}: no room for what is needed on the way ({error}); free "
-                "about as much as the input takes as text, or name another place"
+                "about as much as the input takes as text, or name another place",
+                code="output",
             ) from error
         return pl.read_ipc(path)

@@ -86,5 +86,7 @@ def _column(path: Path, names: Sequence[str], role: str, aliases: Sequence[str])
     plain_names = {plain(name): name for name in reversed(names)}
     found = next((plain_names[alias] for alias in aliases if alias in plain_names), None)
     if found is None:
-        raise DataError(f"{path}: no {role} column among {listed(names)}; rename one to {role}")
+        raise DataError(
+            f"{path}: no {role} column among {listed(names)}; rename one to {role}", code="columns"
+        )
     return found

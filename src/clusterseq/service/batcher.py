@@ -17,13 +17,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from clusterseq.errors import ClusterSeqError
-
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
-class OverloadedError(ClusterSeqError):
+class OverloadedError(Exception):
     """Too many are waiting; come back later."""
 
 

@@ -90,7 +90,9 @@ def add_key(path: Path, name: str, scopes: Iterable[str]) -> str:
         with os.fdopen(handle, "a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(Key(name, _digest(secret), wanted))) + "\n")
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; choose another place") from error
+        raise ConfigError(
+            f"{path}: {error.strerror}; choose another place", code="output"
+        ) from error
     return secret
 
 

@@ -84,7 +84,8 @@ class Settings:
             )
         if self.processes > 1 and not is_shared(self.store):
             raise ConfigError(
-                f"{self.processes} processes need a store that they share; give --store redis://…"
+                f"{self.processes} processes need a store that they share; give --store redis://…",
+                code="store",
             )
 
 

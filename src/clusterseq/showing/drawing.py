@@ -31,7 +31,8 @@ def panels(count: int, size: tuple[float, float], *, columns: int = 2) -> tuple[
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigError(
-            "charts need matplotlib; install the extra: pip install 'clusterseq[bench]'"
+            "charts need matplotlib; install the extra: pip install 'clusterseq[bench]'",
+            code="extra",
         ) from error
     columns = min(count, columns)
     rows = -(-count // columns)

@@ -170,14 +170,18 @@ def _writing(output: Path) -> Iterator[Path]:
     """A folder whose Parquet parts become the output if the block ends well."""
     if output.suffix not in WRITERS:
         endings = ", ".join(WRITERS)
-        raise ConfigError(f"{output}: unknown ending; write to a name that ends in {endings}")
+        raise ConfigError(
+            f"{output}: unknown ending; write to a name that ends in {endings}", code="output"
+        )
     if output.is_dir():
-        raise DataError(f"{output}: is a directory; name a file")
+        raise DataError(f"{output}: is a directory; name a file", code="output")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{output.name}.new-", dir=output.parent))
     except OSError as error:
-        raise DataError(f"{output}: {error.strerror}; name a place that can be written") from error
+        raise DataError(
+            f"{output}: {error.strerror}; name a place that can be written", code="output"
+        ) from error
     try:
         (draft / PARTS).mkdir()
         yield draft
@@ -186,7 +190,7 @@ def _writing(output: Path) -> Iterator[Path]:
         os.replace(whole, output)
     except OSError as error:
         raise DataError(
-            f"{output}: {error.strerror or error}; free space or name another"
+            f"{output}: {error.strerror or error}; free space or name another", code="output"
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -116,7 +116,8 @@ class Experiment:
         out = Path(self.out)
         free = not out.exists() or is_checkpoint(out) or (out.is_dir() and not any(out.iterdir()))
         if not free:
-            raise DataError(f"{self.out}: holds no model, so it isn't replaced; name another place")
+            told = f"{self.out}: holds no model, so it isn't replaced; name another place"
+            raise DataError(told, code="output")
         split = split_events(self.events, self.config.data, self.runtime.seed)
         if self.runtime.device == "cpu":
             room.require(self.config.model, len(split.items), len(split.known.items))
@@ -126,13 +127,15 @@ class Experiment:
 
     def _log(self, *, resume: bool) -> Path:
         if resume and not self.can_resume:
-            raise CheckpointError(f"{self.unfinished}: nothing to resume; train without --resume")
+            told = f"{self.unfinished}: nothing to resume; train without --resume"
+            raise CheckpointError(told, code="resume")
         if not resume and speaks() and self.unfinished.exists():
             shutil.rmtree(self.unfinished)
         try:
             self.unfinished.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"{self.unfinished}: {error.strerror}; name another place") from error
+            told = f"{self.unfinished}: {error.strerror}; name another place"
+            raise DataError(told, code="output") from error
         return self.unfinished / LOG
 
     def _checkpoint(self, model: ClusterSeq, split: Split) -> Checkpoint:
@@ -203,12 +206,14 @@ def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
     if split.fingerprint != origin.fingerprint:
         raise DataError(
             "the events' known users aren't those that the model was trained on; give the file it "
-            "was trained on, or --all-new if everyone in this one is new to it"
+            "was trained on, or --all-new if everyone in this one is new to it",
+            code="split",
         )
     if split.kind == "none":
         raise DataError(
             "the model was trained on everyone in these events, so nobody is left to judge it; "
-            "give other people's events and --all-new"
+            "give other people's events and --all-new",
+            code="split",
         )
     return split
 
@@ -274,7 +279,8 @@ def _judged_on_strangers(
 
 def _check_lengths(people: Sequences, k: int) -> None:
     if not (people.lengths > k).any():
-        raise DataError(f"none of {len(people)} test users has more than k = {k} events; lower k")
+        told = f"none of {len(people)} test users has more than k = {k} events; lower k"
+        raise DataError(told, code="split")
 
 
 def _counts(split: Split) -> np.ndarray:

@@ -46,7 +46,9 @@ def export_model(checkpoint: Checkpoint, path: str | Path) -> None:
         DataError: the place can't be written.
     """
     if Path(path).suffix.lower() != ENDING:
-        raise ConfigError(f"{path}: unknown ending; a model is written to a name in {ENDING}")
+        raise ConfigError(
+            f"{path}: unknown ending; a model is written to a name in {ENDING}", code="output"
+        )
     config = checkpoint.model.config
     about = {"n_items": config.n_items, "max_steps": config.max_steps}
     extra = {

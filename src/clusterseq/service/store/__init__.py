@@ -45,7 +45,7 @@ def open_store(url: str, retention: Retention) -> HistoryStore:
     if scheme not in (*_REDIS, "sqlite", "memory") and (found := extension("stores", scheme)):
         return _open_extension(found, url, retention)
     # The rest isn't shown, because it may hold a password.
-    raise ConfigError(f'"{scheme}:" names no history store; {_FORMS}')
+    raise ConfigError(f'"{scheme}:" names no history store; {_FORMS}', code="store")
 
 
 def is_shared(url: str) -> bool:
@@ -85,6 +85,7 @@ def _open_redis(url: str, retention: Retention) -> HistoryStore:
             raise
         raise ConfigError(
             "a history store in Redis needs the redis package; install the extra: "
-            "pip install 'clusterseq[serve]'"
+            "pip install 'clusterseq[serve]'",
+            code="extra",
         ) from None
     return RedisStore(url, retention)

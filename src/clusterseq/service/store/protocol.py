@@ -22,6 +22,8 @@ REMEMBERED = 4
 class StoreError(ClusterSeqError):
     """The store can't be reached, read or written; the message may be shown to clients."""
 
+    code = "store"
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -87,7 +87,8 @@ class RedisStore:
         except (redis.RedisError, OSError) as error:
             raise ConfigError(
                 f"the Redis server at {place} can't be used ({_kind(error)}); "
-                "see that it runs, and that address and password are right"
+                "see that it runs, and that address and password are right",
+                code="store",
             ) from None  # the library's message might show what the URL holds
         except (TypeError, ValueError):
             raise _unreadable(urlsplit(url).scheme) from None
@@ -165,7 +166,8 @@ def _unreadable(scheme: str) -> ConfigError:
     form = "/PATH?db=0" if scheme == "unix" else "HOST:PORT/DB"
     return ConfigError(
         f"the {scheme}:// URL of the history store can't be read; write {scheme}://[USER:PASSWORD@]"
-        f"{form}, with each of /?#@: in the password percent-encoded"
+        f"{form}, with each of /?#@: in the password percent-encoded",
+        code="store",
     )
 
 

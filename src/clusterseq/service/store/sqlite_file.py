@@ -65,11 +65,13 @@ def connect(path: Path | None) -> sqlite3.Connection:
         return _prepared(str(path.absolute()))
     except OSError as error:
         raise ConfigError(
-            f"{path}: {error.strerror}; name a file in a folder that exists and can be written"
+            f"{path}: {error.strerror}; name a file in a folder that exists and can be written",
+            code="store",
         ) from error
     except sqlite3.Error as error:
         raise ConfigError(
-            f"{path}: can't be used as a history store ({error}); name another file, or a new one"
+            f"{path}: can't be used as a history store ({error}); name another file, or a new one",
+            code="store",
         ) from error
 
 

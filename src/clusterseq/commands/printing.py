@@ -1,0 +1,21 @@
+"""One JSON object, as every command prints it with ``--json``.
+
+Knows nothing about: what it says. Nothing that takes long to import.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """Print it on standard output, where nothing else is, over as many lines as read well."""
+    print(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_json_line(values: Mapping[str, Any]) -> None:
+    """Print it as one line on standard error, the last of what may be many."""
+    print(json.dumps(values, ensure_ascii=False, allow_nan=False), file=sys.stderr)
