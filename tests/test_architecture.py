@@ -31,7 +31,7 @@ PACKAGES = [
     ("using", "batch estimator atlas tracing demo"),
     ("service", "limits directory heap engine batcher desk metrics keys"),
     ("service.store", "protocol codec sqlite_file sqlite redis_store __init__"),
-    ("service", "archive problems access context messages answers envelope document"),
+    ("service", "archive problems access context messages answers envelope document address"),
     ("service.routes", "recommend events users items model health page"),
     ("service", "app connections supervisor server on_ray"),
     ("testing", "scorers stores readers parts __init__"),

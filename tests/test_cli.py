@@ -551,7 +551,8 @@ def test_report_writes_what_was_asked(
     assert f"The report is in {target}" in told.err
     assert target.read_text().startswith("<!doctype html>")
     as_json = tmp_path / "r.json"
-    run("report", model_directory, events_file, "--format", "json", "--out", as_json)
+    words = ["report", model_directory, events_file, "--format", "json", "--out", as_json]
+    assert run(*words, "--json").json == {"out": str(as_json), "format": "json"}
     assert json.loads(as_json.read_text())["adaptation"]
     refused = run("report", model_directory, "--format", "pdf")
     assert (refused.status, "give html, md or json" in refused.err) == (2, True)

@@ -19,7 +19,8 @@ PAGE = "reference/cli.md"
 HEAD = """# Command line
 
 Results go to standard output, everything else to standard error
-([errors and exit codes](errors.md)). `--debug`, after any command, shows where an error comes from.
+([errors and exit codes](errors.md)). `--debug`, after any command, shows where an error comes from;
+`--json` prints [one object](../how-to/scripts.md) and nothing else.
 This page is made from the commands' own help; `clusterseq COMMAND --help` prints the same.
 """
 

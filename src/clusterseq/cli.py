@@ -101,7 +101,7 @@ def _tell(code: Code, message: str, *, as_json: bool) -> int:
     """Print what the matter is; returns the status that goes with it."""
     status, line = STATUS.get(code, BAD_INPUT), " ".join(message.split())
     if as_json:
-        print_json_line({"code": code, "message": line, "status": status})
+        print_json_line({"code": code, "message": line, "status": status}, sys.stderr)
     elif code == "interrupted":
         print(f"clusterseq: {line}", file=sys.stderr)
     else:

@@ -139,6 +139,11 @@ def test_an_example_fails_as_the_page_says(code: Code, capfd: pytest.CaptureFixt
     expected = re.escape(printed).replace("…", ".+") if code in MACHINE else re.escape(printed)
     assert re.fullmatch(expected, lines[-1 - len(more)])
     assert lines[len(lines) - len(more) :] == more
+    assert main(*words, "--json") == page(code).status
+    values = json.loads(capfd.readouterr().err.splitlines()[-1])
+    assert (values["code"], values["status"]) == (code, page(code).status)
+    told = values["message"] if code == "interrupted" else f"error: {values['message']}"
+    assert re.fullmatch(expected, f"clusterseq: {told}")
 
 
 def test_help_lists_all_codes(capfd: pytest.CaptureFixture[str]) -> None:

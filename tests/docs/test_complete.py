@@ -32,6 +32,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
             names = one.opts if one.param_type_name == "option" else [one.metavar]
             assert all(f"`{each}`" in section for each in names), f"{name}: {names}"
         assert f"`{name}`" in written("architecture.md"), f"{name} stands in the list of commands"
+        assert f"\n| `{name}` | " in written("how-to/scripts.md"), f"what {name} --json prints"
 
 
 def test_every_option_that_a_page_shows_exists() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clusterseq.bench.datasets import DataSet
+    from clusterseq.bench.models import Model
     from clusterseq.bench.plan import Plan
     from clusterseq.bench.results import Results
     from clusterseq.bench.summary import Summary
@@ -25,19 +26,29 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-def list_models(asked: bool) -> bool:
+def list_models(context: options.Context, asked: bool) -> bool:
     """Print the models, what they are and what they are tuned over, and end there."""
     if not asked:
         return False
     from clusterseq.bench.models import catalogue
+    from clusterseq.commands.printing import print_json
     from clusterseq.presets import PRESETS
     from clusterseq.showing.terminal import screen
 
-    for name, model in catalogue(PRESETS["default"], PRESETS["paper"]).items():
+    models = catalogue(PRESETS["default"], PRESETS["paper"])
+    if context.params["json"]:
+        print_json({"models": [_described(name, model) for name, model in models.items()]})
+        raise typer.Exit
+    for name, model in models.items():
         grid = [f"{option} {', '.join(map(str, row))}" for option, row in model.peer.grid.items()]
         tuned = f" Tuned over {'; '.join(grid)}." if grid else ""
         screen().print(f"{name} ({model.group}): {model.peer.about}{tuned}", soft_wrap=True)
     raise typer.Exit
+
+
+def _described(name: str, model: Model) -> dict[str, Any]:
+    grid = {option: list(row) for option, row in model.peer.grid.items()}
+    return {"name": name, "group": model.group, "about": model.peer.about, "grid": grid}
 
 
 def bench(
@@ -77,7 +88,7 @@ def bench(
     json: options.Json = False,
     listing: Annotated[
         bool,
-        typer.Option("--list", is_eager=True, callback=list_models, help="Print the models."),
+        typer.Option("--list", callback=list_models, help="Print the models."),
     ] = False,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
@@ -182,7 +193,7 @@ def show(results: Results, summary: Summary, *, json: bool) -> None:
         tables,
         write_reports,
     )
-    from clusterseq.commands.showing import print_json
+    from clusterseq.commands.printing import print_json
     from clusterseq.errors import ConfigError
     from clusterseq.showing.terminal import screen
 

@@ -5,10 +5,13 @@ Knows nothing about: what the options do.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
+from clusterseq.commands import options
+from clusterseq.commands.printing import print_json
 from clusterseq.presets import preset as named
 
 
@@ -16,6 +19,7 @@ def config(
     preset: Annotated[
         str, typer.Option(metavar="default|paper", help="Whose values to print.")
     ] = "default",
+    json: options.Json = False,
 ) -> None:
     """Print every option of train --config.
 
@@ -25,4 +29,5 @@ def config(
     """
     from clusterseq.overrides import to_toml
 
-    print(to_toml(named(preset)), end="")
+    found = named(preset)
+    print_json(dataclasses.asdict(found)) if json else print(to_toml(found), end="")

@@ -6,11 +6,16 @@ Knows nothing about: how models learn.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clusterseq.commands import options
+
+if TYPE_CHECKING:
+    from clusterseq.learning.checkpoint import Checkpoint
+    from clusterseq.using.comparison import Comparison
+    from clusterseq.using.experiment import Experiment
 
 
 def demo(
@@ -19,6 +24,7 @@ def demo(
     ),
     seed: options.Seed = 0,
     threads: options.Threads = 0,
+    json: options.Json = False,
 ) -> None:
     """Try it all on bundled film ratings.
 
@@ -27,19 +33,32 @@ def demo(
     \b
     clusterseq demo
     """
-    from clusterseq.commands.showing import print_comparison, print_next
-    from clusterseq.commands.train import run
-    from clusterseq.config import Runtime
+    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.train import as_dict, show
     from clusterseq.showing.display import newcomer_table
     from clusterseq.showing.terminal import screen
-    from clusterseq.using.demo import experiment, newcomers
+    from clusterseq.using.demo import newcomers
+
+    trial, checkpoint, comparison = trained(out, seed, threads)
+    found = [] if comparison is None else list(newcomers(trial, checkpoint, comparison))
+    if json:
+        told = [{**vars(one), "recommended": one.recommended.to_dict()} for one in found]
+        print_json({**as_dict(out, checkpoint), "newcomers": told})
+        return
+    show(out, checkpoint, comparison)
+    for newcomer in found:
+        screen().print("", newcomer_table(newcomer), sep="\n")
+
+
+def trained(
+    out: Path, seed: int = 0, threads: int = 0
+) -> tuple[Experiment, Checkpoint, Comparison | None]:
+    """Train on the bundled ratings under the eyes of the user."""
+    from clusterseq.commands.reading import show
+    from clusterseq.commands.train import run
+    from clusterseq.config import Runtime
+    from clusterseq.using.demo import experiment
 
     trial = experiment(out, runtime=Runtime(seed, threads))
-    for line in trial.events.report.lines():
-        screen(stderr=True).print(line, soft_wrap=True)
-    checkpoint, comparison = run(trial)
-    if comparison:
-        print_comparison(comparison)
-        for newcomer in newcomers(trial, checkpoint, comparison):
-            screen().print("", newcomer_table(newcomer), sep="\n")
-    print_next(out, checkpoint)
+    show(trial.events.report)
+    return trial, *run(trial)

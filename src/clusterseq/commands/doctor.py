@@ -30,7 +30,7 @@ def doctor(
     clusterseq doctor --store redis://localhost:6379/0 --json
     """
     from clusterseq.commands.health import examine
-    from clusterseq.commands.showing import print_json
+    from clusterseq.commands.printing import print_json
     from clusterseq.showing.terminal import screen
 
     findings = list(examine(store))

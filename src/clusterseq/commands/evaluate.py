@@ -49,8 +49,9 @@ def evaluate(
     """
     import polars as pl
 
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
-    from clusterseq.commands.showing import print_comparison, print_json
+    from clusterseq.commands.showing import print_comparison
     from clusterseq.errors import ConfigError
     from clusterseq.learning.checkpoint import load_checkpoint
     from clusterseq.machine.accelerator import device_named

@@ -55,12 +55,12 @@ def experiment(
     from clusterseq.bench.study import read_study
     from clusterseq.bench.summary import summarise
     from clusterseq.commands.bench import FAILED, compute
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
-    from clusterseq.commands.showing import print_json
     from clusterseq.showing.terminal import Bar, screen
 
     if name is None:
-        _list()
+        _list(as_json=json)
         return
     study = read_study(name)
     plan = _plan(study, data, out, seeds, threads)
@@ -81,13 +81,17 @@ def experiment(
         raise typer.Exit(FAILED)
 
 
-def _list() -> None:
+def _list(*, as_json: bool) -> None:
     from clusterseq.bench.study import names, read_study
+    from clusterseq.commands.printing import print_json
     from clusterseq.showing.terminal import screen
 
-    for name in names():
-        study = read_study(name)
-        screen().print(f"{name:12} {study.title}", soft_wrap=True)
+    titles = {name: read_study(name).title for name in names()}
+    if as_json:
+        print_json({"studies": [{"name": name, "title": one} for name, one in titles.items()]})
+        return
+    for name, title in titles.items():
+        screen().print(f"{name:12} {title}", soft_wrap=True)
 
 
 def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threads: int) -> Plan:

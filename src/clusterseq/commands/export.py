@@ -20,6 +20,7 @@ def export(
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="What is written; its ending says for whom.")
     ],
+    json: options.Json = False,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
     time_column: options.TimeColumn = None,
@@ -39,6 +40,7 @@ def export(
     clusterseq export events.csv --out shop/shop.inter
     clusterseq export shop-data --out interactions.parquet
     """
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
     from clusterseq.data.exchange import export_events
     from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
@@ -48,8 +50,11 @@ def export(
     if len(what) == 1 and is_checkpoint(what[0]):
         checkpoint = load_checkpoint(what[0])
         export_model(checkpoint, out)
-        told = f"{len(checkpoint.items):,} items"
+        kind, number = "items", len(checkpoint.items)
     else:
         data = read(what, user_column, item_column, time_column, skip_bad)
-        told = f"{export_events(data, out):,} events"
-    screen(stderr=True).print(f"written   {out}: {told}", soft_wrap=True)
+        kind, number = "events", export_events(data, out)
+    if json:
+        print_json({"out": str(out), kind: number})
+    else:
+        screen(stderr=True).print(f"written   {out}: {number:,} {kind}", soft_wrap=True)

@@ -30,7 +30,7 @@ def index(
     clusterseq index model
     clusterseq index model --remove
     """
-    from clusterseq.commands.showing import print_json
+    from clusterseq.commands.printing import print_json
     from clusterseq.learning.checkpoint import load_checkpoint
     from clusterseq.machine.directory import present
     from clusterseq.model.index import ABOUT, FILE
@@ -41,6 +41,8 @@ def index(
     if remove:
         for name in (ABOUT, FILE):
             (place / name).unlink(missing_ok=True)
+        if json:
+            print_json({"removed": str(place / FILE)})
         return
     checkpoint = load_checkpoint(model)
     notes = screen(stderr=True)

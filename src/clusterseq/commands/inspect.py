@@ -28,8 +28,8 @@ def inspect(
     clusterseq inspect model
     clusterseq inspect events.csv --json
     """
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
-    from clusterseq.commands.showing import print_json
     from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
     from clusterseq.showing.display import card, card_table
     from clusterseq.showing.terminal import screen

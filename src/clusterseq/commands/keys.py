@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from clusterseq.commands import options
+from clusterseq.commands.printing import print_json
+
 
 def keys(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The file of a service's keys.")],
@@ -23,6 +26,7 @@ def keys(
             help="What it opens: recommendations, people's events, changing the model.",
         ),
     ] = "read",
+    json: options.Json = False,
 ) -> None:
     """Make API keys for the service, or list who has one.
 
@@ -35,7 +39,13 @@ def keys(
     from clusterseq.service.keys import Keyring, add_key
 
     if add is not None:
-        print(add_key(path, add, scopes.split(",")))
+        asked = scopes.split(",")
+        made = add_key(path, add, asked)
+        print_json({"name": add, "scopes": asked, "key": made}) if json else print(made)
         return
-    for key in Keyring.read(path).keys:
+    found = Keyring.read(path).keys
+    if json:
+        print_json({"keys": [{"name": key.name, "scopes": list(key.scopes)} for key in found]})
+        return
+    for key in found:
         print(f"{key.name}\t{','.join(key.scopes)}")

@@ -43,8 +43,8 @@ def prepare(
     clusterseq prepare 'postgresql://me@db/shop#select user_id, item_id, at from clicks' --out data
     clusterseq train shop-data --out model
     """
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import show
-    from clusterseq.commands.showing import print_json
     from clusterseq.data.prepare import prepare_dataset
     from clusterseq.machine.mapping import by_ray, one_by_one
     from clusterseq.showing.terminal import Bars, screen

@@ -6,9 +6,8 @@ Knows nothing about: what it says. Nothing that takes long to import.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 
 def print_json(values: Mapping[str, Any]) -> None:
@@ -16,6 +15,6 @@ def print_json(values: Mapping[str, Any]) -> None:
     print(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def print_json_line(values: Mapping[str, Any]) -> None:
-    """Print it as one line on standard error, the last of what may be many."""
-    print(json.dumps(values, ensure_ascii=False, allow_nan=False), file=sys.stderr)
+def print_json_line(values: Mapping[str, Any], stream: TextIO) -> None:
+    """Print it as one line at once, where others come before or somebody waits for it."""
+    print(json.dumps(values, ensure_ascii=False, allow_nan=False), file=stream, flush=True)

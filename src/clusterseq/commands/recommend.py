@@ -5,6 +5,7 @@ Knows nothing about: how recommendations come about.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -86,14 +87,18 @@ def recommend(
     events = read([source], user_column, item_column, time_column, skip_bad)
     write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
     mapper = by_ray if engine == "ray" else one_by_one
-    _show_progress(partial(write, filter_seen=not keep_seen, mapper=mapper), output)
+    _write(partial(write, filter_seen=not keep_seen, mapper=mapper), output, as_json=json)
 
 
-def _show_progress(write: Callable[..., BatchSummary], output: Path) -> None:
+def _write(write: Callable[..., BatchSummary], output: Path, *, as_json: bool) -> None:
+    from clusterseq.commands.printing import print_json
     from clusterseq.showing.terminal import Bar, screen
 
     with Bar("recommending") as bar:
         summary = write(progress=bar)
+    if as_json:
+        print_json({"out": str(output), **dataclasses.asdict(summary)})
+        return
     screen(stderr=True).print(
         f"{summary.rows:,} recommendations for {summary.users:,} people in {output}; the model "
         f"knows the items of {summary.coverage:.1%} of their events",
@@ -107,7 +112,7 @@ def _ids(text: str) -> list[str]:
 
 
 def _show(found: Recommendations, history: list[str], *, as_json: bool) -> None:
-    from clusterseq.commands.showing import print_json
+    from clusterseq.commands.printing import print_json
     from clusterseq.showing.display import HOW_TO_READ, recommendations_table
     from clusterseq.showing.terminal import screen
 

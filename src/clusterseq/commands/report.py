@@ -5,7 +5,7 @@ Knows nothing about: what a report says.
 
 from __future__ import annotations
 
-import json
+import json as json_text
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -49,6 +49,7 @@ def report(
     kind: Annotated[
         str, typer.Option("--format", metavar="html|md|json", help="For people or for programs.")
     ] = "html",
+    json: options.Json = False,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
     time_column: options.TimeColumn = None,
@@ -69,6 +70,7 @@ def report(
     if kind not in FORMATS:
         raise ConfigError(f"format = {kind!r} can't be used; give html, md or json")
     from clusterseq.bench.results import holds_results
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
     from clusterseq.machine.files import write_whole
     from clusterseq.report.page import markdown, page
@@ -82,13 +84,16 @@ def report(
         found = read(events, user_column, item_column, time_column, skip_bad) if events else None
         told = of_model(subject, found)
     if kind == "json":
-        text = json.dumps(told.values, ensure_ascii=False, indent=1) + "\n"
+        text = json_text.dumps(told.values, ensure_ascii=False, indent=1) + "\n"
     else:
         make = page if kind == "html" else markdown
         text = make(told.name, told.facts, told.sections)
     target = out or Path(f"{subject.resolve().name}-report.{kind}")
     write_whole(target, text.encode())
-    screen(stderr=True).print(f"The report is in {target}.", soft_wrap=True)
+    if json:
+        print_json({"out": str(target), "format": kind})
+    else:
+        screen(stderr=True).print(f"The report is in {target}.", soft_wrap=True)
 
 
 def of_model(directory: Path, events: Data | None) -> Told:

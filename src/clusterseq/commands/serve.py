@@ -5,11 +5,15 @@ Knows nothing about: what is served.
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from clusterseq.commands import options
+from clusterseq.commands.printing import print_json_line
 from clusterseq.errors import ConfigError
 
 DEMO = Path("clusterseq-demo")
@@ -78,11 +82,13 @@ def serve(
     log_level: Annotated[
         str, typer.Option(metavar="debug|info|warning|error", help="Least level that is logged.")
     ] = "info",
+    json: options.Json = False,
 ) -> None:
     """Serve recommendations over HTTP, with a page to try them.
 
     The page is at /, the documentation of the API at /docs, numbers for Prometheus at /metrics.
-    Ctrl-C or SIGTERM finishes what is under way, then ends.
+    Ctrl-C or SIGTERM finishes what is under way, then ends. With --json the object, which has the
+    address, comes as soon as it answers.
 
     \b
     clusterseq serve
@@ -120,11 +126,15 @@ def serve(
         limits=Limits(deadline_ms=deadline, connections=connections, client_seconds=client_timeout),
     )
     if model is None and not DEMO.exists():
-        from clusterseq.commands.demo import demo
+        from clusterseq.commands.demo import demo, trained
 
-        demo(DEMO)
+        trained(DEMO) if json else demo(DEMO)
     _greet(settings.host, settings.port, guarded=keys is not None)
-    run(settings)
+    run(settings, _tell if json else lambda url: None)
+
+
+def _tell(url: str) -> None:
+    print_json_line({"url": url, "pid": os.getpid()}, sys.stdout)
 
 
 def _greet(host: str, port: int, *, guarded: bool) -> None:

@@ -5,13 +5,10 @@ Knows nothing about: options, how results come about.
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.showing.display import comparison_lines, comparison_tables
@@ -19,11 +16,6 @@ from clusterseq.showing.terminal import screen
 from clusterseq.using.comparison import Comparison
 
 EXAMPLE_ITEMS = 3
-
-
-def print_json(values: Mapping[str, Any]) -> None:
-    """One JSON object on standard output."""
-    print(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_comparison(comparison: Comparison) -> None:

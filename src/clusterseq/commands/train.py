@@ -10,7 +10,7 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -77,6 +77,7 @@ def train(
         str | None,
         typer.Option(metavar="tensorboard|mlflow", help="Also track it there (extras)."),
     ] = None,
+    json: options.Json = False,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
     time_column: options.TimeColumn = None,
@@ -95,8 +96,8 @@ def train(
     chosen = configuration(preset, config, assignments or [], split)
     if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
         _together(workers, engine, out, resume=resume)
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
-    from clusterseq.commands.showing import print_comparison, print_next
     from clusterseq.machine.workers import speaks
     from clusterseq.reading.titles import read_titles
     from clusterseq.using.experiment import Experiment
@@ -106,10 +107,10 @@ def train(
     found = read(events, *columns, quiet=not speaks())
     experiment = Experiment(found, out, chosen, Runtime(seed, threads, device), names, k)
     checkpoint, comparison = run(experiment, resume=resume, profile=profile, tracker=tracker)
-    if comparison:
-        print_comparison(comparison)
-    if speaks():
-        print_next(out, checkpoint)
+    if json and speaks():
+        print_json(as_dict(out, checkpoint))
+    elif speaks():
+        show(out, checkpoint, comparison)
 
 
 def _together(workers: int, engine: str, out: Path, *, resume: bool) -> None:
@@ -121,6 +122,25 @@ def _together(workers: int, engine: str, out: Path, *, resume: bool) -> None:
     from clusterseq.machine.workers import started
 
     raise typer.Exit(started(sys.argv[1:], workers))
+
+
+def as_dict(out: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What has come of a training; ``test`` is what evaluate prints, or null if nobody judges."""
+    return {
+        "out": str(out),
+        "items": len(checkpoint.items),
+        "known_users": checkpoint.provenance.known_users,
+        "test": checkpoint.metrics.get("test"),
+    }
+
+
+def show(out: Path, checkpoint: Checkpoint, comparison: Comparison | None) -> None:
+    """The same for people, and what to type next."""
+    from clusterseq.commands.showing import print_comparison, print_next
+
+    if comparison:
+        print_comparison(comparison)
+    print_next(out, checkpoint)
 
 
 def configuration(

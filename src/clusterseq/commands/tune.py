@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optuna import Study
 
     from clusterseq.config import Config
-    from clusterseq.learning.tuning import Range, Search
+    from clusterseq.learning.tuning import Search
 
 
 def tune(
@@ -45,6 +45,7 @@ def tune(
     ] = None,
     seed: options.Seed = 0,
     threads: options.Threads = 0,
+    json: options.Json = False,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
     time_column: options.TimeColumn = None,
@@ -61,9 +62,11 @@ def tune(
 
     What is done is kept: the same command goes on after Ctrl-C; more --trials add some.
     """
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
     from clusterseq.commands.train import configuration
-    from clusterseq.learning.tuning import DEFAULT_RANGES, Range, Search
+    from clusterseq.learning.tuning import DEFAULT_RANGES, Range, Search, best_assignments
+    from clusterseq.overrides import with_assignments
     from clusterseq.showing.terminal import screen
     from clusterseq.using.experiment import split_events
 
@@ -82,7 +85,18 @@ def tune(
         note = f"What was finished is kept in {out}; the same command goes on."
         screen(stderr=True).print(note, soft_wrap=True)
         raise
-    written = _write(study, out, chosen, looked)
+    best = best_assignments(study, looked, chosen)
+    written = _write(study, out, with_assignments(chosen, [f"{a}={b}" for a, b in best.items()]))
+    if json:
+        print_json(
+            {
+                "out": str(out),
+                "trials": len(study.trials),
+                "best": best,
+                "validation_log_likelihood": study.best_value,
+            }
+        )
+        return
     screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     screen().print(f"train --config {written[0]}", soft_wrap=True)
 
@@ -104,18 +118,16 @@ def _run(search: Search, out: Path, trials: int) -> Study:
         return search.run(out, trials, told)
 
 
-def _write(study: Study, out: Path, config: Config, ranges: list[Range]) -> list[Path]:
+def _write(study: Study, out: Path, best: Config) -> list[Path]:
     """The best options as TOML, all trials as CSV, and what mattered as a chart."""
-    from clusterseq.learning.tuning import best_assignments, importances
+    from clusterseq.learning.tuning import importances
     from clusterseq.machine.files import write_whole
-    from clusterseq.overrides import to_toml, with_assignments
+    from clusterseq.overrides import to_toml
     from clusterseq.showing.drawing import BLUE, panels, rendered
 
-    best = best_assignments(study, ranges, config)
-    changed = with_assignments(config, [f"{name}={value}" for name, value in best.items()])
     frame = study.trials_dataframe(attrs=("number", "state", "value", "params", "duration"))
     contents = {
-        "best.toml": to_toml(changed).encode(),
+        "best.toml": to_toml(best).encode(),
         "trials.csv": frame.to_csv(index=False).encode(),
     }
     if shares := importances(study):

@@ -47,8 +47,9 @@ def update(
     clusterseq update model this-week.csv --out model
     curl -X POST localhost:8000/v1/model:reload
     """
+    from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
-    from clusterseq.commands.showing import print_comparison, print_json, print_next
+    from clusterseq.commands.showing import print_comparison, print_next
     from clusterseq.learning.checkpoint import load_checkpoint, save_checkpoint
     from clusterseq.reading.titles import read_titles
     from clusterseq.showing.terminal import TrainingScreen, screen

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from fastapi import FastAPI
 
 from clusterseq.errors import ConfigError
 from clusterseq.learning.checkpoint import load_checkpoint
+from clusterseq.service.address import announced, bound
 from clusterseq.service.app import create_app
 from clusterseq.service.archive import Archive
 from clusterseq.service.connections import Connection, Waiting
@@ -118,8 +120,11 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
     return create_app(context, origins=settings.origins)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
     """Serve until somebody says stop; then finish what is under way.
+
+    Args:
+        ready: called with the address once clients are let in.
 
     Raises:
         CheckpointError: the model can't be used.
@@ -127,14 +132,17 @@ def serve(settings: Settings) -> None:
     """
     log_to_stderr(settings.log_level)
     allow_files(settings.limits.connections)
+    with bound(settings.host, settings.port) as address, announced(address, ready):
+        _serve(settings, address)
+
+
+def _serve(settings: Settings, address: socket.socket) -> None:
     config = uvicorn.Config(
         partial(_application, settings),
         factory=True,
         workers=settings.processes,
         http=partial(Connection, waiting=Waiting(settings.limits)),  # type: ignore[arg-type]
         ws="none",
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -146,12 +154,12 @@ def serve(settings: Settings) -> None:
         load_checkpoint(settings.model)  # or every process would say what is wrong with it
         with tempfile.TemporaryDirectory(prefix="clusterseq-metrics-") as folder:
             os.environ[FOLDER] = folder
-            Supervisor(config, [config.bind_socket()]).run()
+            Supervisor(config, [address]).run()
         return
     config.load()
     # The server drains at SIGTERM and then raises it once more; having drained is no failure.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run([address])
 
 
 def _application(settings: Settings) -> FastAPI:
