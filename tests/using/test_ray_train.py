@@ -36,7 +36,9 @@ def test_a_killed_process_changes_nothing(
     environment = {**os.environ, "RAY_ADDRESS": ray_address, "OMP_NUM_THREADS": "1"}
     epochs = ["--set", "train.pretrain_epochs=40", "--set", "train.patience=40"]
     calm, troubled = tmp_path / "calm", tmp_path / "troubled"
-    subprocess.run(command(events_file, calm, *epochs), check=True, env=environment, timeout=180)
+    calmly = command(events_file, calm, *epochs, "--json")
+    done = subprocess.run(calmly, stdout=subprocess.PIPE, check=True, env=environment, timeout=180)
+    assert json.loads(done.stdout)["test"]["full"] == metrics(calm), "nothing else is printed"
     with subprocess.Popen(command(events_file, troubled, *epochs), env=environment) as process:
         log = troubled.with_name("troubled.training") / "log.jsonl"
         deadline = time.monotonic() + 120

@@ -95,7 +95,7 @@ def train(
     """
     chosen = configuration(preset, config, assignments or [], split)
     if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
-        _together(workers, engine, out, resume=resume)
+        _together(workers, engine, out, resume=resume, as_json=json)
     from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
     from clusterseq.machine.workers import speaks
@@ -113,12 +113,18 @@ def train(
         show(out, checkpoint, comparison)
 
 
-def _together(workers: int, engine: str, out: Path, *, resume: bool) -> None:
+def _together(workers: int, engine: str, out: Path, *, resume: bool, as_json: bool) -> None:
     """Run the same command in several processes, and end as they end."""
     if engine == "ray":
+        from clusterseq.commands.printing import print_json
+        from clusterseq.learning.checkpoint import load_checkpoint
         from clusterseq.using.ray_train import trained
 
-        raise typer.Exit(trained(PROGRAM, sys.argv[1:], workers, out, resume=resume))
+        if status := trained(PROGRAM, sys.argv[1:], workers, out, resume=resume):
+            raise typer.Exit(status)
+        checkpoint = load_checkpoint(out)  # nobody hears the processes of a cluster
+        print_json(as_dict(out, checkpoint)) if as_json else show(out, checkpoint, None)
+        raise typer.Exit
     from clusterseq.machine.workers import started
 
     raise typer.Exit(started(sys.argv[1:], workers))
