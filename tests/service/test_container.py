@@ -9,18 +9,26 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clusterseq.service.keys import add_key
+from clusterseq.service.server import DRAIN_SECONDS, READY_SECONDS, Settings
+from clusterseq.service.store import is_shared
+from tests.docs.blocks import DOCS, ROOT, blocks_of
 
-ROOT = Path(__file__).parents[2]
+DOCKERFILE = ROOT / "Dockerfile"
 
 
 def instruction(name: str) -> str:
     """What stands after an instruction of the Dockerfile, continued lines joined; the last one."""
-    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    text = DOCKERFILE.read_text().replace("\\\n", " ")
     found = re.findall(rf"^{name} (.*)$", text, re.MULTILINE)
     return str(found[-1])
 
@@ -31,29 +39,44 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def running(
+    words: list[str], here: Mapping[str, str], port: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The image's command with these arguments, on a port of this machine, until the block ends."""
+    entry = json.loads(instruction("ENTRYPOINT"))
+    assert entry[0] == "clusterseq"
+    words = [here.get(word, word) for word in [*entry, *words]]
+    command = [sys.executable, "-m", *words, "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+    assert process.returncode == 0, "it has drained and ended in order"
+
+
+def wait_for(process: subprocess.Popen[bytes], so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not so():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_the_image_serves_and_finds_itself_healthy(model_directory: Path, tmp_path: Path) -> None:
     keys, port = tmp_path / "keys.jsonl", free_port()
     add_key(keys, "shop", ["read"])
-    words = json.loads(instruction("ENTRYPOINT")) + json.loads(instruction("CMD"))
     here = {
         "/model": str(model_directory),
         "/data/histories.sqlite": str(tmp_path / "histories.sqlite"),
         "/keys.jsonl": str(keys),
     }
-    assert words[0] == "clusterseq"
-    command = [sys.executable, "-m", *(here.get(word, word) for word in words), "--port", str(port)]
     healthy = [word.replace("8000", str(port)) for word in _healthcheck()]
     assert healthy[0] == "python"
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while subprocess.run([sys.executable, *healthy[1:]], capture_output=True).returncode:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-        finally:
-            process.terminate()
-    assert process.returncode == 0, "it has drained and ended in order"
+    check = [sys.executable, *healthy[1:]]
+    with running(json.loads(instruction("CMD")), here, port) as process:
+        wait_for(process, lambda: not subprocess.run(check, capture_output=True).returncode)
 
 
 def _healthcheck() -> list[str]:
@@ -62,7 +85,7 @@ def _healthcheck() -> list[str]:
 
 
 def test_the_image_is_built_from_files_that_are_there_by_commands_that_tests_run() -> None:
-    text = (ROOT / "Dockerfile").read_text()
+    text = DOCKERFILE.read_text()
     for line in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE):
         for name in line.split():
             assert (ROOT / name).exists(), name
@@ -88,3 +111,75 @@ def test_services_know_each_other_by_name(name: str) -> None:
         target = told["scrape_configs"][0]["static_configs"][0]["targets"][0]
         assert target.split(":")[0] in compose["services"]
         assert target.split(":")[1] in instruction("EXPOSE")
+
+
+def kubernetes() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The deployment and the service that the page shows."""
+    yaml = pytest.importorskip("yaml")
+    (text,) = (
+        block.text
+        for block in blocks_of(DOCS / "how-to" / "containers.md")
+        if block.language == "yaml"
+    )
+    deployment, service = yaml.safe_load_all(text)
+    return deployment, service
+
+
+def probes(container: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: probe for name, probe in container.items() if name.endswith("Probe")}
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_kubernetes_starts_asks_and_ends_the_image(
+    model_directory: Path, redis_url: str, tmp_path: Path
+) -> None:
+    pod = kubernetes()[0]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    keys, port = tmp_path / "keys.jsonl", free_port()
+    add_key(keys, "shop", ["read"])
+    here = {
+        "/model": str(model_directory),
+        "/keys/keys.jsonl": str(keys),
+        "redis://redis:6379/0": redis_url,
+    }
+    assert set(here) <= {*container["args"], *json.loads(instruction("ENTRYPOINT"))}
+    asked = probes(container)
+    assert set(asked) == {"startupProbe", "readinessProbe", "livenessProbe"}
+    with running(container["args"], here, port) as process:
+        for probe in asked.values():
+            address = f"http://127.0.0.1:{port}{probe['httpGet']['path']}"
+            wait_for(process, partial(answers, address))
+    command = container["lifecycle"]["preStop"]["exec"]["command"]
+    waits = int(command[1])
+    assert command[0] == "sleep"
+    assert pod["terminationGracePeriodSeconds"] >= waits + DRAIN_SECONDS
+    start = asked["startupProbe"]
+    assert start["periodSeconds"] * start["failureThreshold"] >= READY_SECONDS
+
+
+def test_kubernetes_and_the_image_agree() -> None:
+    deployment, service = kubernetes()
+    template = deployment["spec"]["template"]
+    pod, (container,) = template["spec"], template["spec"]["containers"]
+    exposed = int(instruction("EXPOSE"))
+    assert exposed == Settings(Path()).port
+    told = [probe["httpGet"]["port"] for probe in probes(container).values()]
+    told += [port["containerPort"] for port in container["ports"]]
+    told += [port["targetPort"] for port in service["spec"]["ports"]]
+    told.append(int(template["metadata"]["annotations"]["prometheus.io/port"]))
+    assert set(told) == {exposed}
+    labels = template["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"] == labels
+    assert f"useradd --uid {pod['securityContext']['runAsUser']} " in DOCKERFILE.read_text()
+    mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert set(mounted.values()) == {volume["name"] for volume in pod["volumes"]}
+    assert {"/model", "/keys", "/tmp"} == set(mounted), "all else is read-only"
+    assert deployment["spec"]["replicas"] > 1
+    assert is_shared(container["args"][container["args"].index("--store") + 1])
