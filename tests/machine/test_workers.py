@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -114,7 +115,7 @@ def test_a_killed_worker_ends_the_training_and_resume_goes_on(
             time.sleep(0.05)
         assert state.exists(), "an epoch is kept"
         os.kill(_worker(process.pid), signal.SIGKILL)
-        assert process.wait(timeout=60) != 0
+        assert process.wait(timeout=60) == 2
     again = [*command(events_file, out, "--set", "train.pretrain_epochs=400"), "--resume"]
     with subprocess.Popen(again, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -127,7 +128,17 @@ def test_a_killed_worker_ends_the_training_and_resume_goes_on(
         process.send_signal(signal.SIGINT)
         for child in _children(process.pid):
             os.kill(child, signal.SIGINT)
-        process.wait(timeout=60)
+        assert process.wait(timeout=60) == 130
+
+
+def test_bad_input_is_an_error_like_any_other(tmp_path: Path) -> None:
+    words = command(tmp_path / "nowhere.csv", tmp_path / "model", "--json")
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"code"')]
+    assert told[0]["message"].endswith("nowhere.csv: no such file; check the path")
+    assert told[-1] == json.loads(done.stderr.splitlines()[-1])
+    assert told[-1]["message"].startswith("a process of 2 has ended with an error")
 
 
 def _children(pid: int) -> list[int]:

@@ -114,7 +114,7 @@ def train(
 
 
 def _together(workers: int, engine: str, out: Path, *, resume: bool, as_json: bool) -> None:
-    """Run the same command in several processes, and end as they end."""
+    """Run the same command in several processes, and end with them."""
     if engine == "ray":
         from clusterseq.commands.printing import print_json
         from clusterseq.learning.checkpoint import load_checkpoint
@@ -127,7 +127,8 @@ def _together(workers: int, engine: str, out: Path, *, resume: bool, as_json: bo
         raise typer.Exit
     from clusterseq.machine.workers import started
 
-    raise typer.Exit(started(sys.argv[1:], workers))
+    started(sys.argv[1:], workers)
+    raise typer.Exit
 
 
 def as_dict(out: Path, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -98,21 +98,32 @@ def speaks() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def started(words: Sequence[str], workers: int) -> int:
-    """Run a command of clusterseq in so many processes of this machine; returns its status.
+def started(words: Sequence[str], workers: int) -> None:
+    """Run a command of clusterseq in so many processes of this machine.
 
     Threads are shared out: processes that each take all of them would wait for each other.
+
+    Raises:
+        TrainingError: one of them has ended with an error, which it has told itself.
+        KeyboardInterrupt: they were stopped, and have ended.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc-per-node={workers}", "-m", "clusterseq", *words]
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
     with subprocess.Popen(command, env=environment) as process:
-        while True:
+        stopped = False
+        while process.returncode is None:
             try:
-                return process.wait()
+                process.wait()
             except KeyboardInterrupt:  # they have heard it, too, and keep what they have first
-                continue
+                stopped = True
+    if stopped:
+        raise KeyboardInterrupt
+    if process.returncode:
+        raise TrainingError(
+            f"a process of {workers} has ended with an error; what it said stands above"
+        )
 
 
 @contextmanager
