@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def constants(tree: ast.AST, where: type[ast.AST]) -> set[str]:
 
 
 def test_every_code_has_a_page_and_every_page_a_code() -> None:
-    pages = {path.name for path in resources.files(HOME).iterdir() if path.name.endswith(".md")}
+    pages = {path.name for path in HOME.iterdir() if path.name.endswith(".md")}
     assert pages == {f"{code}.md" for code in CODES}
 
 

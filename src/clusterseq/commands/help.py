@@ -17,7 +17,7 @@ from clusterseq.commands.printing import print_json
 from clusterseq.config import nearest
 from clusterseq.errors import Code, ConfigError
 
-HOME = "clusterseq.help"
+HOME = resources.files("clusterseq").joinpath("help")
 """A folder of Markdown files, each named after its code."""
 CODES: tuple[Code, ...] = get_args(Code)
 STATUS: Mapping[Code, int] = {"unforeseen": 1, "interrupted": 130}
@@ -51,7 +51,7 @@ def page(code: Code) -> Page:
     >>> page("row").title
     "A row of the events can't be used"
     """
-    text = resources.files(HOME).joinpath(f"{code}.md").read_text("utf-8")
+    text = HOME.joinpath(f"{code}.md").read_text("utf-8")
     title, _, rest = text.removeprefix("# ").partition("\n\n")
     return Page(code, title, rest)
 
