@@ -13,7 +13,7 @@ import clusterseq
 SOURCE = Path(clusterseq.__file__).parent
 PACKAGES = [
     ("", "errors extensions config presets overrides"),
-    ("machine", "progress directory files manifest mapping accelerator workers room tensors"),
+    ("machine", "progress directory files manifest mapping accelerator workers shard room tensors"),
     ("reading", "identifiers times columns table spill lines delimited jsonlines database sources"),
     ("reading", "event_report events vocab titles"),
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),

@@ -230,6 +230,8 @@ class Runtime:
     """Threads of the tensor library (0: its own choice)."""
     device: str = "cpu"
     """Where the training computes: cpu, cuda or cuda:1. The model is saved for any."""
+    shard_items: bool = False
+    """Whether several processes share out the rows of the item table that they pre-train."""
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None) -> T:
@@ -288,8 +290,7 @@ def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
         str: lambda v: isinstance(v, str),
     }
     nouns = {bool: "true or false", int: "a whole number", str: "a name"}
-    wanted = nouns.get(kind, "a number up to 1e38")
-    _require(accepts[kind](value), name, value, wanted)
+    _require(accepts[kind](value), name, value, nouns.get(kind, "a number up to 1e38"))
     return kind(value)
 
 

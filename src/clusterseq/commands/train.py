@@ -69,6 +69,9 @@ def train(
             " starts them anew from the last epoch if one dies (extra: ray)."
         ),
     ] = "local",
+    shard_items: Annotated[
+        bool, typer.Option("--shard-items", help="Share the item table out over them.")
+    ] = False,
     profile: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write traces of some steps of each stage there."),
@@ -105,7 +108,8 @@ def train(
     names = None if titles is None else read_titles(titles)
     columns = (user_column, item_column, time_column, skip_bad)
     found = read(events, *columns, quiet=not speaks())
-    experiment = Experiment(found, out, chosen, Runtime(seed, threads, device), names, k)
+    runtime = Runtime(seed, threads, device, shard_items)
+    experiment = Experiment(found, out, chosen, runtime, names, k)
     checkpoint, comparison = run(experiment, resume=resume, profile=profile, tracker=tracker)
     if json and speaks():
         print_json(as_dict(out, checkpoint))

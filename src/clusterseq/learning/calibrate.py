@@ -10,11 +10,14 @@ Knows nothing about: epochs, known users, files.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from clusterseq.data.evidence import Evidence, Spoken
+from clusterseq.data.histories import Histories
 from clusterseq.data.tasks import Tasks
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Pointer, Theta
@@ -36,14 +39,10 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     """Fit the scalars on some tasks of validation users; returns the cross-entropy reached."""
     tasks = _evenly(tasks, max(1, CELLS // model.n_items))
     with torch.no_grad():
-        catalogue = model.catalogue()
         history = tasks.support.last(model.config.max_steps)
-        queries = model.encode(history, catalogue.table)
-        last = queries[torch.arange(len(tasks), device=queries.device), history.lengths - 1]
         spoken = None if model.memory is None else Evidence(model.memory, history).spoken
         touched = history.touched(model.n_items)
-        pointed = Pointer(Theta(model.start, catalogue.items), last, catalogue.items).vectors
-        matched = pointed @ catalogue.items.vectors.T
+        matched, traits = _matched(model, history), model.items.traits()
     fitted = scalars(model)
     before = [value.detach().clone() for value in fitted]
     # So few scalars have a curvature that is soon known: quasi-Newton steps with a line search.
@@ -56,7 +55,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     )
 
     def loss() -> Tensor:
-        scores = _logits(model, matched, catalogue.items.traits, spoken)
+        scores = _logits(model, matched, traits, spoken)
         return cross_entropy(scores, tasks.targets, touched)
 
     def closure() -> Tensor:
@@ -69,6 +68,20 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         return float(loss())
+
+
+def _matched(model: ClusterSeq, history: Histories) -> Float[Tensor, "users items"]:
+    """How well the last queries match all items, by directions alone."""
+    read = torch.unique(history.items)  # ascending
+    places = Histories(torch.searchsorted(read, history.items), history.lengths)
+    queries = history.newest(model.encode(places, model.items.vectors(read)))
+
+    def pieces() -> Iterator[Tensor]:
+        for rows, vectors in model.items.pieces():
+            items = model.candidates(vectors, rows)
+            yield Pointer(Theta(model.start, items), queries, items).vectors @ items.vectors.T
+
+    return torch.cat(list(pieces()), dim=1)
 
 
 def _evenly(tasks: Tasks, at_most: int) -> Tasks:

@@ -20,6 +20,7 @@ from clusterseq.data.histories import Histories
 from clusterseq.data.packing import Packing
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Windows
+from clusterseq.errors import ConfigError
 from clusterseq.learning.stage import Stage
 from clusterseq.machine.workers import ALONE, Workers
 from clusterseq.model.clusterseq import ClusterSeq
@@ -58,12 +59,37 @@ def prefix_stage(
         patience=config.patience,
         clip=config.clip,
         weight_decay=config.weight_decay,
+        divided=[model.items.embedding] if model.items.shard else [],
     )
 
 
 def backbone(model: ClusterSeq) -> list[nn.Parameter]:
     """What pre-training trains."""
     return [*model.items.parameters(), *model.transition.parameters()]
+
+
+def require_shardable(
+    config: TrainConfig, n_items: int, device: torch.device, workers: Workers
+) -> None:
+    """Refuse to share out a table of which every process needs all rows.
+
+    Raises:
+        ConfigError: alone, on an accelerator, or with options that read the whole table.
+    """
+    if workers.size == 1:
+        raise ConfigError("one process has nobody to share the item table with; add --workers 2")
+    if device.type != "cpu":
+        raise ConfigError(f"an item table in shares is trained on processors, not on {device}")
+    if not 0 < config.rivals < n_items:
+        raise ConfigError(
+            f"train.rivals is {config.rivals}, so every step needs all {n_items} rows of the item "
+            "table and nobody can do with a share; draw fewer, or train without --shard-items"
+        )
+    if config.backbone_rate:
+        raise ConfigError(
+            "meta-training needs all rows of the item table if it trains them; set "
+            "train.backbone_rate to 0, or train without --shard-items"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,14 +3,19 @@
 The first Ctrl-C (or SIGTERM) lets the current step finish, keeps the state and ends the training;
 the second one ends it at once, with the state of the last epoch.
 
+The first process keeps the state of all. In a stage that divides the model, each writes a file of
+its own, and the first puts them in place together.
+
 Knows nothing about: what is trained, the finished model's files.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -19,21 +24,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from clusterseq.errors import CheckpointError
+from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.stage import Place
 from clusterseq.machine.directory import present, replacing
 from clusterseq.machine.manifest import MANIFEST, read_manifest, write_manifest
 from clusterseq.machine.tensors import write_tensors
 from clusterseq.machine.workers import ALONE, Workers
 
-MARKER, TENSORS = MANIFEST, "state.safetensors"
+MARKER = MANIFEST
 PLACE = ("stage", "epoch", "step", "best", "waited", "total")
 """What is kept of a place beside its tensors."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Keeper:
-    """Keeps a model and its place in training; a directory of None keeps nothing."""
+    """Keeps a model and its place in training; a directory of None keeps nothing.
+
+    In the stages ``divided``, every process holds a part of the model that no other has.
+    """
 
     def __init__(
         self,
@@ -42,9 +50,10 @@ class Keeper:
         place: Place,
         run: str,
         workers: Workers = ALONE,
+        divided: Collection[str] = (),
     ) -> None:
         self._state = None if directory is None else directory / "state"
-        self._workers = workers
+        self._workers, self._divided = workers, divided
         self._model, self._place, self._run = model, place, run
         self._stopped = False
         self._former: dict[int, Any] = {}
@@ -76,8 +85,10 @@ class Keeper:
             self._save()
         self._end_if_stopped()
 
-    def restore(self) -> None:
+    def restore(self, enter: Callable[[str], None] = lambda stage: None) -> None:
         """Take the model and the place from the state on disk.
+
+        ``enter`` is told the stage before the tensors are taken.
 
         Raises:
             CheckpointError: there is no state, it is damaged, or it is of another run.
@@ -88,10 +99,13 @@ class Keeper:
                 f"{self._state}: no state to resume; train without --resume", code="resume"
             )
         try:
-            told = read_manifest(path, [TENSORS])
-            device = str(next(self._model.parameters()).device)
-            tensors = load_file(path / TENSORS, device=device)
+            told = read_manifest(path, [])
             run, numbers = told["run"], {"best": -math.inf} | told["place"]
+            names = _files(int(told.get("parts", 1)))
+            own = names[self._workers.rank % len(names)]
+            read_manifest(path, [own])
+            device = str(next(self._model.parameters()).device)
+            tensors = load_file(path / own, device=device)
         except (OSError, KeyError, TypeError, SafetensorError, CheckpointError) as error:
             raise CheckpointError(
                 f"{path}: the state is damaged ({error}); train without --resume", code="resume"
@@ -102,27 +116,61 @@ class Keeper:
                 "give the same ones, or train without --resume",
                 code="resume",
             )
+        if len(names) != self._parts(numbers["stage"]):
+            raise CheckpointError(f"{path}: {_kept_by(len(names))}")
+        enter(numbers["stage"])
         place = self._place
         vars(place).update(numbers)
         self._model.load_state_dict(_under("model.", tensors))
         place.best_tensors = _under("best.", tensors)
         place.moments = _under("moments.", tensors)
 
+    def _parts(self, stage: str) -> int:
+        """How many processes hold something that no other holds."""
+        return self._workers.size if stage in self._divided else 1
+
     def _save(self) -> None:
-        if self._state is None or not self._workers.first:
+        if self._state is None:
             return
-        place = self._place
+        names = _files(self._parts(self._place.stage))
+        if self._workers.first:
+            self._save_all(self._state, names)
+        elif len(names) > 1:
+            self._hand_over(_beside(self._state, names[self._workers.rank]))
+
+    def _save_all(self, state: Path, names: list[str]) -> None:
+        told = {"run": self._run, "place": self._numbers(), "parts": len(names)}
+        with replacing(state, marker=MARKER) as draft:
+            write_tensors(draft / names[0], self._tensors())
+            if len(names) > 1:
+                self._workers.any(False)  # all have written
+            for name in names[1:]:
+                os.replace(_beside(state, name), draft / name)
+            write_manifest(draft, names, told)
+
+    def _hand_over(self, file: Path) -> None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_tensors(file, self._tensors())
+        except OSError as error:
+            raise DataError(
+                f"{file}: {error.strerror or error}; free some room or name another place (the "
+                "state before is kept)"
+            ) from error
+        self._workers.any(False)
+
+    def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{n}": v for n, v in self._model.state_dict().items()}
-        tensors |= {f"best.{n}": v for n, v in place.best_tensors.items()}
-        tensors |= {f"moments.{n}": v for n, v in place.moments.items()}
+        tensors |= {f"best.{n}": v for n, v in self._place.best_tensors.items()}
+        tensors |= {f"moments.{n}": v for n, v in self._place.moments.items()}
+        return {n: v.detach().clone().contiguous() for n, v in tensors.items()}
+
+    def _numbers(self) -> dict[str, Any]:
+        place = self._place
         numbers = {name: getattr(place, name) for name in PLACE} | {"total": float(place.total)}
         if place.best == -math.inf:  # nothing is judged yet, and JSON knows no infinity
             del numbers["best"]
-        told = {"run": self._run, "place": numbers}
-        with replacing(self._state, marker=MARKER) as draft:
-            copies = {n: v.detach().clone().contiguous() for n, v in tensors.items()}
-            write_tensors(draft / TENSORS, copies)
-            write_manifest(draft, [TENSORS], told)
+        return numbers
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._end_if_stopped()
@@ -132,6 +180,23 @@ class Keeper:
         if self._stopped:
             self._stopped = False
             raise KeyboardInterrupt
+
+
+def _files(parts: int) -> list[str]:
+    if parts == 1:
+        return ["state.safetensors"]
+    return [f"state-{part + 1}-of-{parts}.safetensors" for part in range(parts)]
+
+
+def _beside(state: Path, name: str) -> Path:
+    """Where a part of the state waits for the others."""
+    return state.with_name(f".{name}")
+
+
+def _kept_by(parts: int) -> str:
+    if parts == 1:
+        return "the item table is kept whole; go on without --shard-items"
+    return f"each of {parts} processes keeps a part; go on with --workers {parts} --shard-items"
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -63,6 +63,8 @@ class Stage(Generic[Batch]):
     """Largest norm of a gradient."""
     weight_decay: float = 0.0
     """Decoupled weight decay."""
+    divided: Sequence[nn.Parameter] = ()
+    """Of which each process holds and trains a part: their gradients are nobody else's."""
 
 
 @dataclass
@@ -180,12 +182,22 @@ def _descend(
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    workers.sum_gradients(parameters)
-    norm = nn.utils.clip_grad_norm_(parameters, stage.clip)
+    apart = {id(parameter) for parameter in stage.divided}
+    shared = [p for p in parameters if id(p) not in apart]
+    workers.sum_gradients(shared)
+    norm = nn.utils.get_total_norm(_gradients(shared))
+    if stage.divided:
+        own = nn.utils.get_total_norm(_gradients(stage.divided)).square()
+        norm = (norm.square() + workers.total(own)).sqrt()
+    nn.utils.clip_grads_with_norm_(parameters, stage.clip, norm)
     numbers = torch.stack([workers.total(loss).detach().double().squeeze(), norm.double()])
     optimiser.found_inf = (~numbers.isfinite().all()).float()  # type: ignore[attr-defined]
     optimiser.step()
     return numbers
+
+
+def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def _require_finite(

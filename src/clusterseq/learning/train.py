@@ -35,7 +35,7 @@ from clusterseq.learning.metatrain import (
     start_clusters,
     task_batches,
 )
-from clusterseq.learning.pretrain import LIKELIHOOD, backbone, prefix_stage
+from clusterseq.learning.pretrain import LIKELIHOOD, backbone, prefix_stage, require_shardable
 from clusterseq.learning.resume import Keeper
 from clusterseq.learning.stage import NOISE, Place, Stage, run_stage
 from clusterseq.machine.accelerator import CPU, device_named
@@ -76,7 +76,7 @@ def fit(
         DataError: nobody has two events.
         TrainingError: the loss is not finite.
         CheckpointError: there is nothing to resume, or it belongs to another run.
-        ConfigError: the device of the runtime can't be used.
+        ConfigError: the device of the runtime can't be used, or there is nothing to shard.
         KeyboardInterrupt: on Ctrl-C, after the state was kept.
     """
     runtime, watcher = runtime or Runtime(), watcher or Silent()
@@ -85,20 +85,41 @@ def fit(
     watcher.step("prepare", 0, 1)
     device = device_named(runtime.device)
     with joined(device) as workers:
+        if runtime.shard_items:
+            require_shardable(config.train, n_items, device, workers)
         trainer = Trainer(known, validation, config, n_items, runtime.seed, device, workers)
         watcher.step("prepare", 1, 1)
-        _train(trainer, runtime.seed, watcher, resume_at, resume=resume)
+        divided = [PRETRAIN] if runtime.shard_items else []
+        _train(trainer, runtime.seed, watcher, resume_at, divided, resume=resume)
         return trainer.finish()
 
 
 def _train(
-    trainer: Trainer, seed: int, watcher: Watcher, resume_at: Path | None, *, resume: bool
+    trainer: Trainer,
+    seed: int,
+    watcher: Watcher,
+    resume_at: Path | None,
+    divided: Sequence[str],
+    *,
+    resume: bool,
 ) -> None:
-    """Both stages, from their start or from the state that is kept."""
-    place, workers = Place(PRETRAIN), trainer.workers
-    with Keeper(resume_at, trainer.model, place, trainer.identity(), workers) as keeper:
+    """Both stages, from their start or from the state that is kept.
+
+    In the stages ``divided``, the processes share out the item table.
+    """
+    place, workers, items = Place(PRETRAIN), trainer.workers, trainer.model.items
+
+    def enter(stage: str) -> None:
+        if stage in divided:
+            items.divide(workers)
+        else:
+            items.gather()
+
+    with Keeper(resume_at, trainer.model, place, trainer.identity(), workers, divided) as keeper:
         if resume:
-            keeper.restore()
+            keeper.restore(enter)
+        else:
+            enter(place.stage)
         run = partial(
             run_stage,
             model=trainer.model,
@@ -110,6 +131,7 @@ def _train(
         )
         if place.stage == PRETRAIN:
             run(trainer.pretraining())
+            enter(META)
             trainer.start_clusters()
             place.begin(META)
             keeper.checkpoint()

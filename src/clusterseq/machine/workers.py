@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as distributed
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from clusterseq.errors import ConfigError, TrainingError
@@ -80,9 +81,29 @@ class Workers:
         """Whether it is so in any process, so that all of them stop at the same step."""
         return bool(self.total(torch.tensor(float(flag))) > 0)
 
+    def exchange(
+        self, values: Shaped[Tensor, " *given"], given: list[int], taken: list[int]
+    ) -> Shaped[Tensor, " *taken"]:
+        """Give every process some of the values, in the order of ranks, and take theirs.
+
+        ``given`` and ``taken`` say how many for and from each.
+
+        Raises:
+            TrainingError: another process is gone.
+        """
+        found = values.new_empty(sum(taken), *values.shape[1:])
+        with self._all_there():
+            distributed.all_to_all_single(found, values.contiguous(), taken, given)
+        return found
+
     def _sum(self, values: Tensor) -> None:
-        try:
+        with self._all_there():
             distributed.all_reduce(values)
+
+    @contextmanager
+    def _all_there(self) -> Iterator[None]:
+        try:
+            yield
         except RuntimeError as error:
             raise TrainingError(
                 f"another of the {self.size} processes is gone ({str(error).splitlines()[0]}); the "

@@ -3,12 +3,16 @@
 T = (1 − β) E + β Â E, the paper's graph convolution put to work on the items themselves: an item
 that few people touched borrows from those beside it. The same table serves input and output.
 
+While it is trained by several processes, each may hold and train some rows of E only, and look up
+the others that it wants (``divide``, ``gather``).
+
 Knows nothing about: sequences, users, how the graph came about.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -18,6 +22,8 @@ from torch import Tensor, nn
 
 from clusterseq.data.ledger import HALF_LIVES
 from clusterseq.data.sparse_rows import entries_of_rows
+from clusterseq.machine.shard import Shard
+from clusterseq.machine.workers import Workers
 
 
 class ItemTable(nn.Module):
@@ -41,6 +47,7 @@ class ItemTable(nn.Module):
         self.smoothing = smoothing
         self.embedding = nn.Parameter(torch.randn(n_items, dim, generator=generator) * 0.1)
         self.bias = nn.Parameter(torch.zeros(n_items))
+        self.shard: Shard | None = None
         self.register_buffer(
             "freshness", torch.zeros(n_items, len(HALF_LIVES)) if freshness else None
         )
@@ -64,16 +71,71 @@ class ItemTable(nn.Module):
         """The smoothed table or some of its rows, computed anew: the embedding may have changed."""
         if rows is not None and self.embedding.is_cuda:  # all rows take less there than a choice
             return nn.functional.embedding(rows, self.vectors())
+        if self.shard is not None:
+            return self._of_shares(self.shard, rows)
         own = self.embedding if rows is None else self.embedding[rows]
         if self.smoothing == 0:
             return own
-        parts = self.graph_starts, self.graph_items, self.graph_weights
+        dtype = self.embedding.dtype
         if rows is None:
-            graph = backward = _csr(*parts, len(self.bias), self.embedding.dtype)
+            parts = self.graph_starts, self.graph_items, self.graph_weights
+            graph = backward = _csr(*parts, len(self.bias), dtype)
         else:
-            graph, backward = _some_rows(*parts, rows, self.embedding.dtype)
+            columns, values, sizes = self._neighbours(rows)
+            graph, backward = _with_transpose(columns, values, sizes, len(self.bias), dtype)
+        return self._mixed(own, graph, backward, self.embedding)
+
+    def pieces(self) -> Iterator[tuple[Int64[Tensor, " rows"], Float[Tensor, "rows dim"]]]:
+        """All rows and their vectors; where processes share them, so many at a time."""
+        if self.shard is None:
+            yield torch.arange(len(self.bias), device=self.bias.device), self.vectors()
+            return
+        for rows in self.shard.pieces():
+            yield rows, self.vectors(rows)
+
+    def divide(self, workers: Workers) -> None:
+        """Keep this process's rows of the embedding; others are looked up from now on.
+
+        All processes then call ``vectors`` together, each for the rows it wants. The bias, a
+        number for each item, stays whole.
+        """
+        self.shard = Shard(workers, len(self.bias))
+        self.embedding = nn.Parameter(self.shard.part(self.embedding))
+
+    def gather(self) -> None:
+        """Hold all rows again, in every process."""
+        if self.shard is not None:
+            self.embedding = nn.Parameter(self.shard.whole(self.embedding))
+            self.shard = None
+
+    def _of_shares(
+        self, shard: Shard, rows: Int64[Tensor, " rows"] | None
+    ) -> Float[Tensor, "rows dim"]:
+        """The same where processes share the embedding: neighbours are looked up, too."""
+        if rows is None:
+            rows = torch.arange(shard.rows)
+        if self.smoothing == 0:
+            return shard.lookup(self.embedding, rows)
+        columns, values, sizes = self._neighbours(rows)
+        wanted = torch.unique(torch.cat([rows, columns]))  # ascending
+        table = shard.lookup(self.embedding, wanted)
+        columns = torch.searchsorted(wanted, columns)
+        both = _with_transpose(columns, values, sizes, len(wanted), table.dtype)
+        own = nn.functional.embedding(torch.searchsorted(wanted, rows), table)
+        return self._mixed(own, *both, table)
+
+    def _neighbours(
+        self, rows: Int64[Tensor, " rows"]
+    ) -> tuple[Int64[Tensor, " edges"], Float[Tensor, " edges"], Int64[Tensor, " rows"]]:
+        """Each row's neighbours and their weights, one row after another, and how many it has."""
+        edges, sizes = entries_of_rows(self.graph_starts, rows)
+        return self.graph_items[edges], self.graph_weights[edges], sizes
+
+    def _mixed(
+        self, own: Tensor, graph: Tensor, transposed: Tensor, table: Tensor
+    ) -> Float[Tensor, "rows dim"]:
         mixed: Tensor = _SparseProduct.apply(  # type: ignore[no-untyped-call]
-            graph, backward, self.embedding
+            graph, transposed, table
         )
         return (1 - self.smoothing) * own + self.smoothing * mixed
 
@@ -91,25 +153,23 @@ class _SparseProduct(torch.autograd.Function):
         return None, None, ctx.transposed @ gradients[0].contiguous()
 
 
-def _some_rows(
-    starts: Int64[Tensor, " bounds"],
-    items: Int64[Tensor, " edges"],
-    weights: Float[Tensor, " edges"],
-    rows: Int64[Tensor, " rows"],
+def _with_transpose(
+    columns: Int64[Tensor, " edges"],
+    values: Float[Tensor, " edges"],
+    sizes: Int64[Tensor, " rows"],
+    width: int,
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
-    """Some rows of a matrix given by its parts, and the transpose of what they make."""
-    edges, sizes = entries_of_rows(starts, rows)
+    """A matrix of some rows, given by their entries and how many each has, and its transpose."""
     bounds = torch.cat([sizes.new_zeros(1), sizes.cumsum(dim=0)])
-    columns, values, width = items[edges], weights[edges], len(starts) - 1
     chosen = sparse.csr_array(
-        (values.numpy(), columns.numpy(), bounds.numpy()), shape=(len(rows), width)
+        (values.numpy(), columns.numpy(), bounds.numpy()), shape=(len(sizes), width)
     )
     turned = chosen.T.tocsr()
     back = [torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data)]
     return (
         _csr(bounds, columns, values, width, dtype),
-        _csr(back[0], back[1], back[2], len(rows), dtype),
+        _csr(back[0], back[1], back[2], len(sizes), dtype),
     )
 
 
