@@ -13,7 +13,7 @@ help: ## List these commands
 demo: .venv/installed ## Train on the bundled film ratings, evaluate, recommend for newcomers
 	@$(BIN)/clusterseq demo
 
-test: check ## Run the whole test suite, with ruff, mypy and coverage
+test: check .venv/s3/installed ## Run the whole test suite, with ruff, mypy and coverage
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadgroup --cov --cov-report=term
 
 check: .venv/installed-dev ## Run ruff and mypy only
@@ -65,6 +65,11 @@ clean: ## Remove .venv and everything that tools leave behind
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[dev]'
 	@touch .venv/installed $@
+
+.venv/s3/installed: tests/reading/s3-server.txt | .venv/bin/python
+	.venv/bin/python -m venv .venv/s3
+	.venv/s3/bin/python -m pip install --disable-pip-version-check -r $<
+	@touch $@
 
 .venv/installed-release: constraints.txt | .venv/installed
 	$(PIP) build twine uv cyclonedx-bom pip-audit

@@ -14,8 +14,8 @@ SOURCE = Path(clusterseq.__file__).parent
 PACKAGES = [
     ("", "errors extensions config presets overrides"),
     ("machine", "progress directory files manifest mapping accelerator workers shard room tensors"),
-    ("reading", "identifiers times columns table spill lines delimited jsonlines database sources"),
-    ("reading", "event_report events vocab titles"),
+    ("reading", "identifiers times columns addresses table spill lines delimited jsonlines"),
+    ("reading", "database sources event_report events vocab titles"),
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),
     ("data", "graph ledger sparse_rows memory evidence synthetic"),
     ("model", "losses rivals gru clustering conditioning parts transition items head catalogue"),

@@ -16,6 +16,7 @@ import polars as pl
 
 from clusterseq.errors import DataError
 from clusterseq.extensions import Extension, extension, extensions
+from clusterseq.reading.addresses import fetching, is_address
 from clusterseq.reading.columns import Columns
 from clusterseq.reading.database import is_database, query_of, rows_of
 from clusterseq.reading.delimited import read_delimited
@@ -38,7 +39,6 @@ DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ",", ".inter": "\t
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 COMPRESSED = (".gz", ".zst")
-ADDRESSES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "http", "https", "hf")
 KINDS = "CSV, TSV, JSON lines (these also .gz or .zst), Parquet or RecBole's .inter"
 
 
@@ -60,7 +60,7 @@ def tables_of(
     elif isinstance(source, str) and (reader := _reader_at(source)):
         yield _read_by(reader, source, choose, collect)
     elif _is_address(source):
-        with reading(str(source), "Parquet"):
+        with reading(str(source), "Parquet"), fetching(str(source)):
             frame = pl.scan_parquet(str(source))
             yield _from_polars(frame, str(source), choose, collect)
     elif isinstance(source, str | os.PathLike):
@@ -91,13 +91,13 @@ def _is_address(source: object) -> bool:
     """Whether it lies in an object storage or on the web, or where a package's reader finds it."""
     if not isinstance(source, str):
         return False
-    return source.partition("://")[0] in ADDRESSES or _reader_at(source) is not None
+    return is_address(source) or _reader_at(source) is not None
 
 
 def _reader_at(source: str) -> Extension | None:
     """The reader of an address whose scheme isn't ours."""
     scheme, colon, _ = source.partition("://")
-    return None if not colon or scheme in ADDRESSES else extension("readers", scheme.lower())
+    return None if not colon or is_address(source) else extension("readers", scheme.lower())
 
 
 def files_of(source: str | os.PathLike[str]) -> list[Path]:
