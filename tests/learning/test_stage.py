@@ -234,6 +234,14 @@ def test_a_gradient_that_is_not_finite_ends_it_before_it_harms() -> None:
     assert model.slope.item() == 0
 
 
+def test_a_validation_that_is_not_finite_ends_it() -> None:
+    """The last step of an epoch may be the one that was too far."""
+    model = Line()
+    judged = iter([0.5, 0.6, math.nan])
+    with pytest.raises(TrainingError, match="fit, epoch 2: the validation mrr is nan"):
+        run(model, stage_of(model, validate=lambda: next(judged)))
+
+
 def test_gradients_are_clipped() -> None:
     seen: list[float] = []
     model = Line()

@@ -166,6 +166,9 @@ def _judge(stage: Stage[Batch], model: nn.Module, place: Place, record: dict[str
     if stage.validate is None:
         return
     record[stage.measure] = score = stage.validate()
+    if not math.isfinite(score):  # the last step was too far, and no loss has told yet
+        noun = stage.measure.replace("_", " ")
+        raise _diverged(f"{stage.name}, epoch {place.epoch + 1}", noun, score)
     place.waited += 1
     if score > place.best - stage.noise * abs(place.best):
         place.best, place.waited = max(score, place.best), 0
@@ -205,10 +208,14 @@ def _require_finite(
 ) -> None:
     for noun, value in zip(("loss", "norm of the gradient"), numbers.tolist(), strict=True):
         if not math.isfinite(value):
-            raise TrainingError(
-                f"{stage.name}, epoch {epoch + 1}, step {step + 1}: the {noun} is {value}; the "
-                "state of the last good epoch is kept; lower the learning rate and train again"
-            )
+            raise _diverged(f"{stage.name}, epoch {epoch + 1}, step {step + 1}", noun, value)
+
+
+def _diverged(where: str, noun: str, value: float) -> TrainingError:
+    return TrainingError(
+        f"{where}: the {noun} is {value}; the state of the last good epoch is kept; lower the "
+        "learning rate and train again"
+    )
 
 
 def _optimiser(stage: Stage[Batch]) -> torch.optim.Optimizer:
