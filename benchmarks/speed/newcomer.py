@@ -18,8 +18,8 @@ from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
 from clusterseq.config import ModelConfig
 from clusterseq.data.histories import Histories
+from clusterseq.model.catalogue import chunks
 from clusterseq.model.ranker import Ranker
-from clusterseq.model.retrieval import top_k
 
 SECTION = "newcomer"
 SUPPORT, BEST, INNER_STEPS = 3, 10, 5
@@ -76,6 +76,8 @@ def newcomers(people_at_once: int, n_items: int, seed: int) -> Histories:
 
 
 def best(ranker: Ranker, histories: Histories) -> None:
-    scores = ranker.score(histories)
-    excluded = histories.touched(ranker.n_items)
-    top_k(scores, BEST, excluded=excluded.to(scores.device))
+    """As everybody's recommendations are made; the histories are of equal lengths."""
+    for rows in chunks(len(histories), ranker.n_items, ranker.prior.device):
+        part = histories[rows]
+        refused = list(part.items.numpy())
+        ranker.best(ranker.adapt(part), BEST, allowed=[None] * len(part), refused=refused)

@@ -13,7 +13,6 @@ import torch
 
 from clusterseq.data.histories import Histories
 from clusterseq.model.ranker import Ranker
-from clusterseq.model.retrieval import top_k
 
 ALONE, TOGETHER, ITEMS_EACH = 300, 256, 3
 
@@ -46,6 +45,6 @@ def latency(ranker: Ranker, seed: int = 0) -> Latency:
 
 def _seconds(ranker: Ranker, rows: np.ndarray) -> float:
     begun = time.perf_counter()
-    histories = Histories.from_lists(rows)
-    top_k(ranker.score(histories), 10, excluded=histories.touched(ranker.n_items))
+    people = ranker.adapt(Histories.from_lists(rows))
+    ranker.best(people, 10, allowed=[None] * len(rows), refused=list(rows))
     return time.perf_counter() - begun
