@@ -15,7 +15,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -30,6 +29,7 @@ import yaml
 from clusterseq.cli import main
 from clusterseq.config import Config, from_dict
 from tests.docs.blocks import ROOT, Block
+from tests.ports import free_port
 
 SERVICE = re.compile(r"(?:localhost|127\.0\.0\.1):8000")
 STATUS = re.compile(r"# .*\bstatus (\d+)")
@@ -126,9 +126,7 @@ def statements(text: str) -> Iterator[str]:
 
 def serve(words: list[str]) -> int:
     """Serve until it is ready, then be told to stop, as an operator's SIGTERM does."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     over = threading.Event()
     stopper = threading.Thread(target=_stop_when_ready, args=(port, over))
     former = signal.getsignal(signal.SIGTERM)

@@ -21,6 +21,7 @@ from clusterseq.data.dataset import Dataset
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.reading.events import read_events
+from tests.ports import free_port
 
 # Each test has a bucket of its own: polars keeps its connections, credentials included, by bucket.
 
@@ -31,9 +32,7 @@ def server() -> Iterator[str]:
     program = str(beside) if beside.exists() else shutil.which("moto_server")
     if program is None:
         pytest.skip("no server that speaks S3; make test installs one in .venv/s3")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words, nowhere = [program, "-H", "127.0.0.1", "-p", str(port)], subprocess.DEVNULL
     with subprocess.Popen(words, stdout=nowhere, stderr=nowhere) as process:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from clusterseq.service.keys import add_key
 from clusterseq.service.server import DRAIN_SECONDS, READY_SECONDS, Settings
 from clusterseq.service.store import is_shared
 from tests.docs.blocks import DOCS, ROOT, blocks_of
+from tests.ports import free_port
 
 DOCKERFILE = ROOT / "Dockerfile"
 
@@ -31,12 +31,6 @@ def instruction(name: str) -> str:
     text = DOCKERFILE.read_text().replace("\\\n", " ")
     found = re.findall(rf"^{name} (.*)$", text, re.MULTILINE)
     return str(found[-1])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

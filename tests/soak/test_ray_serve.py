@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from clusterseq import cli
+from tests.ports import free_port
 from tests.service.conftest import redis_server
 from tests.service.serving import wait_until
 
@@ -36,9 +36,7 @@ class Cluster:
     def __init__(self, folder: Path, ray_address: str, model: Path, store: str) -> None:
         self._file, self._ray = folder / "ray-serve.yaml", ray_address
         self._told: dict[str, Any] = yaml.safe_load(CONFIGURATION.read_text())
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._told["http_options"]["port"] = free.getsockname()[1]
+        self._told["http_options"]["port"] = free_port()
         self.arguments = self._told["applications"][0]["args"]
         self.arguments |= {"model": str(model), "store": store}
 
