@@ -117,7 +117,7 @@ class Keeper:
                 code="resume",
             )
         if len(names) != self._parts(numbers["stage"]):
-            raise CheckpointError(f"{path}: {_kept_by(len(names))}")
+            raise CheckpointError(f"{path}: {_kept_by(len(names))}", code="resume")
         enter(numbers["stage"])
         place = self._place
         vars(place).update(numbers)
@@ -155,7 +155,8 @@ class Keeper:
         except OSError as error:
             raise DataError(
                 f"{file}: {error.strerror or error}; free some room or name another place (the "
-                "state before is kept)"
+                "state before is kept)",
+                code="output",
             ) from error
         self._workers.any(False)
 
