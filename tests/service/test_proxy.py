@@ -18,6 +18,7 @@ import pytest
 from clusterseq.service.keys import add_key
 from clusterseq.service.limits import Limits
 from tests.docs.blocks import DOCS, blocks_of
+from tests.ports import free_port
 from tests.service.serving import PATIENCE, Served, served, wait_until
 
 NAME = "recs.example.com"
@@ -31,11 +32,6 @@ def blocks() -> list[str]:
     """What the page shows of nginx: a whole configuration, and what goes into it for a path."""
     page = blocks_of(DOCS / "how-to" / "proxy.md")
     return [block.text for block in page if block.language == "nginx"]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def configured(folder: Path, service: int, port: int) -> str:
