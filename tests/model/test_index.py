@@ -152,7 +152,7 @@ def test_the_command_refuses_what_needs_none_and_takes_it_away(
         index_of(load_checkpoint(copy).model)
     monkeypatch.setattr(module, "FEWEST", 10)
     assert main(["index", str(copy), "--json"]) == 0
-    recommender, engine = Recommender.load(copy), Engine.load(copy)
+    recommender, engine = Recommender.load(copy), Engine.load(copy, 1)
     assert recommender.index is not None
     assert engine.ranker.index is not None
     plain = Recommender.load(model_directory)

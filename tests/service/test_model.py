@@ -133,7 +133,7 @@ def test_a_new_model_is_taken_without_losing_a_request(directory: Path, other_mo
 def test_who_came_before_a_new_model_is_served_by_the_old_one(
     model_directory: Path, other_model: Path
 ) -> None:
-    old, new = Engine.load(model_directory), Engine.load(other_model)
+    old, new = Engine.load(model_directory, 1), Engine.load(other_model, 1)
     person = Person(old.codes(["i01", "i02"])[0])
 
     async def ask() -> list[Served]:
@@ -154,7 +154,7 @@ def test_who_came_before_a_new_model_is_served_by_the_old_one(
 def test_who_waits_for_another_ones_ranking_gets_it_though_that_one_has_left(
     model_directory: Path,
 ) -> None:
-    engine, begun, gate = Engine.load(model_directory), threading.Event(), threading.Event()
+    engine, begun, gate = Engine.load(model_directory, 1), threading.Event(), threading.Event()
     people = [Person(engine.codes([item])[0]) for item in ("i01", "i02", "i03")]
     ranked: list[Person] = []
 

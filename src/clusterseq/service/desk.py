@@ -9,7 +9,7 @@ Knows nothing about: HTTP, users, what becomes of a ranking.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from clusterseq.errors import ConfigError
 from clusterseq.service.batcher import Batcher
 from clusterseq.service.engine import DEPTH, Codes, Engine, Person, Ranking
 from clusterseq.service.limits import Limits
+from clusterseq.service.remembered import Remembered
 
 Key: TypeAlias = tuple[str, Codes, int | None]
 
@@ -50,7 +51,7 @@ class Desk:
         if limits.k > DEPTH:
             raise ConfigError(f"limit k = {limits.k}: a ranking holds {DEPTH} items; give less")
         self.engine, self.limits = engine, limits
-        self._remembered: OrderedDict[Key, Ranking] = OrderedDict()
+        self._remembered = Remembered(limits.remembered)
         self._coming: dict[Key, asyncio.Future[Ranking]] = {}
         self._askers: Counter[asyncio.Future[Ranking]] = Counter()
         self.batcher: Batcher[Job, Ranking] = Batcher(
@@ -60,7 +61,7 @@ class Desk:
     def use(self, engine: Engine) -> None:
         """Serve by another engine from now on; what was remembered is forgotten."""
         self.engine = engine
-        self._remembered.clear()
+        self._remembered.forget()
 
     async def ask(self, engine: Engine, people: Sequence[Person]) -> list[Served]:
         """A ranking for each person; what is popular for those whose turn doesn't come in time.
@@ -97,10 +98,7 @@ class Desk:
 
     def _recall(self, engine: Engine, person: Person) -> Ranking | None:
         key = _key(engine, person)
-        if key is None or key not in self._remembered:
-            return None
-        self._remembered.move_to_end(key)
-        return self._remembered[key]
+        return None if key is None else self._remembered.recall(key)
 
     def _order(self, engine: Engine, people: Sequence[Person]) -> list[asyncio.Future[Ranking]]:
         """Put people in line, but for those who ask what somebody else waits for already."""
@@ -127,9 +125,7 @@ class Desk:
         if future.cancelled() or future.exception() is not None:
             return
         if key[0] == self.engine.version:
-            self._remembered[key] = future.result()
-            while len(self._remembered) > self.limits.remembered:
-                self._remembered.popitem(last=False)
+            self._remembered.keep(key, future.result())
 
 
 def _key(engine: Engine, person: Person) -> Key | None:

@@ -104,8 +104,8 @@ class Engine:
         self.warm()
 
     @classmethod
-    def load(cls, directory: str | Path) -> Engine:
-        """Load a checkpoint and make it ready.
+    def load(cls, directory: str | Path, at_once: int) -> Engine:
+        """Load a checkpoint and make it ready for goes of up to so many people.
 
         Raises:
             CheckpointError: it is missing, damaged or of another version.
@@ -114,6 +114,7 @@ class Engine:
         index = Index.load(present(directory), checkpoint.content)
         engine = cls(checkpoint, Path(directory).resolve().name, index)
         give_back()
+        engine.rehearse(at_once)
         return engine
 
     def warm(self) -> None:
@@ -124,6 +125,15 @@ class Engine:
         self.items.encode(())
         assert len(self.popular.items) == self.n_items
         self.rank([Person((0,) * min(3, self.n_items)), Person(())])
+
+    def rehearse(self, at_once: int) -> None:
+        """Rank for as many as a go may have, so that no later one takes more memory than is taken.
+
+        Otherwise a service would grow for hours, by a step at each go larger than all before it.
+        """
+        longest = self.checkpoint.model.config.max_steps
+        codes = np.resize(np.arange(self.n_items), (at_once, longest)).tolist()
+        self.rank([Person(tuple(history)) for history in codes])
 
     @property
     def max_steps(self) -> int:

@@ -108,7 +108,7 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
     """
     torch.set_num_threads(settings.threads)
     keyring = Keyring() if settings.keys is None else Keyring.read(settings.keys)
-    engine = Engine.load(settings.model)
+    engine = Engine.load(settings.model, settings.limits.at_once)
     store = open_store(settings.store, settings.retention)
     context = Context(
         desk=Desk(engine, settings.limits),

@@ -45,7 +45,8 @@ def router(context: Context) -> APIRouter:
         """
         async with reading:
             try:
-                engine = await asyncio.to_thread(Engine.load, context.model)
+                at_once = context.limits.at_once
+                engine = await asyncio.to_thread(Engine.load, context.model, at_once)
             except ClusterSeqError as error:
                 context.metrics.reloads.labels("refused").inc()
                 reason = str(error).replace(str(context.model), "model").split("; ")[0]
