@@ -29,7 +29,7 @@ PACKAGES = [
     ("baselines", "peers __init__"),
     ("using", "comparison experiment update ray_train explanation recommendations recommender"),
     ("using", "batch estimator atlas tracing demo"),
-    ("service", "limits directory heap engine batcher desk metrics keys"),
+    ("service", "limits directory heap ranking engine batcher remembered desk metrics keys"),
     ("service.store", "protocol codec sqlite_file sqlite redis_store __init__"),
     ("service", "archive problems access context messages answers envelope document address"),
     ("service.routes", "recommend events users items model health page"),

@@ -18,8 +18,9 @@ from clusterseq.reading.vocab import Vocabulary
 from clusterseq.service.batcher import Batcher
 from clusterseq.service.desk import Desk, Job, Served
 from clusterseq.service.directory import Directory
-from clusterseq.service.engine import Engine, Person, Ranking
+from clusterseq.service.engine import Engine, Person
 from clusterseq.service.limits import Limits
+from clusterseq.service.ranking import Ranking
 from clusterseq.using.experiment import Experiment
 from tests.service.serving import Service, serving, settings_of
 

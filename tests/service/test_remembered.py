@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clusterseq.service.engine import DEPTH, Ranking
+from clusterseq.service.ranking import DEPTH, Ranking
 from clusterseq.service.remembered import Remembered
 
 

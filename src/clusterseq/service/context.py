@@ -47,6 +47,14 @@ class Context:
         """The model in use."""
         return self.desk.engine
 
+    def load(self) -> Engine:
+        """What the model's directory holds now, ready to serve as many as come at once.
+
+        Raises:
+            CheckpointError: it can't be used.
+        """
+        return Engine.load(self.model, self.limits.at_once)
+
     def needs(self, scope: str) -> list[Any]:
         """What asks for a key of a scope, before a route is run; nothing where nobody is asked."""
         return [] if self.keyring.open else [needs(scope, self.keyring)]

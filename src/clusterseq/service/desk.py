@@ -17,8 +17,9 @@ from typing import TypeAlias
 
 from clusterseq.errors import ConfigError
 from clusterseq.service.batcher import Batcher
-from clusterseq.service.engine import DEPTH, Codes, Engine, Person, Ranking
+from clusterseq.service.engine import Codes, Engine, Person
 from clusterseq.service.limits import Limits
+from clusterseq.service.ranking import DEPTH, Ranking
 from clusterseq.service.remembered import Remembered
 
 Key: TypeAlias = tuple[str, Codes, int | None]

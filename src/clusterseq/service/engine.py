@@ -1,15 +1,12 @@
 """A model at work: rankings for some people at once, and what to say where there is no time.
 
-A ranking holds a person's best few hundred items whatever may be filtered; nearly every request is
-answered from it, and it is what is worth keeping for the next one.
-
 Knows nothing about: HTTP, waiting, users.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from clusterseq.data.histories import Histories
@@ -31,12 +28,11 @@ from clusterseq.model.retrieval import NOTHING, top_k
 from clusterseq.reading.vocab import UNKNOWN, RawId
 from clusterseq.service.directory import Directory
 from clusterseq.service.heap import give_back
+from clusterseq.service.ranking import DEPTH, Ranking
 from clusterseq.using.atlas import Atlas
 from clusterseq.using.explanation import explain
 from clusterseq.using.recommender import unknown_items
 
-DEPTH = 128
-"""Items of a ranking: more than most can ask for and exclude together."""
 POINTS = 2_000
 """Items on the map."""
 TYPICAL = 8
@@ -58,33 +54,6 @@ class Person:
     """Steps of the inner loop; None for all."""
     allowed: Bool[Tensor, " items"] | None = None
     """The items to choose from; None for a ranking of all, which can be filtered later."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """A person's best items, best first, and how the model sees the person."""
-
-    items: Int32[np.ndarray, " depth"]
-    """Item indices."""
-    scores: Float32[np.ndarray, " depth"]
-    """Their scores."""
-    complete: bool
-    """Whether nothing else could be recommended."""
-    shares: list[float]
-    """How much the person belongs to each cluster; empty for a model without clusters."""
-    position: tuple[float, float] | None
-    """Where the person stands on the map."""
-    adapt_ms: float = 0.0
-    """Milliseconds of adapting to everybody who was served together."""
-    score_ms: float = 0.0
-    """Milliseconds of scoring the catalogue for them."""
-
-    def best(self, k: int, refused: Collection[int]) -> list[tuple[int, float]] | None:
-        """The best ``k`` items that aren't refused; None where the ranking doesn't reach so far."""
-        reach = k + len(refused)  # if all that is refused stands before the k-th
-        pairs = zip(self.items[:reach].tolist(), self.scores[:reach].tolist(), strict=True)
-        found = [(item, score) for item, score in pairs if item not in refused][:k]
-        return found if len(found) == k or self.complete else None
 
 
 class Engine:

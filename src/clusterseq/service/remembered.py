@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from clusterseq.service.engine import DEPTH, Ranking
+from clusterseq.service.ranking import DEPTH, Ranking
 
 
 class Remembered:

@@ -12,7 +12,6 @@ from fastapi import APIRouter
 from clusterseq.errors import ClusterSeqError
 from clusterseq.service import messages
 from clusterseq.service.context import Context
-from clusterseq.service.engine import Engine
 from clusterseq.service.problems import ProblemError
 
 
@@ -45,8 +44,7 @@ def router(context: Context) -> APIRouter:
         """
         async with reading:
             try:
-                at_once = context.limits.at_once
-                engine = await asyncio.to_thread(Engine.load, context.model, at_once)
+                engine = await asyncio.to_thread(context.load)
             except ClusterSeqError as error:
                 context.metrics.reloads.labels("refused").inc()
                 reason = str(error).replace(str(context.model), "model").split("; ")[0]
