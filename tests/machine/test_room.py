@@ -24,6 +24,18 @@ def test_what_fits_is_let_through_and_what_does_not_is_refused() -> None:
         room.require(config, too_many, 0)
 
 
+def test_a_table_in_shares_fits_where_a_whole_one_does_not() -> None:
+    there = room.there_is()
+    assert there is not None
+    config = ModelConfig(members=1, dim=64, clustering=False)
+    items = there // (room.NUMBER * room.STATES * config.width) + 1
+    with pytest.raises(TrainingError, match="GiB at least"):
+        room.require(config, items, 0)
+    room.require(config, items, 0, shares=2)
+    with pytest.raises(TrainingError, match="GiB at least"):  # the rows are whole again at last
+        room.require(config, room.STATES * items, 0, shares=1_000)
+
+
 def test_a_container_may_have_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = room.there_is()
     bound, unbounded = tmp_path / "memory.max", tmp_path / "other"

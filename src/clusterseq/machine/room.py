@@ -53,25 +53,29 @@ def _allowed(otherwise: int) -> int:
     return otherwise if bound == resource.RLIM_INFINITY else bound
 
 
-def least(config: ModelConfig, n_items: int, events: int) -> int:
-    """Bytes that a training holds all the time.
+def least(config: ModelConfig, n_items: int, events: int, *, shares: int = 1) -> int:
+    """Bytes that a process of a training holds all the time.
+
+    Of an item table in several shares it holds one, but all of the rows once it is meta-trained.
 
     >>> least(ModelConfig(members=1, dim=64), n_items=1_000_000, events=0) // 2**20
     1495
+    >>> least(ModelConfig(members=1, dim=64), n_items=1_000_000, events=0, shares=2) // 2**20
+    885
     """
-    numbers = STATES * config.width
+    numbers = int(max(1.0, STATES / shares) * config.width)
     if config.clustering:
         numbers += config.width + config.clusters
     return NUMBER * numbers * n_items + EVENT * events
 
 
-def require(config: ModelConfig, n_items: int, events: int) -> None:
+def require(config: ModelConfig, n_items: int, events: int, *, shares: int = 1) -> None:
     """Refuse a training that can't fit.
 
     Raises:
         TrainingError: it takes more than there is.
     """
-    needed, room = least(config, n_items, events), there_is()
+    needed, room = least(config, n_items, events, shares=shares), there_is()
     if room is not None and needed > room:
         raise TrainingError(
             f"{n_items:,} items × {config.width} take {needed / 2**30:,.1f} GiB at least while "

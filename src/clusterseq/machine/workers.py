@@ -119,6 +119,11 @@ def speaks() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def expected() -> int:
+    """How many processes will have joined for a training, this one among them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def started(words: Sequence[str], workers: int) -> None:
     """Run a command of clusterseq in so many processes of this machine.
 

@@ -37,7 +37,7 @@ from clusterseq.learning.training_log import Together, TrainingLog
 from clusterseq.machine import room
 from clusterseq.machine.directory import present
 from clusterseq.machine.progress import Silent, Watcher
-from clusterseq.machine.workers import speaks
+from clusterseq.machine.workers import expected, speaks
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.titles import titles_of
@@ -120,7 +120,9 @@ class Experiment:
             raise DataError(told, code="output")
         split = split_events(self.events, self.config.data, self.runtime.seed)
         if self.runtime.device == "cpu":
-            room.require(self.config.model, len(split.items), len(split.known.items))
+            shares = expected() if self.runtime.shard_items else 1
+            n_items, events = len(split.items), len(split.known.items)
+            room.require(self.config.model, n_items, events, shares=shares)
         if split.kind != "none":
             _check_lengths(split.test, self.k)
         return split
