@@ -33,6 +33,18 @@ class Spoken:
     said: Float[Tensor, " cells"]
     """How much."""
 
+    def to_one(self, person: int, people: int, n_items: int) -> Spoken:
+        """What is said to one of so many people, as if there were no other.
+
+        >>> both = Spoken(torch.tensor([0, 1, 3]), torch.tensor([2, 6, 5]), torch.ones(3))
+        >>> alone = both.to_one(1, people=2, n_items=4)
+        >>> alone.owners.tolist(), alone.cells.tolist()  # kinds, and items
+        ([0, 1], [2, 1])
+        """
+        own = torch.div(self.cells, n_items, rounding_mode="floor") == person
+        kinds = torch.div(self.owners[own], people, rounding_mode="floor")
+        return Spoken(kinds, self.cells[own] - person * n_items, self.said[own])
+
 
 @runtime_checkable
 class Heard(Protocol):

@@ -55,6 +55,8 @@ class Packing:
     def unpack(self, packed: Float[Tensor, "items width"]) -> Float[Tensor, "users steps width"]:
         """Put every item's values back into its cell; padding gets zeros."""
         users, steps = self.shape
+        if self.sizes == [users] * steps:
+            return packed.reshape(steps, users, packed.shape[1]).transpose(0, 1)
         padded = packed.new_zeros(users * steps, packed.shape[1])
         return padded.index_copy(0, self.cells, packed).view(users, steps, packed.shape[1])
 

@@ -35,20 +35,23 @@ class GRU(nn.Module):
         Items are packed (``Packing``): ``sizes`` says how many people have a first, a second, ….
         """
         projected = linear([inputs], self.input_weight, self.input_bias[:, None])
-        state = inputs.new_zeros(len(inputs), sizes[0], inputs.shape[-1])
-        states = []
-        for step in projected.split_with_sizes(list(sizes), dim=1):
-            state = self._step(step, state[:, : step.shape[1]])
-            states.append(state)
+        first, *others = projected.split_with_sizes(list(sizes), dim=1)
+        # Of zeros a product makes nothing; everybody is there at the first step, so it counts.
+        nothing = self.state_bias[:, None].expand(-1, sizes[0], -1)
+        states = [self._step(first, inputs.new_zeros(()), nothing)]
+        for step in others:
+            state = states[-1][:, : step.shape[1]]
+            recurrent = linear([state], self.state_weight, self.state_bias[:, None])
+            states.append(self._step(step, state, recurrent))
         return torch.cat(states, dim=1)
 
     def _step(
         self,
         projected: Float[Tensor, "members users gates"],
-        state: Float[Tensor, "members users dim"],
+        state: Float[Tensor, ...],
+        recurrent: Float[Tensor, "members users gates"],
     ) -> Float[Tensor, "members users dim"]:
-        recurrent = linear([state], self.state_weight, self.state_bias[:, None])
-        dim = state.shape[-1]
+        dim = projected.shape[-1] // 3
         gates_in, new_in = projected.split_with_sizes([2 * dim, dim], dim=-1)
         gates_rec, new_rec = recurrent.split_with_sizes([2 * dim, dim], dim=-1)
         reset, update = torch.sigmoid(gates_in + gates_rec).chunk(2, dim=-1)

@@ -43,6 +43,12 @@ class Adapted:
     unknown: Bool[Tensor, " users"]
     """Who has no history at all."""
 
+    def alone(self, row: int, n_items: int) -> Adapted:
+        """One of them, as if there were no other."""
+        people, only = len(self.unknown), slice(row, row + 1)
+        said = None if self.spoken is None else self.spoken.to_one(row, people, n_items)
+        return Adapted(self.preferences[only], said, self.unknown[only])
+
 
 class Ranker:
     """What a model knows now; it does not follow if the model is trained further.
@@ -131,11 +137,13 @@ class Ranker:
     ) -> TopK:
         """The same by scores of all items."""
         scores = self.scores(people)
-        for row, (mask, gone) in enumerate(zip(allowed, refused, strict=True)):
+        for row, mask in enumerate(allowed):
             if mask is not None:
                 scores[row].masked_fill_(~mask.to(scores.device), -torch.inf)
-            if len(gone):
-                scores[row, torch.from_numpy(gone).to(scores.device)] = -torch.inf
+        rows = np.repeat(np.arange(len(refused)), [len(gone) for gone in refused])
+        if len(rows):
+            gone = rows * self.n_items + np.concatenate(refused)
+            scores.view(-1)[torch.from_numpy(gone).to(scores.device)] = -torch.inf
         return top_k(scores, k).cpu()
 
     def _near(
@@ -148,7 +156,7 @@ class Ranker:
         refused: Int64[np.ndarray, " _"],
     ) -> TopK | None:
         """The same of one person by the index; None where it doesn't reach so far."""
-        query, spoken = people.preferences.queries[row], _said_to(people, row, self.n_items)
+        one = people.alone(row, self.n_items)
         shut = 0 if allowed is None else int((~allowed).sum())
         if shut > REFUSED_AT_MOST:
             if allowed is None or self.n_items - shut > FEW_ITEMS:
@@ -156,14 +164,15 @@ class Ranker:
             items = allowed.nonzero()[:, 0]
         else:
             reach = min(self.n_items, k + shut + len(refused))
-            near = torch.from_numpy(index.nearest(query[None].numpy(), reach)[0])
-            items = torch.unique(torch.cat([near[near >= 0], spoken]))
+            near = torch.from_numpy(index.nearest(one.preferences.queries.numpy(), reach)[0])
+            found = [near[near >= 0]] if one.spoken is None else [near[near >= 0], one.spoken.cells]
+            items = torch.unique(torch.cat(found))
             if allowed is not None:
                 items = items[allowed[items]]
         items = items[~torch.isin(items, torch.from_numpy(refused))]
         if not len(items) or (len(items) < k and shut <= REFUSED_AT_MOST):
             return None
-        scores = self._scores_of(people, row, items)
+        scores = self._scores_of(one, items)
         best = top_k(scores[None], k)
         places = best.items[0]
         named = torch.where(places == NOTHING, NOTHING, items[places.clamp_min(0)])
@@ -173,27 +182,19 @@ class Ranker:
             torch.nn.functional.pad(best.scores[0], (0, missing), value=-torch.inf)[None],
         )
 
-    def _scores_of(
-        self, people: Adapted, row: int, items: Int64[Tensor, " some"]
-    ) -> Float[Tensor, " some"]:
+    def _scores_of(self, one: Adapted, items: Int64[Tensor, " some"]) -> Float[Tensor, " some"]:
         """One person's scores of some items, in ascending order."""
-        found = self.catalogue.items.columns[items] @ people.preferences.queries[row]
-        spoken, acuity = people.spoken, self.model.acuity
-        if spoken is None or acuity is None:
+        query, trust = one.preferences.queries[0], one.preferences.trust[0]
+        found, said, acuity = (
+            self.catalogue.items.columns[items] @ query,
+            one.spoken,
+            self.model.acuity,
+        )
+        if said is None or acuity is None:
             return found
-        own = torch.div(spoken.cells, self.n_items, rounding_mode="floor") == row
-        cells, owners = spoken.cells[own] - row * self.n_items, spoken.owners[own]
-        places = torch.searchsorted(items, cells).clamp_max(len(items) - 1)
-        there = items[places] == cells
-        kinds = torch.div(owners, len(people.unknown), rounding_mode="floor")
-        heard = torch.log1p(acuity.exp()[kinds] * spoken.said[own])
-        trust = people.preferences.trust[row][kinds]
-        return found.index_add(0, places[there], (trust * heard)[there].to(found.dtype))
-
-
-def _said_to(people: Adapted, row: int, n_items: int) -> Int64[Tensor, " some"]:
-    """The items that the memory speaks for to one person."""
-    if people.spoken is None:
-        return torch.empty(0, dtype=torch.int64)
-    cells = people.spoken.cells
-    return cells[torch.div(cells, n_items, rounding_mode="floor") == row] - row * n_items
+        places = torch.searchsorted(items, said.cells).clamp_max(len(items) - 1)
+        there = items[places] == said.cells
+        heard = torch.log1p(acuity.exp()[said.owners] * said.said)
+        return found.index_add(
+            0, places[there], (trust[said.owners] * heard)[there].to(found.dtype)
+        )
