@@ -27,7 +27,10 @@ PACKAGES = [
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
     ("baselines", "peers __init__"),
-    ("using", "comparison experiment update ray_train explanation recommendations recommender"),
+    (
+        "using",
+        "comparison evaluation experiment update ray_train explanation recommendations recommender",
+    ),
     ("using", "batch estimator atlas tracing demo"),
     ("service", "limits directory heap ranking engine batcher remembered desk metrics keys"),
     ("service.store", "protocol codec sqlite_file sqlite redis_store __init__"),

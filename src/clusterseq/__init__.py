@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from clusterseq.using.batch import recommend_file as recommend_file
     from clusterseq.using.comparison import Comparison as Comparison
     from clusterseq.using.estimator import Estimator as Estimator
+    from clusterseq.using.evaluation import evaluate_checkpoint as evaluate_checkpoint
     from clusterseq.using.experiment import Experiment as Experiment
-    from clusterseq.using.experiment import evaluate_checkpoint as evaluate_checkpoint
     from clusterseq.using.recommendations import Recommendation as Recommendation
     from clusterseq.using.recommendations import Recommendations as Recommendations
     from clusterseq.using.recommendations import Why as Why
@@ -70,7 +70,8 @@ _HOMES = {
     "judging.evaluate": ("Evaluation",),
     "reading.events": ("Events", "read_events"),
     "data.exchange": ("export_events", "rectools_frame"),
-    "using.experiment": ("Experiment", "evaluate_checkpoint"),
+    "using.evaluation": ("evaluate_checkpoint",),
+    "using.experiment": ("Experiment",),
     "model.clusterseq": ("ClusterSeq",),
     "data.prepare": ("PrepareSummary", "prepare_dataset"),
     "presets": ("preset",),

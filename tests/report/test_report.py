@@ -23,7 +23,7 @@ from clusterseq.report.findings import Findings, find_out
 from clusterseq.report.page import markdown, page
 from clusterseq.report.sections import headline, sections
 from clusterseq.using.comparison import CLUSTERSEQ
-from clusterseq.using.experiment import evaluate_checkpoint, split_of_training
+from clusterseq.using.evaluation import evaluate_checkpoint, split_of_training
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.events import Events, read_events
 from clusterseq.using.comparison import CLUSTERSEQ
-from clusterseq.using.experiment import split_events
+from clusterseq.using.evaluation import split_events
 from clusterseq.using.recommender import Recommender
 from clusterseq.using.update import BEFORE, Former, update_checkpoint
 

@@ -16,7 +16,7 @@ from clusterseq.bench.results import Cell, Results
 from clusterseq.config import DataConfig
 from clusterseq.data.dataset import Data
 from clusterseq.errors import ConfigError, DataError
-from clusterseq.using.experiment import split_events
+from clusterseq.using.evaluation import split_events
 
 
 @dataclass(frozen=True, eq=False)

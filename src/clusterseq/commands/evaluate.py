@@ -57,7 +57,7 @@ def evaluate(
     from clusterseq.machine.accelerator import device_named
     from clusterseq.machine.manifest import write_json
     from clusterseq.showing.terminal import Bar
-    from clusterseq.using.experiment import Part, evaluate_checkpoint
+    from clusterseq.using.evaluation import Part, evaluate_checkpoint
 
     if part not in ("test", "validation"):
         raise ConfigError(f"part = {part!r} can't be used; give test or validation")

@@ -68,7 +68,7 @@ def tune(
     from clusterseq.learning.tuning import DEFAULT_RANGES, Range, Search, best_assignments
     from clusterseq.overrides import with_assignments
     from clusterseq.showing.terminal import screen
-    from clusterseq.using.experiment import split_events
+    from clusterseq.using.evaluation import split_events
 
     chosen = configuration(preset, config, assignments or [], split)
     looked = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]

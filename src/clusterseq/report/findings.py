@@ -30,7 +30,7 @@ from clusterseq.report.data_profile import DataProfile, Popularity, popularity, 
 from clusterseq.report.latency import Latency, latency
 from clusterseq.using.atlas import Atlas
 from clusterseq.using.comparison import CLUSTERSEQ, simple_models
-from clusterseq.using.experiment import split_of_training
+from clusterseq.using.evaluation import split_of_training
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being found out, and how much of it is done."""

@@ -16,7 +16,8 @@ from clusterseq.config import Config, Runtime
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.reading.events import read_events
 from clusterseq.using.comparison import Comparison
-from clusterseq.using.experiment import Experiment, split_events
+from clusterseq.using.evaluation import split_events
+from clusterseq.using.experiment import Experiment
 from clusterseq.using.recommendations import Recommendations
 from clusterseq.using.recommender import Recommender
 

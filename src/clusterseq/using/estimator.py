@@ -20,7 +20,8 @@ from clusterseq.presets import preset as preset_named
 from clusterseq.reading.events import Events, read_events
 from clusterseq.reading.sources import Source
 from clusterseq.using.batch import recommend_file
-from clusterseq.using.experiment import Experiment, evaluate_checkpoint
+from clusterseq.using.evaluation import evaluate_checkpoint
+from clusterseq.using.experiment import Experiment
 from clusterseq.using.recommender import Recommender
 
 

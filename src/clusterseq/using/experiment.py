@@ -1,4 +1,4 @@
-"""From events to a saved, judged model, and from a saved model back to a judgement.
+"""From events to a saved, judged model.
 
 Knows nothing about: terminals, formats of files, how models learn.
 """
@@ -9,22 +9,18 @@ import dataclasses
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
-import torch
 
-from clusterseq.baselines import Popularity
-from clusterseq.config import Config, DataConfig, Runtime
-from clusterseq.data.dataset import Data, dataset_of
+from clusterseq.config import Config, Runtime
+from clusterseq.data.dataset import Data
 from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.split import Split, all_new, split_users
+from clusterseq.data.split import Split
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.judging.evaluate import Progress
-from clusterseq.judging.scorer import Scorer
 from clusterseq.learning.checkpoint import (
     LOG,
     Checkpoint,
@@ -39,12 +35,9 @@ from clusterseq.machine.directory import present
 from clusterseq.machine.progress import Silent, Watcher
 from clusterseq.machine.workers import expected, speaks
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.ranker import Ranker
 from clusterseq.reading.titles import titles_of
-from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare, simple_models
-
-Part: TypeAlias = Literal["test", "validation"]
-ALL_NEW = "all-new"
+from clusterseq.using.comparison import Comparison
+from clusterseq.using.evaluation import counts_of, judged, split_events
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +97,7 @@ class Experiment:
             return checkpoint, None
         comparison = None
         if split.kind != "none":
-            comparison = _judged(model, split, split.test, self.k, progress)
+            comparison = judged(model, split, split.test, self.k, progress)
             metrics = {"test": comparison.to_dict(), "baselines": comparison.baselines()}
             checkpoint = dataclasses.replace(checkpoint, metrics={**checkpoint.metrics, **metrics})
         save_checkpoint(self.out, checkpoint, log=log)
@@ -154,7 +147,7 @@ class Experiment:
             model=model,
             config=dataclasses.replace(self.config, model=model.config),
             items=split.items,
-            item_counts=_counts(split),
+            item_counts=counts_of(split),
             provenance=provenance,
             titles=None if self.titles is None else titles_of(self.titles, split.items),
             ledger=Ledger.of(split.known, len(split.items)),
@@ -172,121 +165,10 @@ def can_resume(out: str | Path) -> bool:
     return present(unfinished_at(out) / "state").exists()
 
 
-def evaluate_checkpoint(
-    checkpoint: Checkpoint,
-    events: Data,
-    *,
-    k: int = 3,
-    part: Part = "test",
-    everyone_is_new: bool = False,
-    baselines: bool = True,
-    progress: Progress | None = None,
-) -> Comparison:
-    """Judge a model on the new users of the split that it was trained under.
-
-    With ``everyone_is_new`` all people of the events count; then popularity is the one baseline,
-    since neighbours would need the training data.
-
-    Raises:
-        DataError: the events are not those it was trained on, or nobody has more than ``k``.
-    """
-    if everyone_is_new:
-        return _judged_on_strangers(checkpoint, events, k, baselines, progress)
-    split = split_of_training(checkpoint, events)
-    people = split.test if part == "test" else split.validation
-    return _judged(checkpoint.model, split, people, k, progress, baselines=baselines)
-
-
-def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
-    """The split that a model was trained under, from the same events.
-
-    Raises:
-        DataError: they aren't the same events, or nobody was left out of the training.
-    """
-    origin = checkpoint.provenance
-    split = split_events(events, checkpoint.config.data, origin.seed)
-    if split.fingerprint != origin.fingerprint:
-        raise DataError(
-            "the events' known users aren't those that the model was trained on; give the file it "
-            "was trained on, or --all-new if everyone in this one is new to it",
-            code="split",
-        )
-    if split.kind == "none":
-        raise DataError(
-            "the model was trained on everyone in these events, so nobody is left to judge it; "
-            "give other people's events and --all-new",
-            code="split",
-        )
-    return split
-
-
-def split_events(events: Data, config: DataConfig, seed: int) -> Split:
-    """Filter events and split their users, as a configuration says.
-
-    Raises:
-        DataError: nothing is left, or there are too few users for the split.
-    """
-    dataset = dataset_of(events).filtered(
-        k_core=config.k_core,
-        min_user_events=config.min_user_events,
-        min_item_events=config.min_item_events,
-    )
-    return split_users(
-        dataset,
-        config.split,
-        seed=seed,
-        new_share=config.new_share,
-        validation_share=config.validation_share,
-    )
-
-
-def _judged(
-    model: ClusterSeq,
-    split: Split,
-    people: Sequences,
-    k: int,
-    progress: Progress | None,
-    *,
-    baselines: bool = True,
-) -> Comparison:
-    others = simple_models(split.known, len(split.items)) if baselines else {}
-    return compare(
-        {**others, CLUSTERSEQ: Ranker(model)},
-        people,
-        split=split.kind,
-        coverage=split.coverage,
-        item_counts=_counts(split),
-        k=k,
-        progress=progress,
-    )
-
-
-def _judged_on_strangers(
-    checkpoint: Checkpoint, events: Data, k: int, baselines: bool, progress: Progress | None
-) -> Comparison:
-    people, coverage = all_new(dataset_of(events), checkpoint.items)
-    counts = checkpoint.item_counts
-    popularity = Popularity(torch.from_numpy(counts.astype(np.float64)))
-    others: dict[str, Scorer] = {"popularity": popularity} if baselines else {}
-    return compare(
-        {**others, CLUSTERSEQ: Ranker(checkpoint.model)},
-        people,
-        split=ALL_NEW,
-        coverage=coverage,
-        item_counts=counts,
-        k=k,
-        progress=progress,
-    )
-
-
 def _check_lengths(people: Sequences, k: int) -> None:
     if not (people.lengths > k).any():
         told = f"none of {len(people)} test users has more than k = {k} events; lower k"
         raise DataError(told, code="split")
-
-
-def _counts(split: Split) -> np.ndarray:
-    return np.bincount(split.known.items, minlength=len(split.items))
 
 
 def _cluster_sizes(model: ClusterSeq, known: Sequences) -> list[int] | None:

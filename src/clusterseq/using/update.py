@@ -44,7 +44,7 @@ from clusterseq.model.ranker import Ranker
 from clusterseq.reading.titles import titles_of
 from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare
-from clusterseq.using.experiment import split_events
+from clusterseq.using.evaluation import split_events
 
 UPDATE = "update"
 BEFORE = "before the update"

@@ -1,0 +1,141 @@
+"""A saved model, judged on the people of the split that it was trained under, or on strangers.
+
+Knows nothing about: terminals, formats of files, how models learn and are saved.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+
+from clusterseq.baselines import Popularity
+from clusterseq.config import DataConfig
+from clusterseq.data.dataset import Data, dataset_of
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.split import Split, all_new, split_users
+from clusterseq.errors import DataError
+from clusterseq.judging.evaluate import Progress
+from clusterseq.judging.scorer import Scorer
+from clusterseq.learning.checkpoint import Checkpoint
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.ranker import Ranker
+from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare, simple_models
+
+Part: TypeAlias = Literal["test", "validation"]
+ALL_NEW = "all-new"
+
+
+def evaluate_checkpoint(
+    checkpoint: Checkpoint,
+    events: Data,
+    *,
+    k: int = 3,
+    part: Part = "test",
+    everyone_is_new: bool = False,
+    baselines: bool = True,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Judge a model on the new users of the split that it was trained under.
+
+    With ``everyone_is_new`` all people of the events count; then popularity is the one baseline,
+    since neighbours would need the training data.
+
+    Raises:
+        DataError: the events are not those it was trained on, or nobody has more than ``k``.
+    """
+    if everyone_is_new:
+        return _judged_on_strangers(checkpoint, events, k, baselines, progress)
+    split = split_of_training(checkpoint, events)
+    people = split.test if part == "test" else split.validation
+    return judged(checkpoint.model, split, people, k, progress, baselines=baselines)
+
+
+def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
+    """The split that a model was trained under, from the same events.
+
+    Raises:
+        DataError: they aren't the same events, or nobody was left out of the training.
+    """
+    origin = checkpoint.provenance
+    split = split_events(events, checkpoint.config.data, origin.seed)
+    if split.fingerprint != origin.fingerprint:
+        raise DataError(
+            "the events' known users aren't those that the model was trained on; give the file it "
+            "was trained on, or --all-new if everyone in this one is new to it",
+            code="split",
+        )
+    if split.kind == "none":
+        raise DataError(
+            "the model was trained on everyone in these events, so nobody is left to judge it; "
+            "give other people's events and --all-new",
+            code="split",
+        )
+    return split
+
+
+def split_events(events: Data, config: DataConfig, seed: int) -> Split:
+    """Filter events and split their users, as a configuration says.
+
+    Raises:
+        DataError: nothing is left, or there are too few users for the split.
+    """
+    dataset = dataset_of(events).filtered(
+        k_core=config.k_core,
+        min_user_events=config.min_user_events,
+        min_item_events=config.min_item_events,
+    )
+    return split_users(
+        dataset,
+        config.split,
+        seed=seed,
+        new_share=config.new_share,
+        validation_share=config.validation_share,
+    )
+
+
+def judged(
+    model: ClusterSeq,
+    split: Split,
+    people: Sequences,
+    k: int,
+    progress: Progress | None,
+    *,
+    baselines: bool = True,
+) -> Comparison:
+    """A model beside the simple ones, on some people of the split that it was trained under."""
+    others = simple_models(split.known, len(split.items)) if baselines else {}
+    return compare(
+        {**others, CLUSTERSEQ: Ranker(model)},
+        people,
+        split=split.kind,
+        coverage=split.coverage,
+        item_counts=counts_of(split),
+        k=k,
+        progress=progress,
+    )
+
+
+def _judged_on_strangers(
+    checkpoint: Checkpoint, events: Data, k: int, baselines: bool, progress: Progress | None
+) -> Comparison:
+    people, coverage = all_new(dataset_of(events), checkpoint.items)
+    counts = checkpoint.item_counts
+    popularity = Popularity(torch.from_numpy(counts.astype(np.float64)))
+    others: dict[str, Scorer] = {"popularity": popularity} if baselines else {}
+    return compare(
+        {**others, CLUSTERSEQ: Ranker(checkpoint.model)},
+        people,
+        split=ALL_NEW,
+        coverage=coverage,
+        item_counts=counts,
+        k=k,
+        progress=progress,
+    )
+
+
+def counts_of(split: Split) -> Int64[np.ndarray, " items"]:
+    """How often the known people touched each item."""
+    return np.bincount(split.known.items, minlength=len(split.items))
