@@ -13,6 +13,8 @@ from hypothesis import settings
 from clusterseq.config import Config
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.overrides import with_assignments
+from tests.s3 import s3_account as s3_account
+from tests.s3 import s3_server as s3_server
 
 # The same examples at every run and no limit per example, so that a busy machine fails no test.
 settings.register_profile("clusterseq", derandomize=True, deadline=None)

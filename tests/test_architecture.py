@@ -27,11 +27,8 @@ PACKAGES = [
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
     ("baselines", "peers __init__"),
-    (
-        "using",
-        "comparison evaluation experiment update ray_train explanation recommendations recommender",
-    ),
-    ("using", "batch estimator atlas tracing demo"),
+    ("using", "comparison evaluation experiment update ray_train explanation recommendations"),
+    ("using", "recommender batch estimator atlas tracing storage demo"),
     ("service", "limits directory heap ranking engine batcher remembered desk metrics keys"),
     ("service.store", "protocol codec sqlite_file sqlite redis_store __init__"),
     ("service", "archive problems access context messages answers envelope document address"),
@@ -45,7 +42,7 @@ PACKAGES = [
     ("bench", "plot sections screen study study_data study_page study_plot"),
     ("commands", "printing options health reading showing config train evaluate recommend report"),
     ("commands", "demo prepare update serve keys inspect export index bench experiment tune"),
-    ("commands", "doctor help"),
+    ("commands", "doctor push pull help"),
     ("", "cli __main__"),
 ]
 """What stands in each package, from left to right. ``__init__`` of most holds nothing but words and

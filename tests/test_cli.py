@@ -41,6 +41,8 @@ COMMANDS = (
     "config",
     "doctor",
     "export",
+    "push",
+    "pull",
     "help",
 )
 KINDS_OF_TRACE = ("trace.json", "table.txt")

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from clusterseq.using.recommendations import Recommendations as Recommendations
     from clusterseq.using.recommendations import Why as Why
     from clusterseq.using.recommender import Recommender as Recommender
+    from clusterseq.using.storage import pull_model as pull_model
+    from clusterseq.using.storage import push_model as push_model
     from clusterseq.using.update import Update as Update
     from clusterseq.using.update import update_checkpoint as update_checkpoint
 
@@ -79,6 +81,7 @@ _HOMES = {
     "using.recommender": ("Recommender",),
     "data.split": ("Split", "split_users"),
     "learning.train": ("fit",),
+    "using.storage": ("pull_model", "push_model"),
     "using.update": ("Update", "update_checkpoint"),
     "reading.vocab": ("Vocabulary",),
 }

@@ -31,6 +31,8 @@ from clusterseq.commands.inspect import inspect
 from clusterseq.commands.keys import keys
 from clusterseq.commands.prepare import prepare
 from clusterseq.commands.printing import print_json_line
+from clusterseq.commands.pull import pull
+from clusterseq.commands.push import push
 from clusterseq.commands.recommend import recommend
 from clusterseq.commands.report import report
 from clusterseq.commands.serve import serve
@@ -48,7 +50,7 @@ NO_MEMORY = "can't allocate memory"
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
     *(demo, prepare, train, update, evaluate, recommend, report, serve, keys, inspect, index),
-    *(bench, experiment, tune, config, doctor, export, help),
+    *(bench, experiment, tune, config, doctor, export, push, pull, help),
 )
 for command in COMMANDS:
     app.command()(command)

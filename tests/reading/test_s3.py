@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -21,81 +16,34 @@ from clusterseq.data.dataset import Dataset
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.reading.events import read_events
-from tests.ports import free_port
+from tests.s3 import ask
 
 # Each test has a bucket of its own: polars keeps its connections, credentials included, by bucket.
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    beside = Path(sys.prefix) / "s3" / "bin" / "moto_server"
-    program = str(beside) if beside.exists() else shutil.which("moto_server")
-    if program is None:
-        pytest.skip("no server that speaks S3; make test installs one in .venv/s3")
-    port = free_port()
-    words, nowhere = [program, "-H", "127.0.0.1", "-p", str(port)], subprocess.DEVNULL
-    with subprocess.Popen(words, stdout=nowhere, stderr=nowhere) as process:
-        try:
-            address = f"http://127.0.0.1:{port}"
-            _until_it_answers(address, process)
-            yield address
-        finally:
-            process.kill()
-
-
-def _until_it_answers(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return _ask(address, "GET", "moto-api/")
-        except OSError:
-            assert process.poll() is None, "it runs"
-            assert time.monotonic() < deadline, "it answers in time"
-            time.sleep(0.05)
-
-
-def _ask(address: str, method: str, path: str, content: bytes | None = None) -> None:
-    kind = {"Content-Type": "application/octet-stream"}
-    asked = urllib.request.Request(f"{address}/{path}", content, kind, method=method)
-    urllib.request.urlopen(asked, timeout=30).close()
-
-
 @pytest.fixture
-def account(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """An environment with credentials; a test may take some away."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    yield monkeypatch
-    _ask(server, "POST", "moto-api/reset-auth", b"inf")  # everybody may do everything again
-
-
-@pytest.fixture
-def bucket(server: str, request: pytest.FixtureRequest, events_frame: pl.DataFrame) -> str:
+def bucket(s3_server: str, request: pytest.FixtureRequest, events_frame: pl.DataFrame) -> str:
     """The events in two files, and a note beside them."""
     name = f"bucket-{abs(hash(request.node.name))}"
-    _ask(server, "PUT", name)
+    ask(s3_server, "PUT", name)
     for number, part in enumerate(events_frame.iter_slices(len(events_frame) // 2 + 1)):
         file = io.BytesIO()
         part.write_parquet(file)
-        _ask(server, "PUT", f"{name}/clicks/week/{number}.parquet", file.getvalue())
-    _ask(server, "PUT", f"{name}/clicks/note.txt", b"of last week")
+        ask(s3_server, "PUT", f"{name}/clicks/week/{number}.parquet", file.getvalue())
+    ask(s3_server, "PUT", f"{name}/clicks/note.txt", b"of last week")
     return f"s3://{name}"
 
 
 @pytest.mark.parametrize("path", ["week/*.parquet", "**/*.parquet", "week/"])
 def test_a_pattern_and_a_folder_are_read_as_the_files_are(
-    account: pytest.MonkeyPatch, bucket: str, events_frame: pl.DataFrame, path: str
+    s3_account: pytest.MonkeyPatch, bucket: str, events_frame: pl.DataFrame, path: str
 ) -> None:
     found, expected = read_events(f"{bucket}/clicks/{path}"), read_events(events_frame)
     assert found.frame.equals(expected.frame)
 
 
 def test_the_commands_prepare_and_train_from_a_bucket(
-    account: pytest.MonkeyPatch,
+    s3_account: pytest.MonkeyPatch,
     bucket: str,
     events_frame: pl.DataFrame,
     small_options: list[str],
@@ -120,64 +68,64 @@ def test_the_commands_prepare_and_train_from_a_bucket(
     ],
 )
 def test_what_is_not_there_is_told(
-    account: pytest.MonkeyPatch, bucket: str, path: str, told: str
+    s3_account: pytest.MonkeyPatch, bucket: str, path: str, told: str
 ) -> None:
     with pytest.raises(DataError, match=told):
         read_events(f"{bucket}/{path}")
 
 
-def test_an_absent_bucket_is_told(account: pytest.MonkeyPatch) -> None:
+def test_an_absent_bucket_is_told(s3_account: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="there is no such bucket; check its name"):
         read_events("s3://bucket-of-nobody/clicks/*.parquet")
 
 
 @pytest.mark.parametrize("path", ["clicks/week/0.parquet", "clicks/week/*.parquet"])
 def test_wrong_credentials_are_told(
-    account: pytest.MonkeyPatch, server: str, bucket: str, path: str
+    s3_account: pytest.MonkeyPatch, s3_server: str, bucket: str, path: str
 ) -> None:
-    _ask(server, "POST", "moto-api/reset-auth", b"0")  # now it wants to know who asks
-    told = r"refuses to hand it out \(InvalidAccessKeyId\); check AWS_ACCESS_KEY_ID and AWS_SECRET"
+    ask(s3_server, "POST", "moto-api/reset-auth", b"0")  # now it wants to know who asks
+    told = r"refuses \(InvalidAccessKeyId\); check AWS_ACCESS_KEY_ID and AWS_SECRET"
     with pytest.raises(DataError, match=told):
         read_events(f"{bucket}/{path}")
 
 
-def test_nobody_may_read_what_is_not_public(account: pytest.MonkeyPatch, bucket: str) -> None:
-    account.setenv("AWS_SKIP_SIGNATURE", "true")
-    with pytest.raises(DataError, match=r"refuses to hand it out \(403 Forbidden\)"):
+def test_nobody_may_read_what_is_not_public(s3_account: pytest.MonkeyPatch, bucket: str) -> None:
+    s3_account.setenv("AWS_SKIP_SIGNATURE", "true")
+    with pytest.raises(DataError, match=r"refuses \(403 Forbidden\)"):
         read_events(f"{bucket}/clicks/week/0.parquet")
 
 
 def test_a_machine_in_the_cloud_is_somebody(
-    account: pytest.MonkeyPatch, server: str, bucket: str
+    s3_account: pytest.MonkeyPatch, s3_server: str, bucket: str
 ) -> None:
-    account.delenv("AWS_ACCESS_KEY_ID")
-    account.delenv("AWS_SECRET_ACCESS_KEY")
-    account.setenv("AWS_METADATA_ENDPOINT", server)
+    s3_account.delenv("AWS_ACCESS_KEY_ID")
+    s3_account.delenv("AWS_SECRET_ACCESS_KEY")
+    s3_account.setenv("AWS_METADATA_ENDPOINT", s3_server)
     assert len(read_events(f"{bucket}/clicks/week/*.parquet").frame) > 1000
 
 
-def of_a_process_of_its_own(account: pytest.MonkeyPatch, away: str) -> str:
+def of_a_process_of_its_own(s3_account: pytest.MonkeyPatch, away: str) -> str:
     """What is said where nobody listens at the address in a variable.
 
     How often polars tries is read once by a process, and its usual tries take ten seconds.
     """
-    account.setenv("POLARS_CLOUD_MAX_RETRIES", "0")
+    s3_account.setenv("POLARS_CLOUD_MAX_RETRIES", "0")
     with socket.socket() as taken:  # bound, and nobody listens
         taken.bind(("127.0.0.1", 0))
-        account.setenv(away, f"http://127.0.0.1:{taken.getsockname()[1]}")
+        s3_account.setenv(away, f"http://127.0.0.1:{taken.getsockname()[1]}")
         words = [sys.executable, "-m", "clusterseq", "inspect", "s3://bucket/clicks/0.parquet"]
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     return done.stderr
 
 
-def test_a_server_that_is_away_is_told(account: pytest.MonkeyPatch) -> None:
-    told = of_a_process_of_its_own(account, "AWS_ENDPOINT_URL")
+def test_a_server_that_is_away_is_told(s3_account: pytest.MonkeyPatch) -> None:
+    told = of_a_process_of_its_own(s3_account, "AWS_ENDPOINT_URL")
     assert "s3://bucket/clicks/0.parquet: nobody answers there; check the address" in told
 
 
-def test_an_environment_that_says_nothing_is_told(account: pytest.MonkeyPatch) -> None:
-    account.delenv("AWS_ACCESS_KEY_ID")
-    account.delenv("AWS_SECRET_ACCESS_KEY")
-    told = of_a_process_of_its_own(account, "AWS_METADATA_ENDPOINT")
+def test_an_environment_that_says_nothing_is_told(s3_account: pytest.MonkeyPatch) -> None:
+    s3_account.delenv("AWS_ACCESS_KEY_ID")
+    s3_account.delenv("AWS_SECRET_ACCESS_KEY")
+    told = of_a_process_of_its_own(s3_account, "AWS_METADATA_ENDPOINT")
     assert "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in told

@@ -42,13 +42,13 @@ def fetching(address: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
-        advice = _advice(address, error)
+        advice = advice_on(address, error)
         if advice is None:
             raise
         raise DataError(f"{address}: {advice}") from error
 
 
-def _advice(address: str, error: Exception) -> str | None:
+def advice_on(address: str, error: Exception) -> str | None:
     """What was wrong, and what to do; None where the file itself is at fault."""
     text = str(error)
     found = re.search(r"<Code>(\w+)</Code>", text)
@@ -66,8 +66,8 @@ def _advice(address: str, error: Exception) -> str | None:
         return "not all files there are Parquet; give a pattern such as …/**/*.parquet"
     if isinstance(error, PermissionError) or "403 Forbidden" in text:
         why = code or "403 Forbidden"
-        return f"the storage refuses to hand it out ({why}); check {variables} in the environment"
-    if isinstance(error, ConnectionError):
+        return f"the storage refuses ({why}); check {variables} in the environment"
+    if isinstance(error, ConnectionError) or "error sending request" in text:
         return "nobody answers there; check the address, AWS_ENDPOINT_URL and the network"
     return f"can't be fetched ({_short(text)}); try again" if "object-store error" in text else None
 

@@ -1,0 +1,43 @@
+"""``clusterseq pull``.
+
+Knows nothing about: storages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clusterseq.commands import options
+
+
+def pull(
+    address: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help="Where push has copied a model to.")
+    ],
+    out: Annotated[Path, typer.Option(help="Directory of the model; a former one is replaced.")],
+    json: options.Json = False,
+) -> None:
+    """Fetch a model from a storage.
+
+    The directory appears whole or not at all, and only if every file is as it was pushed. A service
+    takes it at its next reload (POST /v1/model:reload). Credentials and endpoint are those that
+    the environment names (extra: storage).
+
+    \b
+    clusterseq pull s3://bucket/models/2026-11-26 --out model
+    """
+    from clusterseq.commands.printing import print_json
+    from clusterseq.showing.terminal import Bar, screen
+    from clusterseq.using.storage import pull_model
+
+    with Bar("pulling") as progress:
+        moved = pull_model(address, out, progress=progress)
+    if json:
+        print_json({"address": address, "out": str(out), "bytes": moved})
+        return
+    notes = screen(stderr=True)
+    notes.print(f"pulled    {out}: {moved / 2**20:,.1f} MiB", soft_wrap=True)
+    notes.print(f"next      clusterseq serve {out}", soft_wrap=True)

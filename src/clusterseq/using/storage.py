@@ -1,0 +1,159 @@
+"""A model in an object storage: pushed to an address there, and pulled from it whole or not at all.
+
+The files are those of its directory, so other programs can copy it, too. What says that they belong
+together, the manifest, is written last and believed only once every file is as it says. The network
+is used by these two functions only, and by those who are given an address to read from.
+
+Knows nothing about: what the files mean, who serves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from clusterseq.errors import CheckpointError, ConfigError, DataError
+from clusterseq.judging.evaluate import Progress
+from clusterseq.learning.checkpoint import CARD, FILES, LOG
+from clusterseq.machine.directory import present, replacing
+from clusterseq.machine.manifest import MANIFEST, read_manifest
+from clusterseq.model.index import ABOUT, FILE
+from clusterseq.reading.addresses import advice_on
+
+BESIDE = (LOG, CARD, ABOUT, FILE)
+"""What a model may do without."""
+PIECE = 8 * 2**20
+"""Bytes that travel together; a piece that is lost on the way is asked for again."""
+PATIENCE = timedelta(seconds=60)
+"""How long a storage that doesn't answer is asked again."""
+
+
+def push_model(directory: str | Path, address: str, *, progress: Progress | None = None) -> int:
+    """Copy a model to an address such as ``s3://bucket/models/shop``; returns its bytes.
+
+    A model that lies there is replaced, one file after the other: who pulls meanwhile is told that
+    it isn't whole. Give each model an address of its own where that must not happen.
+
+    Raises:
+        CheckpointError: there is no model in the directory, or it is damaged.
+        ConfigError: the extra ``storage`` isn't installed.
+        DataError: the storage refuses, doesn't answer, or isn't known.
+    """
+    place = present(directory)
+    read_manifest(place, FILES)
+    there = [*FILES, *(name for name in BESIDE if (place / name).is_file()), MANIFEST]
+    told = _Told(sum((place / name).stat().st_size for name in there), progress)
+    folder = _Folder(address)
+    for name in sorted(folder.sizes().keys() & set(BESIDE) - set(there)):
+        folder.remove(name)  # an index, for example, of the former model
+    for name in there:
+        folder.write(name, _pieces(place / name, told))
+    return told.total
+
+
+def pull_model(address: str, directory: str | Path, *, progress: Progress | None = None) -> int:
+    """Copy the model at an address into a directory, in the place of a former one; returns bytes.
+
+    Raises:
+        CheckpointError: what lies there isn't a whole model; a former one is kept.
+        ConfigError: the extra ``storage`` isn't installed.
+        DataError: there is no model, the storage refuses or doesn't answer, or the directory holds
+            something else than a model.
+    """
+    folder = _Folder(address)
+    sizes = folder.sizes()
+    if MANIFEST not in sizes:
+        raise DataError(f"{address}: no {MANIFEST} there, so no model; check the address")
+    names = [name for name in (MANIFEST, *FILES, *BESIDE) if name in sizes]
+    told = _Told(sum(sizes[name] for name in names), progress)
+    with replacing(directory, marker=MANIFEST) as draft:
+        for name in names:
+            with (draft / name).open("wb") as file:
+                for piece in folder.read(name, sizes[name]):
+                    file.write(piece)
+                    told.moved(len(piece))
+        try:
+            read_manifest(draft, FILES)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{str(error).replace(str(draft), address)}; if it is being pushed just now, pull "
+                "it again"
+            ) from error
+    return told.total
+
+
+class _Folder:
+    """What lies at an address, as the library that speaks to storages has it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        try:
+            import obstore.exceptions
+            import obstore.store
+        except ImportError:
+            raise ConfigError(
+                f"{address}: speaking to a storage needs obstore; "
+                "pip install 'clusterseq[storage]'",
+                code="extra",
+            ) from None
+        self._library = obstore
+        with self._told():
+            self._store = obstore.store.from_url(
+                address,
+                client_options={"allow_http": True},  # of an endpoint that the user has named so
+                retry_config={"max_retries": 3, "retry_timeout": PATIENCE},
+            )
+
+    def sizes(self) -> dict[str, int]:
+        """The files and their bytes."""
+        with self._told():
+            found = self._library.list_with_delimiter(self._store)["objects"]
+            return {each["path"]: each["size"] for each in found}
+
+    def read(self, name: str, size: int) -> Iterator[bytes]:
+        """A file, piece by piece."""
+        for start in range(0, size, PIECE):
+            end = min(start + PIECE, size)
+            with self._told():
+                yield bytes(self._library.get_range(self._store, name, start=start, end=end))
+
+    def write(self, name: str, pieces: Iterator[bytes]) -> None:
+        """A file in the place of a former one."""
+        with self._told():
+            self._library.put(self._store, name, pieces, chunk_size=PIECE)
+
+    def remove(self, name: str) -> None:
+        """A file that is there."""
+        with self._told():
+            self._library.delete(self._store, name)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what to do about whatever went wrong there."""
+        try:
+            yield
+        except (self._library.exceptions.BaseError, FileNotFoundError) as error:
+            first = str(error).splitlines()[0][:200]
+            advice = advice_on(self.address, error) or f"{first}; check the address"
+            raise DataError(f"{self.address}: {advice}") from error
+
+
+class _Told:
+    """How many bytes of all have moved."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.total, self._done, self._progress = total, 0, progress
+
+    def moved(self, size: int) -> None:
+        self._done += size
+        if self._progress is not None:
+            self._progress(self._done, self.total)
+
+
+def _pieces(path: Path, told: _Told) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+            told.moved(len(piece))
