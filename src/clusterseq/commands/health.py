@@ -31,6 +31,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "ann": ("faiss",),
     "tune": ("optuna", "matplotlib"),
     "tensorboard": ("tensorboard",),
+    "storage": ("obstore",),
     "mlflow": ("mlflow", "sqlalchemy"),
 }
 """What each extra brings, by the names it is imported by."""
