@@ -23,9 +23,9 @@ def push(
     """Copy a model to a storage.
 
     Elsewhere, pull fetches it. Credentials and endpoint are those that the environment names, as
-    AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL (extra: storage). A model that lies there is replaced, and
-    can't be pulled until that is over; give each one an address of its own where others pull at
-    any time.
+    AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL (extra: storage). A model that lies there is replaced,
+    and can't be pulled until that is over; give each one an address of its own where others pull
+    at any time.
 
     \b
     clusterseq push model s3://bucket/models/2026-11-26
