@@ -13,7 +13,10 @@ import clusterseq
 SOURCE = Path(clusterseq.__file__).parent
 PACKAGES = [
     ("", "errors extensions config presets overrides"),
-    ("machine", "progress directory files manifest mapping accelerator workers shard room tensors"),
+    (
+        "machine",
+        "extras progress directory files manifest mapping accelerator workers shard room tensors",
+    ),
     ("reading", "identifiers times columns addresses table spill lines delimited jsonlines"),
     ("reading", "database sources event_report events vocab titles"),
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),
@@ -23,7 +26,7 @@ PACKAGES = [
     ("judging", "metrics judge scorer evaluate"),
     ("learning", "stage resume pretrain metatrain calibrate train training_log trackers tuning"),
     ("learning", "profiler card checkpoint"),
-    ("baselines", "peer popularity session_knn extra evidence neighbours sequence_rules item_knn"),
+    ("baselines", "peer popularity session_knn evidence neighbours sequence_rules item_knn"),
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
     ("baselines", "peers __init__"),

@@ -18,10 +18,10 @@ from scipy import sparse
 from torch import Tensor
 
 from clusterseq.baselines.evidence import popularity_order
-from clusterseq.baselines.extra import required
 from clusterseq.data.graph import incidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
+from clusterseq.machine.extras import needed
 
 ITERATIONS = 15
 
@@ -54,10 +54,11 @@ class ALS:
         Raises:
             ClusterSeqError: the extra ``bench`` is not installed.
         """
-        library = required("implicit.cpu.als")
+        with needed("bench", "ALS"):
+            from implicit.cpu.als import AlternatingLeastSquares
         touched = incidence(known, n_items)
         with _one_blas_thread():
-            model = library.AlternatingLeastSquares(
+            model = AlternatingLeastSquares(
                 factors=factors,
                 alpha=confidence,
                 regularization=regularisation,
@@ -81,4 +82,6 @@ class ALS:
 
 def _one_blas_thread() -> Any:
     """The library's threads each call BLAS, whose own threads would get in their way."""
-    return required("threadpoolctl").threadpool_limits(1, "blas")
+    with needed("bench", "ALS"):
+        from threadpoolctl import threadpool_limits
+    return threadpool_limits(1, "blas")

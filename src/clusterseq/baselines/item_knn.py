@@ -21,10 +21,10 @@ from scipy import sparse
 from torch import Tensor
 
 from clusterseq.baselines.evidence import popularity_order, reached_first, recency_vectors
-from clusterseq.baselines.extra import required
 from clusterseq.data.graph import incidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
+from clusterseq.machine.extras import needed
 
 Similarity: TypeAlias = Literal["cosine", "tfidf", "bm25"]
 BM25 = {"K1": 1.2, "B": 0.75}
@@ -64,7 +64,8 @@ class ItemKNN:
         Raises:
             ClusterSeqError: the extra ``bench`` is not installed.
         """
-        library = required("implicit.nearest_neighbours")
+        with needed("bench", "item kNN"):
+            import implicit.nearest_neighbours as library
         touched = incidence(known, n_items)
         weighted = _weighted(library, touched, similarity)
         model = library.ItemItemRecommender(K=NEIGHBOURS, num_threads=torch.get_num_threads())

@@ -15,6 +15,7 @@ import typer
 from clusterseq.commands import options
 from clusterseq.commands.printing import print_json_line
 from clusterseq.errors import ConfigError
+from clusterseq.machine.extras import needed
 
 DEMO = Path("clusterseq-demo")
 
@@ -98,14 +99,9 @@ def serve(
     from clusterseq.service.heap import share_one_arena
 
     share_one_arena()  # before a library starts a thread
-    try:
+    with needed("serve", "the service"):
         from clusterseq.service.server import Settings
         from clusterseq.service.server import serve as run
-    except ImportError as error:
-        raise ConfigError(
-            f"{error.name} isn't installed; pip install 'clusterseq[serve]' brings the service",
-            code="extra",
-        ) from error
     from clusterseq.service.limits import Limits
     from clusterseq.service.store.protocol import Retention
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
+from clusterseq.machine.extras import needed
 
 FOLDER = "tracking"
 """Where trackers write, beside the model."""
@@ -42,10 +43,8 @@ class TensorBoard:
     """Writes what ``tensorboard --logdir tracking/tensorboard`` shows."""
 
     def __init__(self, out: Path, config: Config) -> None:
-        try:
+        with needed("tensorboard", "this tracker"):
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise _missing("tensorboard") from error
         place = out.resolve().parent / FOLDER / "tensorboard" / out.resolve().name
         self._writer = SummaryWriter(str(place))
         rows = "".join(f"| {name} | {value} |\n" for name, value in flat(config).items())
@@ -77,11 +76,9 @@ class MLflow:
 
     def __init__(self, out: Path, config: Config) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is imported
-        try:
+        with needed("mlflow", "this tracker"):
             import mlflow
             import sqlalchemy  # noqa: F401  the local store needs it
-        except ImportError as error:
-            raise _missing("mlflow") from error
         if "MLFLOW_TRACKING_URI" not in os.environ:
             place = out.resolve().parent / FOLDER / "mlflow.db"
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -149,9 +146,3 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, float]:
 def _plain(figures: Mapping[str, float]) -> dict[str, float]:
     """Names that every store takes."""
     return {name.replace("@", "_at_"): value for name, value in figures.items()}
-
-
-def _missing(name: str) -> ConfigError:
-    return ConfigError(
-        f"this tracker needs the extra {name}: pip install 'clusterseq[{name}]'", code="extra"
-    )

@@ -20,6 +20,7 @@ from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.learning.pretrain import LIKELIHOOD
 from clusterseq.learning.train import PRETRAIN, fit
+from clusterseq.machine.extras import needed
 from clusterseq.overrides import with_assignments
 
 if TYPE_CHECKING:
@@ -195,12 +196,8 @@ def open_search(folder: Path, seed: int = 0) -> Study:
     Raises:
         ConfigError: Optuna isn't installed.
     """
-    try:
+    with needed("tune", "tuning"):
         import optuna
-    except ImportError as error:
-        raise ConfigError(
-            "tuning needs the extra tune: pip install 'clusterseq[tune]'", code="extra"
-        ) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     return optuna.create_study(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from clusterseq.errors import ConfigError
+from clusterseq.machine.extras import needed
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -69,13 +69,9 @@ def started() -> Any:
         ConfigError: Ray is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it tells its makers
-    try:
+    with needed("ray", "work on a cluster"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise ConfigError(
-            f"Ray is not installed ({error}); pip install 'clusterseq[ray]'", code="extra"
-        ) from error
     for name in ("ray", "ray.data"):  # they report on every pass
         logging.getLogger(name).setLevel(logging.ERROR)
     if not ray.is_initialized():

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from clusterseq.errors import CheckpointError, ConfigError, DataError
+from clusterseq.errors import CheckpointError, DataError
+from clusterseq.machine.extras import needed
 
 FILE, ABOUT = "index.faiss", "index.json"
 RECALL = 0.995
@@ -135,12 +136,6 @@ def _about(path: Path) -> Mapping[str, Any] | None:
 
 
 def _faiss() -> Any:
-    try:
+    with needed("ann", "the model's index (clusterseq index MODEL --remove takes it away)"):
         import faiss
-    except ImportError as error:
-        raise ConfigError(
-            f"the model has an index and Faiss is not installed ({error}); "
-            "pip install 'clusterseq[ann]', or delete index.json from the model's directory",
-            code="extra",
-        ) from error
     return faiss

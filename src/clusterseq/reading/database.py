@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from clusterseq.errors import ConfigError, DataError
+from clusterseq.errors import DataError
+from clusterseq.machine.extras import needed
 
 SCHEMES = ("postgresql", "postgres")
 
@@ -72,14 +73,8 @@ def rows_of(query: Query) -> Iterator[pl.DataFrame]:
         ConfigError: the driver is not installed.
         DataError: the database can't be reached, or refuses the query.
     """
-    try:
+    with needed("postgresql", query.name):
         from adbc_driver_postgresql import dbapi
-    except ImportError as error:
-        raise ConfigError(
-            f"{query.name}: reading from PostgreSQL needs its driver ({error}); "
-            "pip install 'clusterseq[postgresql]'",
-            code="extra",
-        ) from error
     try:
         with dbapi.connect(query.address) as connection, connection.cursor() as cursor:
             cursor.execute(query.text)

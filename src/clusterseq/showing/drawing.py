@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from clusterseq.errors import ConfigError
+from clusterseq.machine.extras import needed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,13 +27,8 @@ def panels(count: int, size: tuple[float, float], *, columns: int = 2) -> tuple[
     Raises:
         ConfigError: matplotlib isn't installed.
     """
-    try:
+    with needed("report", "a chart"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(
-            "charts need matplotlib; install the extra: pip install 'clusterseq[bench]'",
-            code="extra",
-        ) from error
     columns = min(count, columns)
     rows = -(-count // columns)
     figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")

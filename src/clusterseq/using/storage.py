@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from clusterseq.errors import CheckpointError, ConfigError, DataError
+from clusterseq.errors import CheckpointError, DataError
 from clusterseq.judging.evaluate import Progress
 from clusterseq.learning.checkpoint import CARD, FILES, LOG
 from clusterseq.machine.directory import present, replacing
+from clusterseq.machine.extras import needed
 from clusterseq.machine.manifest import MANIFEST, read_manifest
 from clusterseq.model.index import ABOUT, FILE
 from clusterseq.reading.addresses import advice_on
@@ -89,15 +90,9 @@ class _Folder:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        try:
+        with needed("storage", address):
             import obstore.exceptions
             import obstore.store
-        except ImportError:
-            raise ConfigError(
-                f"{address}: speaking to a storage needs obstore; "
-                "pip install 'clusterseq[storage]'",
-                code="extra",
-            ) from None
         self._library = obstore
         with self._told():
             self._store = obstore.store.from_url(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clusterseq.errors import ConfigError
 from clusterseq.extensions import Extension, extension
+from clusterseq.machine.extras import needed
 from clusterseq.service.store.protocol import Event, HistoryStore, Retention, StoreError
 from clusterseq.service.store.sqlite import SQLiteStore
 
@@ -78,14 +79,6 @@ def _open_extension(found: Extension, url: str, retention: Retention) -> History
 
 
 def _open_redis(url: str, retention: Retention) -> HistoryStore:
-    try:
+    with needed("serve", "a history store in Redis"):
         from clusterseq.service.store.redis_store import RedisStore
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "redis":
-            raise
-        raise ConfigError(
-            "a history store in Redis needs the redis package; install the extra: "
-            "pip install 'clusterseq[serve]'",
-            code="extra",
-        ) from None
     return RedisStore(url, retention)
