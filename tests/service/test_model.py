@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from clusterseq.config import Config
+from clusterseq.errors import CheckpointError
+from clusterseq.learning.checkpoint import load_checkpoint, save_checkpoint
 from clusterseq.machine.manifest import MANIFEST
 from clusterseq.reading.events import read_events
 from clusterseq.reading.vocab import Vocabulary
@@ -129,6 +132,17 @@ def test_a_new_model_is_taken_without_losing_a_request(directory: Path, other_mo
     assert not after["cached"]
     assert before["items"][0]["title"] is not None  # type: ignore[index]
     assert after["items"][0]["title"] is None  # type: ignore[index]
+
+
+def test_a_model_whose_scores_are_not_finite_is_refused(
+    model_directory: Path, tmp_path: Path
+) -> None:
+    checkpoint = load_checkpoint(model_directory)
+    with torch.no_grad():
+        checkpoint.model.theta["sharpness"].fill_(1e4)  # each weight is a number, e^10000 is none
+    save_checkpoint(tmp_path / "sharp", checkpoint)
+    with pytest.raises(CheckpointError, match="its scores aren't finite; take the model before"):
+        Engine.load(tmp_path / "sharp", 4)
 
 
 def test_who_came_before_a_new_model_is_served_by_the_old_one(

@@ -5,14 +5,19 @@ Knows nothing about: what the directory holds.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from clusterseq.errors import DataError
+
+ABANDONED_S = 24 * 3600
+"""A draft that nobody has touched for so long is of a save that was killed."""
 
 
 @contextmanager
@@ -32,6 +37,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _clear_away(target)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
     except OSError as error:
         raise DataError(
@@ -70,6 +76,13 @@ def present(directory: str | Path) -> Path:
     target = Path(directory)
     former = _former(target)
     return former if not target.exists() and former.exists() else target
+
+
+def _clear_away(target: Path) -> None:
+    """Remove the drafts of saves that were killed."""
+    for draft in target.parent.glob(f".{glob.escape(target.name)}.new-*"):
+        if time.time() - draft.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _swap(draft: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from clusterseq.data.histories import Histories
+from clusterseq.errors import CheckpointError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.machine.accelerator import CPU
 from clusterseq.machine.directory import present
@@ -77,13 +78,15 @@ class Engine:
         """Load a checkpoint and make it ready for goes of up to so many people.
 
         Raises:
-            CheckpointError: it is missing, damaged or of another version.
+            CheckpointError: it is missing, damaged or of another version, or scores aren't finite.
         """
         checkpoint = load_checkpoint(directory)
         index = Index.load(present(directory), checkpoint.content)
         engine = cls(checkpoint, Path(directory).resolve().name, index)
         give_back()
-        engine.rehearse(at_once)
+        if not all(np.isfinite(one.scores).all() for one in engine.rehearse(at_once)):
+            told = f"{directory}: its scores aren't finite; take the model before, or train anew"
+            raise CheckpointError(told)
         return engine
 
     def warm(self) -> None:
@@ -95,14 +98,14 @@ class Engine:
         assert len(self.popular.items) == self.n_items
         self.rank([Person((0,) * min(3, self.n_items)), Person(())])
 
-    def rehearse(self, at_once: int) -> None:
+    def rehearse(self, at_once: int) -> list[Ranking]:
         """Rank for as many as a go may have, so that no later one takes more memory than is taken.
 
         Otherwise a service would grow for hours, by a step at each go larger than all before it.
         """
         longest = self.checkpoint.model.config.max_steps
         codes = np.resize(np.arange(self.n_items), (at_once, longest)).tolist()
-        self.rank([Person(tuple(history)) for history in codes])
+        return self.rank([Person(tuple(history)) for history in codes])
 
     @property
     def max_steps(self) -> int:

@@ -1,0 +1,53 @@
+"""A directory is replaced whole or not at all, and what killed saves have left is cleared away."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from clusterseq.errors import DataError
+from clusterseq.machine.directory import ABANDONED_S, replacing
+
+MARKER = "manifest.json"
+
+
+def save(target: Path, text: str) -> None:
+    with replacing(target, marker=MARKER) as draft:
+        (draft / MARKER).write_text(text)
+
+
+def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    save(target, "first")
+    with pytest.raises(UnicodeEncodeError):
+        save(target, "\ud800")  # half a character can't be written
+    assert (target / MARKER).read_text() == "first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_drafts_of_killed_saves_are_cleared_away_after_a_day(tmp_path: Path) -> None:
+    names = ("old", "new", "another's")
+    old, new, other = (
+        tmp_path / f".{target}.new-{name}"
+        for target, name in zip(("mo[d]el", "mo[d]el", "moel"), names, strict=True)
+    )
+    for draft in (old, new, other):
+        draft.mkdir()
+        (draft / "weights").write_text("half")
+    for draft in (old, other):
+        os.utime(draft, (time.time() - ABANDONED_S - 1,) * 2)
+    save(tmp_path / "mo[d]el", "whole")
+    assert not old.exists()
+    assert new.exists(), "somebody may be at it"
+    assert other.exists()
+
+
+def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("dear")
+    with pytest.raises(DataError, match="holds no manifest"):
+        save(tmp_path / "letters", "whole")
+    assert (tmp_path / "letters" / "letter.txt").read_text() == "dear"
