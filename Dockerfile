@@ -6,7 +6,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY src src
 RUN python -m venv /venv \
- && /venv/bin/pip install --no-cache-dir -c constraints.txt '.[serve]'
+ && /venv/bin/pip install --no-cache-dir -c constraints.txt '.[serve,storage]'
 
 FROM python:3.11-slim
 RUN useradd --uid 1000 --create-home clusterseq && install -d -o clusterseq /data

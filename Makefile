@@ -34,7 +34,7 @@ soak: .venv/installed-dev ## Fuzz, kill and fill for an hour or so, then serve u
 
 lock: .venv/installed-release ## Renew the hashes of what a release consists of, by the versions in constraints.txt
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip compile -q pyproject.toml \
-		--extra serve --constraints constraints.txt --generate-hashes --no-annotate \
+		--extra serve --extra storage --constraints constraints.txt --generate-hashes --no-annotate \
 		--python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 		--custom-compile-command 'make lock' --output-file deploy/requirements.lock
 

@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "deploy" / "requirements.lock"
-LOCKED_EXTRAS = {"serve"}
+LOCKED_EXTRAS = {"serve", "storage"}
 PATIENCE_S = 120.0
 EVENTS = """
 import numpy as np, polars as pl

@@ -35,8 +35,8 @@ def test_the_lock_holds_the_versions_that_are_tested() -> None:
         assert LOCKED[name] == PINNED[name], f"{name}: make lock"
 
 
-def test_the_lock_holds_what_the_service_needs() -> None:
-    for needed in requirements("serve"):
+def test_the_lock_holds_what_a_service_and_its_storage_need() -> None:
+    for needed in requirements("serve", "storage"):
         assert LOCKED[needed.name] in needed.specifier, f"{needed}: make lock"
 
 
