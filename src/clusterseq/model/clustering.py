@@ -51,7 +51,7 @@ class KAutoencoders(nn.Module):
 
     def assigned(self, errors: Float[Tensor, "users clusters"]) -> Float[Tensor, "users clusters"]:
         """Soft assignment from reconstruction errors, p_k = softmax(−r_k / τ)."""
-        return (-errors / self.temperature).softmax(dim=-1)
+        return (errors / -self.temperature).softmax(dim=-1)
 
     @torch.no_grad()
     def start(self, people: Float[Tensor, "users dim"], generator: torch.Generator) -> None:

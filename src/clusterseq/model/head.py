@@ -115,13 +115,11 @@ class Pointer:
     ) -> Float[Tensor, "*users pointing"]:
         """Slopes at ``columns``, turned into those of gain, shift, sharpness and popularity."""
         width = self.queries.shape[-1]
-        wanted = slopes[..., :width] * self.sharpness
-        turned = wanted.reshape(self.pieces.shape)
+        turned = (slopes[..., :width] * self.sharpness).reshape(self.pieces.shape)
+        along = (self.pieces * turned).sum(dim=-1, keepdim=True)
         if self.scale:
             # Of a direction u/|u| only what is across u can change: I − u uᵀ/|u|², over |u|.
-            along = (self.pieces * turned).sum(dim=-1, keepdim=True)
             turned = self.shortening * torch.addcmul(turned, along, self.pieces, value=-1)
         moved = turned.flatten(-2)
-        sharpened = (self.directions * wanted).sum(dim=-1, keepdim=True)
-        of_prefixes = [moved * self.queries, moved, sharpened, slopes[..., width:]]
+        of_prefixes = [moved * self.queries, moved, along.sum(dim=-2), slopes[..., width:]]
         return torch.cat(of_prefixes, dim=-1).sum(dim=-2)

@@ -97,7 +97,8 @@ class Ranker:
         """The scores of the whole catalogue."""
         columns, acuity = self.catalogue.items.columns, self.model.acuity
         found = scores(people.preferences, columns, acuity, people.spoken)
-        found[people.unknown] = self.prior
+        if bool(people.unknown.any()):
+            found[people.unknown] = self.prior
         return found
 
     @torch.inference_mode()
