@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from clusterseq.machine.manifest import MANIFEST
 from clusterseq.service.keys import add_key
 from clusterseq.service.server import DRAIN_SECONDS, READY_SECONDS, Settings
 from clusterseq.service.store import is_shared
+from clusterseq.using.storage import push_model
 from tests.docs.blocks import DOCS, ROOT, blocks_of
 from tests.ports import free_port
 
@@ -86,7 +88,7 @@ def test_the_image_is_built_from_files_that_are_there_by_commands_that_tests_run
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert not {"src", "pyproject.toml", "constraints.txt"} & set(ignored)
     assert "USER clusterseq" in text
-    assert "-c constraints.txt '.[serve]'" in text
+    assert "-c constraints.txt '.[serve,storage]'" in text
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "deploy/prometheus.yml"])
@@ -107,15 +109,19 @@ def test_services_know_each_other_by_name(name: str) -> None:
         assert target.split(":")[1] in instruction("EXPOSE")
 
 
-def kubernetes() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The deployment and the service that the page shows."""
+def shown() -> list[Any]:
+    """What the page shows as YAML: the deployment with the service, and how a model is fetched."""
     yaml = pytest.importorskip("yaml")
-    (text,) = (
-        block.text
+    return [
+        list(yaml.safe_load_all(block.text))
         for block in blocks_of(DOCS / "how-to" / "containers.md")
         if block.language == "yaml"
-    )
-    deployment, service = yaml.safe_load_all(text)
+    ]
+
+
+def kubernetes() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The deployment and the service that the page shows."""
+    deployment, service = shown()[0]
     return deployment, service
 
 
@@ -156,6 +162,29 @@ def test_kubernetes_starts_asks_and_ends_the_image(
     assert pod["terminationGracePeriodSeconds"] >= waits + DRAIN_SECONDS
     start = asked["startupProbe"]
     assert start["periodSeconds"] * start["failureThreshold"] >= READY_SECONDS
+
+
+def test_what_kubernetes_fetches_is_what_the_service_mounts(
+    model_directory: Path, tmp_path: Path
+) -> None:
+    ((pod,),) = shown()[1:]
+    (container,) = pod["initContainers"]
+    (volume,) = pod["volumes"]
+    (mount,) = container["volumeMounts"]
+    assert mount["name"] == volume["name"]
+    (tmp_path / "bucket").mkdir()
+    push_model(model_directory, (tmp_path / "bucket").as_uri())
+    address, place = (word for word in container["command"] if "/" in word)
+    here = {
+        "clusterseq": [sys.executable, "-m", "clusterseq"],
+        address: [(tmp_path / "bucket").as_uri()],
+        place: [str(tmp_path / place.removeprefix(f"{mount['mountPath']}/"))],
+    }
+    words = [one for word in container["command"] for one in here.get(word, [word])]
+    subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+    page = (DOCS / "how-to" / "containers.md").read_text(encoding="utf-8")
+    (folder,) = re.findall(rf"name: {volume['name']}, mountPath: /model, subPath: (\w+)", page)
+    assert (tmp_path / folder / MANIFEST).exists()
 
 
 def test_kubernetes_and_the_image_agree() -> None:
