@@ -24,10 +24,17 @@ from tests.s3 import ask
 
 
 @pytest.fixture
-def bucket(s3_server: str, request: pytest.FixtureRequest) -> str:
+def address(s3_account: pytest.MonkeyPatch, s3_server: str, request: pytest.FixtureRequest) -> str:
+    """Of a folder in a new bucket."""
     name = f"models-{abs(hash(request.node.name))}"
     ask(s3_server, "PUT", name)
-    return name
+    return f"s3://{name}/models/shop"
+
+
+@pytest.fixture
+def there(address: str) -> str:
+    """The same folder, as ``ask`` names it."""
+    return address.removeprefix("s3://")
 
 
 @pytest.fixture
@@ -43,12 +50,12 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 def test_a_model_comes_back_as_it_was(
     s3_account: pytest.MonkeyPatch,
-    bucket: str,
+    address: str,
     model_directory: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    address, copy = f"s3://{bucket}/models/shop", tmp_path / "copy"
+    copy = tmp_path / "copy"
     assert cli.main(["push", str(model_directory), address, "--json"]) == 0
     pushed = json.loads(capfd.readouterr().out)
     s3_account.setattr(storage, "PIECE", 1_000)  # so that a file comes in several
@@ -62,13 +69,9 @@ def test_a_model_comes_back_as_it_was(
 
 
 def test_both_take_the_place_of_a_former_model(
-    s3_account: pytest.MonkeyPatch,
-    bucket: str,
-    model_directory: Path,
-    other: Path,
-    tmp_path: Path,
+    address: str, model_directory: Path, other: Path, tmp_path: Path
 ) -> None:
-    address, copy = f"s3://{bucket}/shop", tmp_path / "copy"
+    copy = tmp_path / "copy"
     indexed = shutil.copytree(model_directory, tmp_path / "indexed")
     (indexed / ABOUT).write_text("{}")
     push_model(indexed, address)
@@ -81,17 +84,12 @@ def test_both_take_the_place_of_a_former_model(
 
 
 def test_what_is_not_whole_is_refused_and_the_former_model_kept(
-    s3_account: pytest.MonkeyPatch,
-    s3_server: str,
-    bucket: str,
-    model_directory: Path,
-    other: Path,
-    tmp_path: Path,
+    s3_server: str, address: str, there: str, model_directory: Path, other: Path, tmp_path: Path
 ) -> None:
-    address, copy = f"s3://{bucket}/shop", tmp_path / "copy"
+    copy = tmp_path / "copy"
     push_model(model_directory, address)
     pull_model(address, copy)
-    ask(s3_server, "PUT", f"{bucket}/shop/items.parquet", (other / "items.parquet").read_bytes())
+    ask(s3_server, "PUT", f"{there}/items.parquet", (other / "items.parquet").read_bytes())
     told = rf"{address}/items\.parquet: .*; if it is being pushed just now, pull it again"
     with pytest.raises(CheckpointError, match=told):
         pull_model(address, copy)
@@ -104,40 +102,33 @@ def test_what_is_not_whole_is_refused_and_the_former_model_kept(
 
 
 def test_names_that_no_model_has_are_left_where_they_are(
-    s3_account: pytest.MonkeyPatch,
-    s3_server: str,
-    bucket: str,
-    model_directory: Path,
-    tmp_path: Path,
+    s3_server: str, address: str, there: str, model_directory: Path, tmp_path: Path
 ) -> None:
-    address = f"s3://{bucket}/shop"
     push_model(model_directory, address)
-    ask(s3_server, "PUT", f"{bucket}/shop/__init__.py", b"print()")
-    ask(s3_server, "PUT", f"{bucket}/shop/deeper/weights.safetensors", b"other")
+    ask(s3_server, "PUT", f"{there}/__init__.py", b"print()")
+    ask(s3_server, "PUT", f"{there}/deeper/weights.safetensors", b"other")
     pull_model(address, tmp_path / "copy")
     assert contents(tmp_path / "copy") == contents(model_directory)
 
 
-def test_a_damaged_model_is_not_pushed(
-    s3_account: pytest.MonkeyPatch, bucket: str, model_directory: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_model_is_not_pushed(address: str, model_directory: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(model_directory, tmp_path / "damaged")
     (damaged / "config.json").write_bytes(b"{}")
     with pytest.raises(CheckpointError, match=r"config\.json"):
-        push_model(damaged, f"s3://{bucket}/shop")
+        push_model(damaged, address)
     with pytest.raises(DataError, match=rf"no {MANIFEST} there, so no model; check the address"):
-        pull_model(f"s3://{bucket}/shop", tmp_path / "copy")
+        pull_model(address, tmp_path / "copy")
 
 
 def test_what_is_no_model_is_not_replaced(
-    s3_account: pytest.MonkeyPatch, bucket: str, model_directory: Path, tmp_path: Path
+    address: str, model_directory: Path, tmp_path: Path
 ) -> None:
-    push_model(model_directory, f"s3://{bucket}/shop")
+    push_model(model_directory, address)
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "letter.txt").write_text("dear")
     with pytest.raises(DataError, match="so it isn't replaced"):
-        pull_model(f"s3://{bucket}/shop", taken)
+        pull_model(address, taken)
     assert (taken / "letter.txt").exists()
 
 
@@ -151,20 +142,16 @@ def test_a_folder_is_a_storage_too(model_directory: Path, tmp_path: Path) -> Non
 
 
 def test_an_absent_bucket_and_wrong_credentials_are_told(
-    s3_account: pytest.MonkeyPatch,
-    s3_server: str,
-    bucket: str,
-    model_directory: Path,
-    tmp_path: Path,
+    s3_server: str, address: str, model_directory: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="there is no such bucket; check its name"):
         push_model(model_directory, "s3://bucket-of-nobody/shop")
     ask(s3_server, "POST", "moto-api/reset-auth", b"0")  # now it wants to know who asks
     told = r"refuses \(InvalidAccessKeyId\); check AWS_ACCESS_KEY_ID and AWS_SECRET"
     with pytest.raises(DataError, match=told):
-        push_model(model_directory, f"s3://{bucket}/shop")
+        push_model(model_directory, address)
     with pytest.raises(DataError, match=told):
-        pull_model(f"s3://{bucket}/shop", tmp_path / "copy")
+        pull_model(address, tmp_path / "copy")
 
 
 def test_a_storage_that_is_away_or_unknown_is_told(

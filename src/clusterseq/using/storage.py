@@ -112,7 +112,8 @@ class _Folder:
         for start in range(0, size, PIECE):
             end = min(start + PIECE, size)
             with self._told():
-                yield bytes(self._library.get_range(self._store, name, start=start, end=end))
+                piece = self._library.get_range(self._store, name, start=start, end=end)
+            yield bytes(piece)
 
     def write(self, name: str, pieces: Iterator[bytes]) -> None:
         """A file in the place of a former one."""
