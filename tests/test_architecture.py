@@ -12,7 +12,7 @@ import clusterseq
 
 SOURCE = Path(clusterseq.__file__).parent
 PACKAGES = [
-    ("", "errors extensions config presets overrides"),
+    ("", "errors extensions config values presets overrides"),
     (
         "machine",
         "extras progress directory files manifest mapping accelerator workers shard room tensors",

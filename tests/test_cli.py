@@ -17,10 +17,11 @@ import polars as pl
 import pytest
 
 from clusterseq import cli
-from clusterseq.config import Config, read_toml
+from clusterseq.config import Config
 from clusterseq.showing.terminal import TrainingScreen
 from clusterseq.using.batch import BatchSummary
 from clusterseq.using.experiment import Experiment
+from clusterseq.values import read_toml
 
 SOURCE = Path(__file__).parent.parent / "src"
 COMMANDS = (

@@ -10,18 +10,11 @@ from typing import Any
 
 import pytest
 
-from clusterseq.config import (
-    Config,
-    DataConfig,
-    ModelConfig,
-    Runtime,
-    TrainConfig,
-    from_dict,
-    read_toml,
-)
+from clusterseq.config import Config, DataConfig, ModelConfig, Runtime, TrainConfig
 from clusterseq.errors import ConfigError
 from clusterseq.overrides import describe, to_toml, with_assignments
 from clusterseq.presets import PRESETS, preset
+from clusterseq.values import from_dict, read_toml
 
 KINDS = (DataConfig, ModelConfig, TrainConfig, Config, Runtime)
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from clusterseq.config import ModelConfig as ModelConfig
     from clusterseq.config import Runtime as Runtime
     from clusterseq.config import TrainConfig as TrainConfig
-    from clusterseq.config import read_toml as read_toml
     from clusterseq.data.dataset import Dataset as Dataset
     from clusterseq.data.exchange import export_events as export_events
     from clusterseq.data.exchange import rectools_frame as rectools_frame
@@ -58,12 +57,13 @@ if TYPE_CHECKING:
     from clusterseq.using.storage import push_model as push_model
     from clusterseq.using.update import Update as Update
     from clusterseq.using.update import update_checkpoint as update_checkpoint
+    from clusterseq.values import read_toml as read_toml
 
 _HOMES = {
     "using.batch": ("BatchSummary", "recommend_file"),
     "learning.checkpoint": ("Checkpoint", "Provenance", "load_checkpoint", "save_checkpoint"),
     "using.comparison": ("Comparison",),
-    "config": ("Config", "DataConfig", "ModelConfig", "Runtime", "TrainConfig", "read_toml"),
+    "config": ("Config", "DataConfig", "ModelConfig", "Runtime", "TrainConfig"),
     "data.dataset": ("Dataset",),
     "errors": (
         *("CheckpointError", "ClusterSeqError", "ConfigError", "DataError", "TrainingError"),
@@ -83,6 +83,7 @@ _HOMES = {
     "learning.train": ("fit",),
     "using.storage": ("pull_model", "push_model"),
     "using.update": ("Update", "update_checkpoint"),
+    "values": ("read_toml",),
     "reading.vocab": ("Vocabulary",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

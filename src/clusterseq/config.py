@@ -1,39 +1,36 @@
 """Every option of data, model and training, typed, documented and closed.
 
-The same frozen dataclasses serve the Python API, the command line and TOML files; a key that no
-field has is refused with the nearest known one. Machine settings (``Runtime``) stand apart, because
-they must not change a result's meaning.
+The same frozen dataclasses serve the Python API, the command line and TOML files. Machine settings
+(``Runtime``) stand apart, because they must not change a result's meaning.
 
-Knows nothing about: tensors, files of events, what the options do.
+Knows nothing about: how options are written, tensors, files of events, what the options do.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import tomllib
-import typing
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 from clusterseq.errors import ConfigError
 
-T = TypeVar("T")
 MetaOrder: TypeAlias = Literal["second", "first", "none"]
-LARGEST, WIDEST = 2**63 - 1, 1e38
-"""Bounds of whole numbers and others: what arrays count in, and what single precision holds."""
 OUR_PARTS = {"encoder": "gru", "clusterer": "autoencoders", "conditioner": "gates"}
 """Options of the model that name a part, and the part that is ours."""
 
 
-def _require(holds: bool, name: str, value: Any, wanted: str) -> None:
+def require(holds: bool, name: str, value: Any, wanted: str) -> None:
+    """Refuse an option's value that can't be used.
+
+    Raises:
+        ConfigError: it doesn't hold.
+    """
     if not holds:
-        raise ConfigError(f"{name} = {_shown(value)} can't be used; give {wanted}")
+        raise ConfigError(f"{name} = {shown(value)} can't be used; give {wanted}")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in an error, however long it is."""
     try:
         return f"{value!r:.60}"
     except ValueError:  # Python refuses to write so long a number
@@ -58,9 +55,9 @@ class DataConfig:
     """Repeat both filters until everybody and everything has this many events (0: off)."""
 
     def __post_init__(self) -> None:
-        _require(0 < self.new_share < 1, "new_share", self.new_share, "between 0 and 1")
+        require(0 < self.new_share < 1, "new_share", self.new_share, "between 0 and 1")
         share = self.validation_share
-        _require(0 < share < 1, "validation_share", share, "between 0 and 1")
+        require(0 < share < 1, "validation_share", share, "between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -124,14 +121,14 @@ class ModelConfig:
             *("clusters", "cluster_dim", "bottleneck", "anchors"),
         )
         for name in sizes:
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        _require(0 <= self.dropout < 1, "dropout", self.dropout, "0 or more and below 1")
-        _require(0 <= self.smoothing <= 1, "smoothing", self.smoothing, "between 0 and 1")
-        _require(self.scale > 0, "scale", self.scale, "above 0")
-        _require(
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 or more and below 1")
+        require(0 <= self.smoothing <= 1, "smoothing", self.smoothing, "between 0 and 1")
+        require(self.scale > 0, "scale", self.scale, "above 0")
+        require(
             self.cluster_temperature > 0, "cluster_temperature", self.cluster_temperature, "above 0"
         )
-        _require(self.inner_steps >= 0, "inner_steps", self.inner_steps, "0 or more")
+        require(self.inner_steps >= 0, "inner_steps", self.inner_steps, "0 or more")
 
     @property
     def width(self) -> int:
@@ -190,10 +187,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("sequences_per_batch", "window", "tasks_per_batch", "support", "patience"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("pretrain_epochs", "meta_epochs", "rivals"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        _require(self.folds >= 2, "folds", self.folds, "2 or more")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(self.folds >= 2, "folds", self.folds, "2 or more")
 
 
 @dataclass(frozen=True)
@@ -232,69 +229,3 @@ class Runtime:
     """Where the training computes: cpu, cuda or cuda:1. The model is saved for any."""
     shard_items: bool = False
     """Whether several processes share out the rows of the item table that they pre-train."""
-
-
-def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None) -> T:
-    """Build a config from plain values; fields that are absent keep those of ``base``.
-
-    Raises:
-        ConfigError: a key is unknown, or a value of another type or out of range.
-
-    >>> from_dict(TrainConfig, {"clip": 1}).clip
-    1.0
-    >>> from_dict(TrainConfig, {"clips": 1})
-    Traceback (most recent call last):
-    clusterseq.errors.ConfigError: TrainConfig has no option "clips"; did you mean "clip"?
-    """
-    base = kind() if base is None else base
-    known = typing.get_type_hints(kind)
-    changes = {}
-    for name, value in values.items():
-        if name not in known:
-            raise ConfigError(f'{kind.__name__} has no option "{name:.60}"; {nearest(name, known)}')
-        changes[name] = _converted(known[name], value, name, getattr(base, name))
-    return dataclasses.replace(base, **changes)  # type: ignore[type-var]
-
-
-def read_toml(path: str | Path, *, base: Config | None = None) -> Config:
-    """Read a TOML file with the tables ``[data]``, ``[model]`` and ``[train]``.
-
-    Raises:
-        ConfigError: the file is missing, not TOML, or holds an unknown key or a wrong value.
-    """
-    try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; name a TOML file that exists") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML ({error}); mend that line") from error
-    try:
-        return from_dict(Config, values, base=base)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f'"{name}" is a table, not {_shown(value)}; write [{name}]')
-        return from_dict(typing.cast(type[Any], kind), value, base=current)
-    if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        _require(value in choices, name, value, "one of " + ", ".join(map(str, choices)))
-        return value
-    accepts: Mapping[Any, Callable[[Any], bool]] = {
-        bool: lambda v: isinstance(v, bool),
-        int: lambda v: type(v) is int and abs(v) <= LARGEST,
-        float: lambda v: type(v) in (int, float) and abs(v) <= WIDEST,
-        str: lambda v: isinstance(v, str),
-    }
-    nouns = {bool: "true or false", int: "a whole number", str: "a name"}
-    _require(accepts[kind](value), name, value, nouns.get(kind, "a number up to 1e38"))
-    return kind(value)
-
-
-def nearest(name: str, known: Mapping[str, Any]) -> str:
-    """What to write instead of a name that is not known."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'did you mean "{close[0]}"?' if close else "known are " + ", ".join(known)

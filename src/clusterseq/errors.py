@@ -9,6 +9,8 @@ Knows nothing about: what raises them, what the pages say.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 Code: TypeAlias = Literal[
@@ -70,3 +72,10 @@ class TrainingError(ClusterSeqError):
     """A model can't be trained or judged, for example because its loss is no longer finite."""
 
     code = "training"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is not known."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f'did you mean "{close[0]}"?' if close else "known are " + ", ".join(known)

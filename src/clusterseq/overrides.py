@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, cast
 
-from clusterseq.config import Config, from_dict
+from clusterseq.config import Config
 from clusterseq.errors import ConfigError
+from clusterseq.values import from_dict
 
 
 def with_assignments(config: Config, assignments: Iterable[str]) -> Config:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 
-from clusterseq.config import Config, ModelConfig, TrainConfig, nearest
-from clusterseq.errors import ConfigError
+from clusterseq.config import Config, ModelConfig, TrainConfig
+from clusterseq.errors import ConfigError, nearest
 
 PAPER = Config(
     model=ModelConfig(

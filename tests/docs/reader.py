@@ -27,7 +27,8 @@ import pytest
 import yaml
 
 from clusterseq.cli import main
-from clusterseq.config import Config, from_dict
+from clusterseq.config import Config
+from clusterseq.values import from_dict
 from tests.docs.blocks import ROOT, Block
 from tests.ports import free_port
 

@@ -13,7 +13,7 @@ import pytest
 from clusterseq import cli
 from clusterseq.bench.models import chosen
 from clusterseq.bench.results import TABLE
-from clusterseq.config import Config, from_dict
+from clusterseq.config import Config
 from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.overrides import changed, with_assignments
@@ -21,6 +21,7 @@ from clusterseq.presets import PRESETS
 from clusterseq.reading.events import read_events
 from clusterseq.using.experiment import Experiment
 from clusterseq.using.recommender import Recommender
+from clusterseq.values import from_dict
 from tests.extensions.test_examples import write_events
 from tests.service.serving import serving, settings_of
 

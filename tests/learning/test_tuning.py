@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from clusterseq.cli import main
-from clusterseq.config import Config, read_toml
+from clusterseq.config import Config
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.learning.tuning import Range, Search, best_assignments, importances, open_search
+from clusterseq.values import read_toml
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
 
 RANGES = [

@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from clusterseq.config import Config, from_dict, read_toml
+from clusterseq.config import Config
 from clusterseq.overrides import to_toml, with_assignments
 from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 from clusterseq.service.keys import Keyring, add_key
+from clusterseq.values import from_dict, read_toml
 from tests.soak.fuzzing import PIECES, SCALARS, Tally, fuzz, mutated, mutated_json
 
 Record = Callable[[str, object], None]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from clusterseq.cli import main
-from clusterseq.config import Config, from_dict
+from clusterseq.config import Config
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
@@ -28,6 +28,7 @@ from clusterseq.using.comparison import CLUSTERSEQ
 from clusterseq.using.evaluation import split_events
 from clusterseq.using.recommender import Recommender
 from clusterseq.using.update import BEFORE, Former, update_checkpoint
+from clusterseq.values import from_dict
 
 LATER = 2 * 10**9
 

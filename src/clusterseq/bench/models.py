@@ -18,9 +18,10 @@ from typing import Any, get_args
 from clusterseq.baselines.peer import Kind, Peer
 from clusterseq.baselines.peers import PEERS
 from clusterseq.bench.own import OWN, own_configs, own_peer, own_variant
-from clusterseq.config import Config, from_dict
+from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.extensions import extension, extensions
+from clusterseq.values import from_dict
 
 EVERYTHING = "all"
 

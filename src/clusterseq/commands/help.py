@@ -14,8 +14,7 @@ import typer
 
 from clusterseq.commands import options
 from clusterseq.commands.printing import print_json
-from clusterseq.config import nearest
-from clusterseq.errors import Code, ConfigError
+from clusterseq.errors import Code, ConfigError, nearest
 
 HOME = resources.files("clusterseq").joinpath("help")
 """A folder of Markdown files, each named after its code."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from clusterseq.commands import options
-from clusterseq.config import Config, Runtime, from_dict, read_toml
+from clusterseq.config import Config, Runtime
 from clusterseq.presets import preset as named
+from clusterseq.values import from_dict, read_toml
 
 if TYPE_CHECKING:
     from clusterseq.learning.checkpoint import Checkpoint

@@ -27,7 +27,7 @@ from jaxtyping import Int64
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from clusterseq.config import OUR_PARTS, Config, ModelConfig, from_dict
+from clusterseq.config import OUR_PARTS, Config, ModelConfig
 from clusterseq.data.ledger import HALF_LIVES, Ledger
 from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.learning.card import model_card
@@ -45,6 +45,7 @@ from clusterseq.machine.tensors import write_tensors
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.restore import restored
 from clusterseq.reading.vocab import Vocabulary
+from clusterseq.values import from_dict
 
 CONFIG, ITEMS, WEIGHTS, METRICS = (
     "config.json",

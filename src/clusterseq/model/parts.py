@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from clusterseq.config import ModelConfig, nearest
-from clusterseq.errors import ConfigError
+from clusterseq.config import ModelConfig
+from clusterseq.errors import ConfigError, nearest
 from clusterseq.extensions import Kind, extension, extensions
 from clusterseq.model.clustering import KAutoencoders
 from clusterseq.model.conditioning import Gates

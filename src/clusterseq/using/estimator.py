@@ -13,8 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from clusterseq.config import Config, Runtime, from_dict, nearest
-from clusterseq.errors import ConfigError
+from clusterseq.config import Config, Runtime
+from clusterseq.errors import ConfigError, nearest
 from clusterseq.learning.checkpoint import save_checkpoint
 from clusterseq.presets import preset as preset_named
 from clusterseq.reading.events import Events, read_events
@@ -23,6 +23,7 @@ from clusterseq.using.batch import recommend_file
 from clusterseq.using.evaluation import evaluate_checkpoint
 from clusterseq.using.experiment import Experiment
 from clusterseq.using.recommender import Recommender
+from clusterseq.values import from_dict
 
 
 class Estimator:
