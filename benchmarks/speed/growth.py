@@ -26,7 +26,7 @@ from benchmarks.speed.world import people
 from clusterseq.bench.cost import peak_mb
 from clusterseq.config import Config, ModelConfig
 from clusterseq.learning.stage import Batch, Place, Stage, run_stage
-from clusterseq.learning.train import Trainer
+from clusterseq.learning.trainer import Trainer
 
 SECTION = "growth"
 DIM = 64

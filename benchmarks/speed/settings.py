@@ -9,7 +9,7 @@ from clusterseq.config import ModelConfig
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
-from clusterseq.learning.train import remember
+from clusterseq.learning.trainer import remember
 from clusterseq.model.clusterseq import ClusterSeq
 
 

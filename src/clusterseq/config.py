@@ -9,6 +9,7 @@ Knows nothing about: how options are written, tensors, files of events, what the
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +18,11 @@ from clusterseq.errors import ConfigError
 MetaOrder: TypeAlias = Literal["second", "first", "none"]
 OUR_PARTS = {"encoder": "gru", "clusterer": "autoencoders", "conditioner": "gates"}
 """Options of the model that name a part, and the part that is ours."""
+LATER: Mapping[str, Mapping[str, Any]] = {
+    "model": OUR_PARTS,
+    "train": {"teacher_members": 0, "teacher_dim": 128},
+}
+"""Options that there weren't from the first, and the values that say what was so before."""
 
 
 def require(holds: bool, name: str, value: Any, wanted: str) -> None:
@@ -164,6 +170,10 @@ class TrainConfig:
     """Items in the softmax of pre-training: a batch's targets and others drawn (0: all items)."""
     fast_softmax: bool = True
     """Multiply that softmax in bfloat16, where the processor can."""
+    teacher_members: int = 0
+    """Members of a model that is trained first, whose scores pre-training learns (0: events)."""
+    teacher_dim: int = 128
+    """Width of each of those members."""
     meta_epochs: int = 3
     """Passes of meta-training, each with one task of every known user."""
     tasks_per_batch: int = 256
@@ -188,9 +198,15 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("sequences_per_batch", "window", "tasks_per_batch", "support", "patience"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("pretrain_epochs", "meta_epochs", "rivals"):
+        require(self.teacher_dim >= 1, "teacher_dim", self.teacher_dim, "1 or more")
+        for name in ("pretrain_epochs", "meta_epochs", "rivals", "teacher_members"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         require(self.folds >= 2, "folds", self.folds, "2 or more")
+
+    @property
+    def taught(self) -> bool:
+        """Whether pre-training learns from a teacher."""
+        return self.teacher_members > 0 and self.pretrain_epochs > 0
 
 
 @dataclass(frozen=True)
@@ -207,13 +223,14 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionaries, as JSON and TOML hold them.
 
-        A part of the model that is ours isn't named: what was saved and digested before there were
-        others stays what it is.
+        An option that came later isn't named where it changes nothing: what was saved and digested
+        before stays what it is.
         """
         values = dataclasses.asdict(self)
-        for part, ours in OUR_PARTS.items():
-            if values["model"][part] == ours:
-                del values["model"][part]
+        for table, former in LATER.items():
+            for name, value in former.items():
+                if values[table][name] == value:
+                    del values[table][name]
         return values
 
 

@@ -22,13 +22,13 @@ from clusterseq.bench.models import catalogue, choose
 from clusterseq.bench.plan import numbers
 from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_force
-from clusterseq.config import Config, DataConfig
+from clusterseq.config import DataConfig
 from clusterseq.data.histories import Histories
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.presets import PRESETS
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
 
-MODELS = catalogue(PRESETS["default"], PRESETS["paper"])
+MODELS = catalogue(PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,8 @@ def test_the_digest_follows_the_bytes_and_how_they_are_read(tmp_path: Path) -> N
 def test_models_are_chosen_by_name_and_group() -> None:
     assert choose("session-knn, popularity,session-knn", MODELS) == ["session-knn", "popularity"]
     assert choose("all", MODELS) == list(MODELS)
-    assert choose("ours", MODELS)[:3] == ["clusterseq", "clusterseq-paper", "clusterseq -attention"]
+    presets = ["clusterseq", "clusterseq-small", "clusterseq-paper"]
+    assert choose("ours", MODELS)[:4] == [*presets, "clusterseq -attention"]
     assert {"popularity", "session-knn"} <= set(choose("classical", MODELS))
     with pytest.raises(ConfigError, match='"sesion-knn" is unknown; did you mean "session-knn"'):
         choose("sesion-knn", MODELS)
@@ -92,10 +93,10 @@ def test_every_group_has_its_models() -> None:
 
 
 def test_our_entries_differ_and_follow_the_options() -> None:
-    configs = own.own_configs(Config(), PRESETS["paper"])
-    assert len({repr(one) for one in configs.values()}) == len(configs) == 2 + len(own.ABLATIONS)
+    configs = own.own_configs(PRESETS)
+    assert len({repr(one) for one in configs.values()}) == len(configs) == 3 + len(own.ABLATIONS)
     digests = {name: model.digest for name, model in MODELS.items()}
-    other = catalogue(CONFIG, PRESETS["paper"])
+    other = catalogue({**PRESETS, "default": CONFIG})
     changed = {name for name, model in other.items() if model.digest != digests[name]}
     assert changed == {"clusterseq", *(f"clusterseq -{part}" for part in own.ABLATIONS)}
 

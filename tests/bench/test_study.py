@@ -16,6 +16,7 @@ from clusterseq.bench.study_data import USERS, find
 from clusterseq.cli import main
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
+from clusterseq.presets import PRESETS
 
 TINY = "train.pretrain_epochs=0 train.meta_epochs=0 model.dim=4 model.members=1"
 FILE = f"""
@@ -43,7 +44,7 @@ def study_file(folder: Path, text: str = FILE) -> str:
 def test_every_study_asks_what_can_be_answered(name: str) -> None:
     study = read_study(name)
     assert study.question.endswith("?") or study.question.endswith(".")
-    models = chosen(study.models.values(), Config(), Config())
+    models = chosen(study.models.values(), PRESETS)
     assert len(models) == len(study.models) == len(study.entries), "each label is another model"
     assert OWN in study.entries.values(), "the default is what the others are compared with"
     assert all(text.rpartition(":")[2] in SPLITS for text in study.data)
@@ -52,8 +53,8 @@ def test_every_study_asks_what_can_be_answered(name: str) -> None:
 
 def test_what_changes_nothing_is_the_default() -> None:
     text = f"clusterseq model.clusters={Config().model.clusters}"
-    assert list(chosen([text], Config(), Config())) == [OWN]
-    assert list(chosen(["clusterseq model.clusters=3"], Config(), Config())) != [OWN]
+    assert list(chosen([text], PRESETS)) == [OWN]
+    assert list(chosen(["clusterseq model.clusters=3"], PRESETS)) != [OWN]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ HEAD = """# Options
 
 Every option of the Python API, of a TOML file (`--config FILE.toml`) and of the command line's
 `--set TABLE.NAME=VALUE`. A key that is not here is refused with the nearest one that is. The
-columns `default` and `paper` are the presets; `n_items` is set by training.
+columns `default`, `small` and `paper` are the presets (`--preset`); `n_items` is set by training.
 """
 
 
@@ -26,10 +26,10 @@ def page() -> str:
     """The whole page, from the docstrings of the fields and the presets."""
     parts = [HEAD]
     for table, kind in TABLES.items():
-        rows = [f"\n## [{table}]\n", "| option | default | paper | what it does |"]
-        rows.append("|---|--:|--:|---|")
+        rows = [f"\n## [{table}]\n", f"| option | {' | '.join(PRESETS)} | what it does |"]
+        rows.append("|---" + "|--:" * len(PRESETS) + "|---|")
         told = describe(kind)
-        presets = [getattr(PRESETS[name], table) for name in ("default", "paper")]
+        presets = [getattr(preset, table) for preset in PRESETS.values()]
         for field in dataclasses.fields(kind):
             values = " | ".join(f"{getattr(one, field.name)}" for one in presets)
             rows.append(f"| `{field.name}` | {values} | {told[field.name]} |")

@@ -10,11 +10,12 @@ import torch
 
 from clusterseq.bench.models import chosen, peer_named
 from clusterseq.commands.health import examine
-from clusterseq.config import Config, ModelConfig
+from clusterseq.config import ModelConfig
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.extensions import extension
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.parts import encoder_of
+from clusterseq.presets import PRESETS
 from clusterseq.reading.events import read_events
 from clusterseq.service.store import Retention, is_shared, open_store
 
@@ -82,7 +83,7 @@ def test_a_clusterer_needs_more_than_to_be_called(folder: Path) -> None:
 def test_what_is_no_peer_is_refused(folder: Path) -> None:
     declare(folder, "peers", "baselines", "seven = foreign:number")
     with pytest.raises(ConfigError, match=r"of peers 1.0: is of type int, not Peer"):
-        chosen(["popularity"], Config(), Config())
+        chosen(["popularity"], PRESETS)
 
 
 def test_what_is_no_store_is_refused(folder: Path) -> None:
@@ -110,7 +111,7 @@ def test_our_own_names_can_not_be_taken(folder: Path) -> None:
     declare(folder, "thief2", "baselines", "popularity = foreign:number")
     declare(folder, "thief3", "readers", "csv = foreign:read", "s3 = foreign:read")
     encoder_of(ModelConfig(dim=8), torch.Generator())
-    assert "popularity" in chosen(["popularity"], Config(), Config())
+    assert "popularity" in chosen(["popularity"], PRESETS)
     (folder / "events.csv").write_text("user,item\na,b\n")
     assert len(read_events(folder / "events.csv")) == 1
 

@@ -44,7 +44,7 @@ def test_a_baseline_is_benched(
 
 @pytest.mark.usefixtures("installed")
 def test_another_version_of_a_baseline_is_benched_anew() -> None:
-    model = chosen(["successors"], Config(), Config())["successors"]
+    model = chosen(["successors"], PRESETS)["successors"]
     assert model.settings["package"] == "clusterseq-examples 0.1"
     newer = dataclasses.replace(model, origin="clusterseq-examples 0.2")
     assert newer.digest != model.digest

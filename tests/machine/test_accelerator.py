@@ -27,7 +27,8 @@ from clusterseq.data.histories import Histories
 from clusterseq.data.tasks import Windows, prefixes
 from clusterseq.errors import ConfigError
 from clusterseq.judging.scorer import Scorer
-from clusterseq.learning.train import Trainer, fit
+from clusterseq.learning.train import fit
+from clusterseq.learning.trainer import Trainer
 from clusterseq.machine.accelerator import CPU, device_named
 from clusterseq.model.ranker import Ranker
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION

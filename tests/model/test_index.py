@@ -18,7 +18,7 @@ from clusterseq.data.memory import Sums
 from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.checkpoint import load_checkpoint
-from clusterseq.learning.train import remember
+from clusterseq.learning.trainer import remember
 from clusterseq.model import index as module
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.index import ABOUT, FILE, Index

@@ -8,7 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.model.losses import cross_entropy, linear_cross_entropy, sampled_cross_entropy
+from clusterseq.model.losses import (
+    Lesson,
+    cross_entropy,
+    linear_cross_entropy,
+    sampled_cross_entropy,
+)
 
 USERS, ITEMS = 4, 9
 
@@ -95,6 +100,45 @@ def test_the_linear_one_agrees_with_finite_differences() -> None:
         return linear_cross_entropy(queries, vectors, bias, targets)
 
     assert torch.autograd.gradcheck(loss, (queries, vectors, bias))
+
+
+def lesson(rows: int, dtype: torch.dtype = torch.float64) -> Lesson:
+    """What a teacher of another width says after as many prefixes."""
+    draws = torch.Generator().manual_seed(2)
+    shapes = ((rows, 7), (ITEMS, 7), (ITEMS,))
+    return Lesson(*(torch.randn(s, generator=draws, dtype=dtype) for s in shapes))
+
+
+@pytest.mark.parametrize("rows", [1, 128, 300])
+def test_a_lesson_is_the_cross_entropy_of_the_teachers_shares(rows: int) -> None:
+    *inputs, _ = linear(rows)
+    queries, vectors, bias = inputs
+    taught = lesson(rows)
+    shares = (taught.queries @ taught.vectors.T + taught.bias).softmax(dim=1)
+    expected = torch.nn.functional.cross_entropy(queries @ vectors.T + bias, shares)
+    found = linear_cross_entropy(queries, vectors, bias, taught)
+    torch.testing.assert_close(found, expected)
+    slopes = torch.autograd.grad(3 * found, inputs)
+    torch.testing.assert_close(slopes, torch.autograd.grad(3 * expected, inputs))
+
+
+def test_a_lesson_agrees_with_finite_differences() -> None:
+    *inputs, _ = linear(4)
+    taught = lesson(4)
+
+    def loss(queries: Tensor, vectors: Tensor, bias: Tensor) -> Tensor:
+        return linear_cross_entropy(queries, vectors, bias, taught)
+
+    assert torch.autograd.gradcheck(loss, inputs)
+
+
+def test_a_fast_lesson_is_near() -> None:
+    queries, vectors, bias, _ = linear(300, torch.float32)
+    taught = lesson(300, torch.float32)
+    exact, fast = (
+        linear_cross_entropy(queries, vectors, bias, taught, fast=f) for f in (False, True)
+    )
+    torch.testing.assert_close(fast, exact, rtol=1e-2, atol=1e-2)
 
 
 def test_the_fast_one_is_near_and_leaves_the_precision_of_others_alone() -> None:

@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from clusterseq.baselines.peer import Kind, Peer
 from clusterseq.baselines.peers import PEERS
-from clusterseq.bench.own import OWN, own_configs, own_peer, own_variant
+from clusterseq.bench.own import DEFAULT, OWN, own_configs, own_peer, own_variant
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.extensions import extension, extensions
@@ -56,13 +56,13 @@ class Model:
         return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
 
 
-def catalogue(config: Config, paper: Config) -> dict[str, Model]:
-    """Every model by name: the peers in their order, those of packages, then ours.
+def catalogue(presets: Mapping[str, Config]) -> dict[str, Model]:
+    """Every model by name: the peers in their order, those of packages, then ours by preset.
 
     Raises:
         ConfigError: a package brings something that is no peer.
     """
-    own = own_configs(config, paper).items()
+    own = own_configs(presets).items()
     brought = dict.fromkeys(one.name for one in extensions("baselines"))
     return {
         **{name: Model(peer) for name, peer in PEERS.items()},
@@ -71,7 +71,7 @@ def catalogue(config: Config, paper: Config) -> dict[str, Model]:
     }
 
 
-def chosen(words: Iterable[str], config: Config, paper: Config) -> dict[str, Model]:
+def chosen(words: Iterable[str], presets: Mapping[str, Config]) -> dict[str, Model]:
     """The models by the names that some words stand for, each once, in the order given.
 
     A word is a model, a group of them, or ours with options changed: ``clusterseq model.dim=64``.
@@ -79,11 +79,12 @@ def chosen(words: Iterable[str], config: Config, paper: Config) -> dict[str, Mod
     Raises:
         ConfigError: a word is none of these.
     """
-    entries, found = catalogue(config, paper), dict[str, Model]()
+    entries, found = catalogue(presets), dict[str, Model]()
+    default = presets[DEFAULT]
     for word in words:
         if word.startswith(f"{OWN} ") and "=" in word:
-            changed = own_variant(word, config)
-            name = OWN if changed == config else word  # what changes nothing is the model itself
+            changed = own_variant(word, default)
+            name = OWN if changed == default else word  # what changes nothing is the model itself
             found[name] = Model(own_peer(name, changed), changed)
         else:
             found |= {name: entries[name] for name in choose(word, entries)}

@@ -17,7 +17,12 @@ from clusterseq.model.ranker import Ranker
 from clusterseq.overrides import with_assignments
 
 OWN = "clusterseq"
-PUBLISHED = "clusterseq-paper"
+DEFAULT = "default"
+OTHERS: Mapping[str, str] = {
+    "small": "Ours, taught by a wider model and served in less time (preset small).",
+    "paper": "Ours with the publication's choices (preset paper).",
+}
+"""What is said of the other presets, whose entries have their names."""
 ABLATIONS: Mapping[str, tuple[str, str]] = {
     "attention": ("model.attention=false", "the last state alone is decoded"),
     "direct": ("model.direct=false", "queries come from the states alone"),
@@ -31,18 +36,20 @@ ABLATIONS: Mapping[str, tuple[str, str]] = {
 """For each part the option that takes it away, and what is left."""
 
 
-def own_configs(config: Config, paper: Config) -> dict[str, Config]:
-    """The configuration of each of our entries.
+def own_configs(presets: Mapping[str, Config]) -> dict[str, Config]:
+    """The configuration of each of our entries: the presets, and the default less each part.
 
-    >>> configs = own_configs(Config(), Config())
-    >>> configs["clusterseq -memory"].model.memory
-    False
+    >>> configs = own_configs({"default": Config(), "paper": Config()})
+    >>> list(configs)[:3], configs["clusterseq -memory"].model.memory
+    (['clusterseq', 'clusterseq-paper', 'clusterseq -attention'], False)
     """
+    default = presets[DEFAULT]
+    named = {f"{OWN}-{name}": one for name, one in presets.items() if name != DEFAULT}
     ablated = {
-        f"{OWN} -{part}": with_assignments(config, [change])
+        f"{OWN} -{part}": with_assignments(default, [change])
         for part, (change, _) in ABLATIONS.items()
     }
-    return {OWN: config, PUBLISHED: paper, **ablated}
+    return {OWN: default, **named, **ablated}
 
 
 def own_variant(name: str, config: Config) -> Config:
@@ -76,8 +83,9 @@ def own_peer(name: str, config: Config) -> Peer:
 def _about(name: str) -> str:
     if name == OWN:
         return "Ours, with the default preset and what --config and --set change."
-    if name == PUBLISHED:
-        return "Ours with the publication's choices (preset paper)."
+    preset = name.removeprefix(f"{OWN}-")
+    if preset in OTHERS:
+        return OTHERS[preset]
     if "=" in name:
         return f"Ours with{name.removeprefix(OWN)}."
     change, left = ABLATIONS[name.removeprefix(f"{OWN} -")]

@@ -48,11 +48,7 @@ class Study:
     @property
     def entries(self) -> dict[str, str]:
         """For each label the model's name in results: one that changes nothing is the default."""
-        default = PRESETS["default"]
-        return {
-            label: next(iter(chosen([name], default, PRESETS["paper"])))
-            for label, name in self.models.items()
-        }
+        return {label: next(iter(chosen([name], PRESETS))) for label, name in self.models.items()}
 
     @property
     def numeric(self) -> bool:

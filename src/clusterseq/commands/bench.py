@@ -35,7 +35,7 @@ def list_models(context: options.Context, asked: bool) -> bool:
     from clusterseq.presets import PRESETS
     from clusterseq.showing.terminal import screen
 
-    models = catalogue(PRESETS["default"], PRESETS["paper"])
+    models = catalogue(PRESETS)
     if context.params["json"]:
         print_json({"models": [_described(name, model) for name, model in models.items()]})
         raise typer.Exit
@@ -113,17 +113,17 @@ def bench(
     from clusterseq.commands.reading import read
     from clusterseq.commands.train import configuration
     from clusterseq.machine.accelerator import device_named
+    from clusterseq.presets import PRESETS
 
-    default, paper = (
-        configuration(base, config, assignments or [], split) for base in ("default", "paper")
-    )
+    ours = {base: configuration(base, config, assignments or [], split) for base in PRESETS}
+    default = ours["default"]
     columns = (user_column, item_column, time_column, skip_bad)
     plan = Plan(
         {
             one: one.digest(default.data, {"columns": columns})
             for one in parse_all(data, default.data.split)
         },
-        chosen(map(str.strip, models.split(",")), default, paper),
+        chosen(map(str.strip, models.split(",")), ours),
         numbers(seeds, "--seeds"),
         numbers(k, "-k"),
         default.data,

@@ -108,7 +108,7 @@ def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threa
     reading = {"columns": (None, None, None, False)}  # as the bench reads a file of its own
     return Plan(
         {one: one.digest(default.data, reading) for one in _data(study, folder, out)},
-        chosen(study.models.values(), default, PRESETS["paper"]),
+        chosen(study.models.values(), PRESETS),
         list(study.seeds) if seeds is None else numbers(seeds, "--seeds"),
         study.k,
         default.data,

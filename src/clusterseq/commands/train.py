@@ -44,7 +44,7 @@ def train(
     k: options.Support = 3,
     seed: options.Seed = 0,
     preset: Annotated[
-        str, typer.Option(metavar="default|paper", help="The options to start from.")
+        str, typer.Option(metavar="default|small|paper", help="The options to start from.")
     ] = "default",
     config: Annotated[
         Path | None,

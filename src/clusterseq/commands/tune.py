@@ -31,7 +31,7 @@ def tune(
         typer.Option("--range", metavar="OPTION=LOW:HIGH", help="What to look through."),
     ] = None,
     preset: Annotated[
-        str, typer.Option(metavar="default|paper", help="The options to start from.")
+        str, typer.Option(metavar="default|small|paper", help="The options to start from.")
     ] = "default",
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Options to change.")

@@ -1,7 +1,7 @@
 """Pre-training: predict the next item after every prefix of every known user.
 
-The item table and the transition model learn here, by plain softmax; clusters, memory and
-adaptation play no part yet.
+The item table and the transition model learn here, by plain softmax or from a teacher; clusters,
+memory and adaptation play no part yet.
 
 Knows nothing about: tasks, clusters, how newcomers judge, files.
 """
@@ -22,10 +22,11 @@ from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Windows
 from clusterseq.errors import ConfigError
 from clusterseq.learning.stage import Stage
+from clusterseq.learning.teacher import Teacher
 from clusterseq.machine.workers import ALONE, Workers
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates, Pointer, Theta
-from clusterseq.model.losses import linear_cross_entropy
+from clusterseq.model.losses import Lesson, linear_cross_entropy
 from clusterseq.model.rivals import Rivals
 
 LIKELIHOOD = "validation_log_likelihood"
@@ -41,10 +42,12 @@ def prefix_stage(
     config: TrainConfig,
     validate: Callable[[], float] | None,
     workers: Workers = ALONE,
+    teacher: Teacher | None = None,
 ) -> Stage[Histories]:
     """The stage that teaches a model to go on after all prefixes of some people.
 
-    ``validate`` gives the likelihood of newcomers; without it all epochs are run.
+    ``validate`` gives the likelihood of newcomers; without it all epochs are run. With a teacher
+    the model learns to go on as that does.
     """
     windows = Windows.of(people, config.window)
     return Stage(
@@ -52,7 +55,7 @@ def prefix_stage(
         config.pretrain_epochs,
         [(backbone(model), config.learning_rate)],
         lambda generator: windows.batches(config.sequences_per_batch, generator),
-        PrefixLoss(model, config.rivals, config.fast_softmax, workers),
+        PrefixLoss(model, config.rivals, config.fast_softmax, workers, teacher),
         validate,
         measure=LIKELIHOOD,
         noise=HARDLY_WORSE,
@@ -104,6 +107,8 @@ class PrefixLoss:
     """Multiply in bfloat16."""
     workers: Workers = ALONE
     """Who shares a batch; the losses of all of them add up to that of the batch."""
+    teacher: Teacher | None = None
+    """Whose expectations are learnt in place of what came next."""
 
     def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
         """The loss of one batch; the generator drives dropout and who competes."""
@@ -118,12 +123,17 @@ class PrefixLoss:
         rows = torch.unique(torch.cat([inputs, rivals.items]))  # ascending
         table = self.model.items.vectors(rows)
         read = torch.searchsorted(rows, inputs)
-        queries = self.model.queries(read, packing, table, generator)  # (prefixes, width)
+        # What a teacher says is smooth by itself: dropping inputs would gain nothing (±.002 nats).
+        dropping = None if self.teacher else generator
+        queries = self.model.queries(read, packing, table, dropping)  # (prefixes, width)
         vectors = table[torch.searchsorted(rows, rivals.items)]
         candidates = self.model.candidates(vectors, rivals.items)
-        places = torch.searchsorted(rivals.items, targets)
+        if self.teacher:
+            wanted: Tensor | Lesson = self.teacher.lesson(inputs, packing, rivals)
+        else:
+            wanted = torch.searchsorted(rivals.items, targets)
         losses = [
-            linear_cross_entropy(query, vectors, bias + rivals.extra, places, fast=self.fast)
+            linear_cross_entropy(query, vectors, bias + rivals.extra, wanted, fast=self.fast)
             for query, vectors, bias in self._apart(queries, candidates)
         ]
         if not len(targets):  # fewer windows than workers

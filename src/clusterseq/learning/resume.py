@@ -31,7 +31,7 @@ from clusterseq.machine.manifest import MANIFEST, read_manifest, write_manifest
 from clusterseq.machine.tensors import write_tensors
 from clusterseq.machine.workers import ALONE, Workers
 
-MARKER = MANIFEST
+MARKER, STATE = MANIFEST, "state"
 PLACE = ("stage", "epoch", "step", "best", "waited", "total")
 """What is kept of a place beside its tensors."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -52,7 +52,7 @@ class Keeper:
         workers: Workers = ALONE,
         divided: Collection[str] = (),
     ) -> None:
-        self._state = None if directory is None else directory / "state"
+        self._state = None if directory is None else directory / STATE
         self._workers, self._divided = workers, divided
         self._model, self._place, self._run = model, place, run
         self._stopped = False
@@ -181,6 +181,11 @@ class Keeper:
         if self._stopped:
             self._stopped = False
             raise KeyboardInterrupt
+
+
+def kept(directory: Path) -> bool:
+    """Whether a state is kept there."""
+    return present(directory / STATE).exists()
 
 
 def _files(parts: int) -> list[str]:

@@ -1,53 +1,34 @@
 """Training from known users to a finished model: pre-train, calibrate, meta-train.
 
-Knows nothing about: raw ids, files of events, test users, terminals.
+A model that learns from a teacher begins with the training of that one, which keeps a state of its
+own beside the other.
+
+Knows nothing about: raw ids, files of events, test users, terminals, what a stage learns.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from clusterseq.config import Config, Runtime
-from clusterseq.data.graph import smoothing
-from clusterseq.data.histories import Histories
-from clusterseq.data.ledger import Ledger
-from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.tasks import Tasks
-from clusterseq.errors import DataError
-from clusterseq.judging.judge import Score, judged_tasks, log_likelihood, mean_reciprocal_rank
-from clusterseq.learning.calibrate import calibrate, scalars
-from clusterseq.learning.metatrain import (
-    FoldTasks,
-    MetaLoss,
-    make_folds,
-    measure_clusters,
-    refresh_profiles,
-    revive_clusters,
-    start_clusters,
-    task_batches,
-)
-from clusterseq.learning.pretrain import LIKELIHOOD, backbone, prefix_stage, require_shardable
-from clusterseq.learning.resume import Keeper
-from clusterseq.learning.stage import NOISE, Place, Stage, run_stage
-from clusterseq.machine.accelerator import CPU, device_named
-from clusterseq.machine.progress import Silent, Watcher
-from clusterseq.machine.workers import ALONE, Workers, joined
-from clusterseq.model.catalogue import Catalogue
+from clusterseq.learning.pretrain import require_shardable
+from clusterseq.learning.resume import Keeper, kept
+from clusterseq.learning.stage import Place, run_stage
+from clusterseq.learning.teacher import Teacher, teachers_config
+from clusterseq.learning.trainer import META, PRETRAIN, Trainer
+from clusterseq.machine.accelerator import device_named
+from clusterseq.machine.progress import Renamed, Silent, Watcher
+from clusterseq.machine.workers import Workers, joined
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.ranker import Ranker
 
-PRETRAIN, META = "pretrain", "meta"
-HELD_OUT_SHARE = 0.1
-"""Known users who judge the training where nobody is new."""
+TEACHER = "teacher"
+"""What the teacher's training is called where it is told of, and where its state is kept."""
 
 
 def fit(
@@ -82,16 +63,53 @@ def fit(
     runtime, watcher = runtime or Runtime(), watcher or Silent()
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
-    watcher.step("prepare", 0, 1)
     device = device_named(runtime.device)
     with joined(device) as workers:
         if runtime.shard_items:
             require_shardable(config.train, n_items, device, workers)
-        trainer = Trainer(known, validation, config, n_items, runtime.seed, device, workers)
+        run = _Run(known, validation, n_items, runtime, device, workers)
+        return run.fit(config, watcher, resume_at, resume=resume)
+
+
+def can_go_on(place: Path) -> bool:
+    """Whether a training that was stopped has left its state in that directory."""
+    return kept(place) or kept(place / TEACHER)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the trainings of a model and of its teacher have in common."""
+
+    known: Sequences
+    validation: Sequences
+    n_items: int
+    runtime: Runtime
+    device: torch.device
+    workers: Workers
+
+    def fit(
+        self, config: Config, watcher: Watcher, resume_at: Path | None, *, resume: bool
+    ) -> ClusterSeq:
+        """The finished model of one configuration, on the processor."""
+        teacher = None
+        if config.train.taught:
+            teacher = self._teacher(config, watcher, resume_at, resume=resume)
+            resume = resume and resume_at is not None and kept(resume_at)
+        watcher.step("prepare", 0, 1)
+        people, seed = (self.known, self.validation), self.runtime.seed
+        trainer = Trainer(*people, config, self.n_items, seed, self.device, self.workers, teacher)
         watcher.step("prepare", 1, 1)
-        divided = [PRETRAIN] if runtime.shard_items else []
-        _train(trainer, runtime.seed, watcher, resume_at, divided, resume=resume)
+        divided = [PRETRAIN] if self.runtime.shard_items else []
+        _train(trainer, seed, watcher, resume_at, divided, resume=resume)
         return trainer.finish()
+
+    def _teacher(
+        self, config: Config, watcher: Watcher, resume_at: Path | None, *, resume: bool
+    ) -> Teacher:
+        place = None if resume_at is None else resume_at / TEACHER
+        told = Renamed(watcher, {PRETRAIN: TEACHER})
+        model = self.fit(teachers_config(config), told, place, resume=resume)
+        return Teacher(model.on(self.device))
 
 
 def _train(
@@ -136,154 +154,3 @@ def _train(
             place.begin(META)
             keeper.checkpoint()
         run(trainer.meta_training())
-
-
-def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> None:
-    """Give a model its graph, freshness and memory, of whomever they were counted."""
-    if model.config.smoothing > 0:
-        model.items.set_graph(smoothing(sums.transitions))
-    if model.items.freshness is not None:
-        model.items.freshness.copy_(torch.from_numpy(ledger.freshness()))
-    if model.config.memory:
-        model.memory = sums.memory(ledger.counts, ledger.people).to(model.device)
-
-
-class Trainer:
-    """The data, the model and the two stages of one training."""
-
-    def __init__(
-        self,
-        known: Sequences,
-        validation: Sequences,
-        config: Config,
-        n_items: int,
-        seed: int,
-        device: torch.device = CPU,
-        workers: Workers = ALONE,
-    ) -> None:
-        if not (known.lengths > 1).any():
-            raise DataError(
-                "no known user has two events, so nothing follows anything; give longer histories",
-                code="split",
-            )
-        self.config, self.seed, self.known = config.train, seed, known
-        # Weights are drawn on the processor: they start the same wherever they are trained.
-        model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
-        self.device, self.model, self.workers = device, model.on(device), workers
-        counts = np.bincount(known.items, minlength=n_items)
-        logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
-        self.model.items.bias.data.copy_(logs - logs.mean())
-        self.users, judges = self._learners_and_judges(validation)
-        self._remember(known.select(self.users))
-        self.validation = judged_tasks(judges, self._draws("validation")).to(device)
-        self._identity = json.dumps([config.to_dict(), n_items, seed])
-
-    def identity(self) -> str:
-        """A digest of the data, the configuration and the seed."""
-        digest = hashlib.sha256(self._identity.encode())
-        judges = self.validation.to(CPU)
-        arrays = (self.known.items, self.known.offsets, judges.support.items, judges.targets)
-        for array in map(np.asarray, arrays):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
-
-    def pretraining(self) -> Stage[Histories]:
-        """Next items after all prefixes."""
-        people = self.known.select(self.users)
-        validate = self._calibrated if self._calibrates() else None
-        return prefix_stage(PRETRAIN, self.model, people, self.config, validate, self.workers)
-
-    def start_clusters(self) -> None:
-        """Start the clusters on what pre-training has made of the items."""
-        start_clusters(self.model, self.known, self._torch_draws("clusters"))
-
-    def meta_training(self) -> Stage[FoldTasks]:
-        """Tasks of known users."""
-        model, config, calibrated = self.model, self.config, self._calibrates()
-        groups: list[tuple[Sequence[torch.nn.Parameter], float]] = [
-            (list(self._fresh()), config.meta_learning_rate)
-        ]
-        settled: Catalogue | None = None
-        if config.backbone_rate:
-            groups.append((backbone(self.model), config.backbone_rate))
-        else:
-            with torch.no_grad():
-                settled = model.catalogue()
-        folds = make_folds(
-            self.known,
-            self.users,
-            model.n_items,
-            folds=config.folds,
-            memory=model.config.memory,
-            generator=self._draws("folds"),
-            device=self.device,
-        )
-        return Stage(
-            META,
-            config.meta_epochs,
-            groups,
-            lambda generator: task_batches(self.known, folds, config, generator),
-            MetaLoss(model, config, settled, self.workers),
-            self._judge(log_likelihood if calibrated else mean_reciprocal_rank),
-            measure=LIKELIHOOD if calibrated else "validation_mrr",
-            noise=0.0 if calibrated else NOISE,
-            before_epoch=self._refresh_clusters,
-            patience=config.patience,
-            clip=config.clip,
-            weight_decay=config.weight_decay,
-        )
-
-    def finish(self) -> ClusterSeq:
-        """The model with its prior measured, every known user remembered, on the processor."""
-        if len(self.users) < len(self.known):
-            self._remember(self.known)
-        measure_clusters(self.model, self.known)
-        return self.model.on(CPU)
-
-    def _remember(self, people: Sequences) -> None:
-        """Take graph, freshness and memory from some people."""
-        n_items = self.model.n_items
-        remember(self.model, Sums.of(people, n_items), Ledger.of(people, n_items))
-
-    def _calibrates(self) -> bool:
-        """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""
-        return len(self.validation) > 0 and self.config.pretrain_epochs > 0
-
-    def _fresh(self) -> Iterator[torch.nn.Parameter]:
-        """What meta-training alone trains; calibrated scalars stay as newcomers fitted them."""
-        settled = {id(p) for p in backbone(self.model)}
-        if self._calibrates():
-            settled |= {id(p) for p in scalars(self.model)}
-        return (p for p in self.model.parameters() if id(p) not in settled)
-
-    def _refresh_clusters(self) -> None:
-        if self.model.clusters is None:
-            return
-        if self.config.backbone_rate:  # else they are what they were when the clusters started
-            refresh_profiles(self.model, self.known)
-        revive_clusters(self.model, self.known)
-
-    def _learners_and_judges(self, validation: Sequences) -> tuple[np.ndarray, Sequences]:
-        """Known users to train on, and the users who judge."""
-        drawn = self._draws("users").permutation(len(self.known))
-        if (validation.lengths > 1).any():
-            return np.arange(len(self.known)), validation
-        held_out = int(HELD_OUT_SHARE * len(drawn))
-        return np.sort(drawn[held_out:]), self.known.select(np.sort(drawn[:held_out]))
-
-    def _calibrated(self) -> float:
-        """Fit the scalars to the validation users; returns the likelihood that this reaches."""
-        return -calibrate(self.model, self.validation)
-
-    def _judge(self, measure: Callable[[Score, Tasks], float]) -> Callable[[], float] | None:
-        """How well the validation users' prefixes are continued by the model as it is then."""
-        if not len(self.validation):
-            return None
-        return lambda: measure(Ranker(self.model).score, self.validation)
-
-    def _draws(self, purpose: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, *purpose.encode()])
-
-    def _torch_draws(self, purpose: str) -> torch.Generator:
-        seed = int(self._draws(purpose).integers(2**62))
-        return torch.Generator(self.device).manual_seed(seed)

@@ -19,7 +19,8 @@ from clusterseq.config import Config, Runtime
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.learning.pretrain import LIKELIHOOD
-from clusterseq.learning.train import PRETRAIN, fit
+from clusterseq.learning.train import TEACHER, fit
+from clusterseq.learning.trainer import PRETRAIN
 from clusterseq.machine.extras import needed
 from clusterseq.overrides import with_assignments
 
@@ -181,7 +182,7 @@ class _Pruner:
         """The validation users' likelihood so far."""
         from optuna import TrialPruned
 
-        if LIKELIHOOD not in record:
+        if LIKELIHOOD not in record or record["stage"] == TEACHER:
             return
         self.best = max(self.best, float(record[LIKELIHOOD]))
         self._trial.report(self.best, self._epochs)

@@ -30,3 +30,19 @@ class Silent:
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Do nothing."""
+
+
+class Renamed:
+    """Passes everything on to another watcher, some stages under another name."""
+
+    def __init__(self, watcher: Watcher, names: Mapping[str, str]) -> None:
+        self._watcher, self._names = watcher, names
+
+    def step(self, stage: str, done: int, total: int) -> None:
+        """Tell the other."""
+        self._watcher.step(self._names.get(stage, stage), done, total)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Tell the other."""
+        stage = record["stage"]
+        self._watcher.epoch({**record, "stage": self._names.get(stage, stage)})

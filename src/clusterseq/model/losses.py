@@ -5,7 +5,9 @@ Knows nothing about: models, how candidates are drawn.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -29,11 +31,23 @@ def cross_entropy(
     return torch.nn.functional.cross_entropy(logits, targets)
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a teacher expects after some prefixes: the softmax of ⟨query, vector⟩ + bias."""
+
+    queries: Float[Tensor, "prefixes width"]
+    """The teacher's queries."""
+    vectors: Float[Tensor, "items width"]
+    """The teacher's vectors."""
+    bias: Float[Tensor, " items"]
+    """What the teacher adds for each item."""
+
+
 def linear_cross_entropy(
     queries: Float[Tensor, "prefixes dim"],
     vectors: Float[Tensor, "items dim"],
     bias: Float[Tensor, " items"],
-    targets: Int64[Tensor, " prefixes"],
+    targets: Int64[Tensor, " prefixes"] | Lesson,
     *,
     fast: bool = False,
 ) -> Float[Tensor, ""]:
@@ -42,6 +56,9 @@ def linear_cross_entropy(
     A few rows of logits at a time stay in the cache, and become their own gradient there; the
     backward pass has nothing left to do. ``fast`` rounds factors and logits to bfloat16 where the
     processor multiplies those faster, and changes nothing where it doesn't.
+
+    Instead of the items that came next, the targets may be a teacher's expectations of all items
+    (distillation, Hinton et al. 2015, arXiv 1503.02531).
 
     >>> queries, vectors, bias = torch.randn(2, 4), torch.randn(9, 4), torch.randn(9)
     >>> slow = cross_entropy(queries @ vectors.T + bias, torch.tensor([3, 8]))
@@ -67,27 +84,80 @@ def loss_and_slopes(
     return loss, shares.scatter_add_(1, targets, torch.full_like(own, -1.0))
 
 
+class _Product:
+    """⟨query, vector⟩ + bias for some queries at a time, and the factors that were multiplied."""
+
+    def __init__(
+        self,
+        vectors: Float[Tensor, "items dim"],
+        bias: Float[Tensor, " items"],
+        *,
+        at_once: int,
+        fast: bool,
+    ) -> None:
+        self.vectors, self.bias, self.at_once = vectors, bias, at_once
+        self.on_cpu = vectors.device.type == "cpu"
+        fast = fast and (not self.on_cpu or bfloat16_is_fast())
+        self.rounded = vectors.bfloat16() if fast else None
+
+    def __call__(self, some: Float[Tensor, "rows dim"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The logits, in the precision of the bias; the queries and vectors as multiplied."""
+        # A product in bfloat16 is compiled for its shape and kept, so odd ends are left out.
+        whole = len(some) == self.at_once or not self.on_cpu
+        if self.rounded is None or not whole:
+            read, against = some, self.vectors
+        else:
+            read, against = some.bfloat16(), self.rounded
+        return (read @ against.T).to(self.bias.dtype).add_(self.bias), read, against
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """Targets that are shares of all items, as a teacher spreads them."""
+
+    queries: Float[Tensor, "prefixes width"]
+    product: _Product
+
+    def loss_and_slopes(
+        self, rows: slice, logits: Float[Tensor, "rows items"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
+        shares = self.product(self.queries[rows])[0].softmax(dim=1)
+        logs = logits.log_softmax(dim=1)
+        return -(shares * logs).sum(), logs.exp().sub_(shares)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Targets that came next."""
+
+    items: Int64[Tensor, " prefixes"]
+
+    def loss_and_slopes(
+        self, rows: slice, logits: Float[Tensor, "rows items"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
+        return loss_and_slopes(logits, self.items[rows, None])
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, queries: Tensor, vectors: Tensor, bias: Tensor, targets: Tensor, fast: bool
+        ctx: Any,
+        queries: Tensor,
+        vectors: Tensor,
+        bias: Tensor,
+        targets: Tensor | Lesson,
+        fast: bool,
     ) -> Tensor:
         of_queries = torch.empty_like(queries)
         of_vectors, of_bias = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
-        on_cpu = queries.device.type == "cpu"
         at_once = max(1, cells_at_once(queries.device, ROWS_AT_ONCE * len(vectors)) // len(vectors))
-        rounded = vectors.bfloat16() if fast and (not on_cpu or bfloat16_is_fast()) else None
+        multiplied = partial(_Product, at_once=at_once, fast=fast)
+        product, aim = multiplied(vectors, bias), _aim(targets, multiplied)
         for start in range(0, len(queries), at_once):
-            some = queries[start : start + at_once]
-            rows, wanted = slice(start, start + len(some)), targets[start : start + len(some), None]
-            # A product in bfloat16 is compiled for its shape and kept, so odd ends are left out.
-            whole = len(some) == at_once or not on_cpu
-            read, against = (
-                (some, vectors) if rounded is None or not whole else (some.bfloat16(), rounded)
-            )
-            logits = (read @ against.T).to(bias.dtype).add_(bias)
-            loss, slopes = loss_and_slopes(logits, wanted)
+            rows = slice(start, start + at_once)
+            logits, read, against = product(queries[rows])
+            loss, slopes = aim.loss_and_slopes(rows, logits)
             total += loss
             of_bias += slopes.sum(dim=0)
             slopes = slopes.to(read.dtype)
@@ -101,6 +171,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         of_queries, of_vectors, of_bias = ctx.saved_tensors
         slope = gradients[0] / len(of_queries)
         return of_queries * slope, of_vectors * slope, of_bias * slope, None, None
+
+
+def _aim(
+    targets: Tensor | Lesson, multiplied: Callable[[Tensor, Tensor], _Product]
+) -> _Expected | _Seen:
+    if isinstance(targets, Lesson):
+        return _Expected(targets.queries, multiplied(targets.vectors, targets.bias))
+    return _Seen(targets)
 
 
 @cache

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PANEL = (4.6, 3.3)
 MARKERS = ("o", "s", "^", "D")
-STAGES = {"pretrain": "pre-training", "meta": "meta-training"}
+STAGES = {"teacher": "the teacher", "pretrain": "pre-training", "meta": "meta-training"}
 
 
 def data(profile: DataProfile | None, popularity: Popularity) -> Figure:

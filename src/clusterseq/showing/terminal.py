@@ -29,6 +29,7 @@ LINE_EVERY_S = 10.0
 """How often a line tells of progress where there is no terminal."""
 STAGES = {
     "prepare": "preparing",
+    "teacher": "teacher",
     "pretrain": "pre-training",
     "meta": "meta-training",
     "update": "updating",

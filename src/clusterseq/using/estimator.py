@@ -53,7 +53,7 @@ class Estimator:
         """Keep the parameters; nothing is looked at before ``fit``.
 
         Args:
-            preset: ``default`` or ``paper``.
+            preset: ``default``, ``small`` or ``paper``.
             options: what differs from it, such as ``{"model.dim": 64}`` (docs/configuration.md).
             k: how many items ``recommend`` gives to each person.
             filter_seen: whether it leaves out what is in the person's own history.

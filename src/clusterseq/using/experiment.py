@@ -28,10 +28,10 @@ from clusterseq.learning.checkpoint import (
     is_checkpoint,
     save_checkpoint,
 )
-from clusterseq.learning.train import fit
+from clusterseq.learning.teacher import teachers_config
+from clusterseq.learning.train import can_go_on, fit
 from clusterseq.learning.training_log import Together, TrainingLog
 from clusterseq.machine import room
-from clusterseq.machine.directory import present
 from clusterseq.machine.progress import Silent, Watcher
 from clusterseq.machine.workers import expected, speaks
 from clusterseq.model.clusterseq import ClusterSeq
@@ -115,10 +115,14 @@ class Experiment:
         if self.runtime.device == "cpu":
             shares = expected() if self.runtime.shard_items else 1
             n_items, events = len(split.items), len(split.known.items)
-            room.require(self.config.model, n_items, events, shares=shares)
+            for config in (self.config, *self._teachers()):
+                room.require(config.model, n_items, events, shares=shares)
         if split.kind != "none":
             _check_lengths(split.test, self.k)
         return split
+
+    def _teachers(self) -> list[Config]:
+        return [teachers_config(self.config)] if self.config.train.taught else []
 
     def _log(self, *, resume: bool) -> Path:
         if resume and not self.can_resume:
@@ -162,7 +166,7 @@ def unfinished_at(out: str | Path) -> Path:
 
 def can_resume(out: str | Path) -> bool:
     """Whether a training that was to end in ``out`` was stopped and has left its state."""
-    return present(unfinished_at(out) / "state").exists()
+    return can_go_on(unfinished_at(out))
 
 
 def _check_lengths(people: Sequences, k: int) -> None:

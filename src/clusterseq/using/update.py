@@ -36,7 +36,7 @@ from clusterseq.learning.checkpoint import Checkpoint, Provenance
 from clusterseq.learning.metatrain import measure_clusters
 from clusterseq.learning.pretrain import prefix_stage
 from clusterseq.learning.stage import Place, run_stage
-from clusterseq.learning.train import remember
+from clusterseq.learning.trainer import remember
 from clusterseq.machine.progress import Silent, Watcher
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown

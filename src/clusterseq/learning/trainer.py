@@ -1,0 +1,204 @@
+"""The data, the model and the stages of one training.
+
+Knows nothing about: raw ids, files, the order of the stages, test users.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from clusterseq.config import Config
+from clusterseq.data.graph import smoothing
+from clusterseq.data.histories import Histories
+from clusterseq.data.ledger import Ledger
+from clusterseq.data.memory import Sums
+from clusterseq.data.sequences import Sequences
+from clusterseq.data.tasks import Tasks
+from clusterseq.errors import DataError
+from clusterseq.judging.judge import Score, judged_tasks, log_likelihood, mean_reciprocal_rank
+from clusterseq.learning.calibrate import calibrate, scalars
+from clusterseq.learning.metatrain import (
+    FoldTasks,
+    MetaLoss,
+    make_folds,
+    measure_clusters,
+    refresh_profiles,
+    revive_clusters,
+    start_clusters,
+    task_batches,
+)
+from clusterseq.learning.pretrain import LIKELIHOOD, backbone, prefix_stage
+from clusterseq.learning.stage import NOISE, Stage
+from clusterseq.learning.teacher import Teacher
+from clusterseq.machine.accelerator import CPU
+from clusterseq.machine.workers import ALONE, Workers
+from clusterseq.model.catalogue import Catalogue
+from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.ranker import Ranker
+
+PRETRAIN, META = "pretrain", "meta"
+HELD_OUT_SHARE = 0.1
+"""Known users who judge the training where nobody is new."""
+
+
+def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> None:
+    """Give a model its graph, freshness and memory, of whomever they were counted."""
+    if model.config.smoothing > 0:
+        model.items.set_graph(smoothing(sums.transitions))
+    if model.items.freshness is not None:
+        model.items.freshness.copy_(torch.from_numpy(ledger.freshness()))
+    if model.config.memory:
+        model.memory = sums.memory(ledger.counts, ledger.people).to(model.device)
+
+
+class Trainer:
+    """The data, the model and the two stages of one training."""
+
+    def __init__(
+        self,
+        known: Sequences,
+        validation: Sequences,
+        config: Config,
+        n_items: int,
+        seed: int,
+        device: torch.device = CPU,
+        workers: Workers = ALONE,
+        teacher: Teacher | None = None,
+    ) -> None:
+        if not (known.lengths > 1).any():
+            raise DataError(
+                "no known user has two events, so nothing follows anything; give longer histories",
+                code="split",
+            )
+        self.config, self.seed, self.known = config.train, seed, known
+        # Weights are drawn on the processor: they start the same wherever they are trained.
+        model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)
+        self.device, self.model, self.workers = device, model.on(device), workers
+        self.teacher = teacher
+        if teacher is not None:
+            teacher.start(self.model.items.embedding.data)
+        counts = np.bincount(known.items, minlength=n_items)
+        logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
+        self.model.items.bias.data.copy_(logs - logs.mean())
+        self.users, judges = self._learners_and_judges(validation)
+        self._remember(known.select(self.users))
+        self.validation = judged_tasks(judges, self._draws("validation")).to(device)
+        self._identity = json.dumps([config.to_dict(), n_items, seed])
+
+    def identity(self) -> str:
+        """A digest of the data, the configuration and the seed."""
+        digest = hashlib.sha256(self._identity.encode())
+        judges = self.validation.to(CPU)
+        arrays = (self.known.items, self.known.offsets, judges.support.items, judges.targets)
+        for array in map(np.asarray, arrays):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def pretraining(self) -> Stage[Histories]:
+        """Next items after all prefixes, or what the teacher makes of them."""
+        people = self.known.select(self.users)
+        validate = self._calibrated if self._calibrates() else None
+        return prefix_stage(
+            PRETRAIN, self.model, people, self.config, validate, self.workers, self.teacher
+        )
+
+    def start_clusters(self) -> None:
+        """Start the clusters on what pre-training has made of the items."""
+        start_clusters(self.model, self.known, self._torch_draws("clusters"))
+
+    def meta_training(self) -> Stage[FoldTasks]:
+        """Tasks of known users."""
+        model, config, calibrated = self.model, self.config, self._calibrates()
+        groups: list[tuple[Sequence[torch.nn.Parameter], float]] = [
+            (list(self._fresh()), config.meta_learning_rate)
+        ]
+        settled: Catalogue | None = None
+        if config.backbone_rate:
+            groups.append((backbone(self.model), config.backbone_rate))
+        else:
+            with torch.no_grad():
+                settled = model.catalogue()
+        folds = make_folds(
+            self.known,
+            self.users,
+            model.n_items,
+            folds=config.folds,
+            memory=model.config.memory,
+            generator=self._draws("folds"),
+            device=self.device,
+        )
+        return Stage(
+            META,
+            config.meta_epochs,
+            groups,
+            lambda generator: task_batches(self.known, folds, config, generator),
+            MetaLoss(model, config, settled, self.workers),
+            self._judge(log_likelihood if calibrated else mean_reciprocal_rank),
+            measure=LIKELIHOOD if calibrated else "validation_mrr",
+            noise=0.0 if calibrated else NOISE,
+            before_epoch=self._refresh_clusters,
+            patience=config.patience,
+            clip=config.clip,
+            weight_decay=config.weight_decay,
+        )
+
+    def finish(self) -> ClusterSeq:
+        """The model with its prior measured, every known user remembered, on the processor."""
+        if len(self.users) < len(self.known):
+            self._remember(self.known)
+        measure_clusters(self.model, self.known)
+        return self.model.on(CPU)
+
+    def _remember(self, people: Sequences) -> None:
+        """Take graph, freshness and memory from some people."""
+        n_items = self.model.n_items
+        remember(self.model, Sums.of(people, n_items), Ledger.of(people, n_items))
+
+    def _calibrates(self) -> bool:
+        """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""
+        return len(self.validation) > 0 and self.config.pretrain_epochs > 0
+
+    def _fresh(self) -> Iterator[torch.nn.Parameter]:
+        """What meta-training alone trains; calibrated scalars stay as newcomers fitted them."""
+        settled = {id(p) for p in backbone(self.model)}
+        if self._calibrates():
+            settled |= {id(p) for p in scalars(self.model)}
+        return (p for p in self.model.parameters() if id(p) not in settled)
+
+    def _refresh_clusters(self) -> None:
+        if self.model.clusters is None:
+            return
+        if self.config.backbone_rate:  # else they are what they were when the clusters started
+            refresh_profiles(self.model, self.known)
+        revive_clusters(self.model, self.known)
+
+    def _learners_and_judges(self, validation: Sequences) -> tuple[np.ndarray, Sequences]:
+        """Known users to train on, and the users who judge."""
+        drawn = self._draws("users").permutation(len(self.known))
+        if (validation.lengths > 1).any():
+            return np.arange(len(self.known)), validation
+        held_out = int(HELD_OUT_SHARE * len(drawn))
+        return np.sort(drawn[held_out:]), self.known.select(np.sort(drawn[:held_out]))
+
+    def _calibrated(self) -> float:
+        """Fit the scalars to the validation users; returns the likelihood that this reaches."""
+        return -calibrate(self.model, self.validation)
+
+    def _judge(self, measure: Callable[[Score, Tasks], float]) -> Callable[[], float] | None:
+        """How well the validation users' prefixes are continued by the model as it is then."""
+        if not len(self.validation):
+            return None
+        return lambda: measure(Ranker(self.model).score, self.validation)
+
+    def _draws(self, purpose: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *purpose.encode()])
+
+    def _torch_draws(self, purpose: str) -> torch.Generator:
+        seed = int(self._draws(purpose).integers(2**62))
+        return torch.Generator(self.device).manual_seed(seed)
