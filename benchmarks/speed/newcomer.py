@@ -14,12 +14,12 @@ import torch
 
 from benchmarks.speed.figures import Figure, each, percentile, seconds
 from benchmarks.speed.machine import machine
-from benchmarks.speed.settings import model_of
+from benchmarks.speed.settings import model_of, size_of
 from benchmarks.speed.world import people
-from clusterseq.config import ModelConfig
 from clusterseq.data.histories import Histories
 from clusterseq.model.catalogue import chunks
 from clusterseq.model.ranker import Ranker
+from clusterseq.presets import preset
 
 SECTION = "newcomer"
 SUPPORT, BEST, INNER_STEPS = 3, 10, 5
@@ -27,10 +27,13 @@ REQUESTS = {10_000: 10_000, 100_000: 10_000, 1_000_000: 1_000}
 """How many are timed at each size of a catalogue."""
 LIMITS = {10_000: (2, 6), 100_000: (4, 10), 1_000_000: (20, 40)}
 """For each size of a catalogue, the milliseconds that are asked for: median and 99th percentile."""
-PRESET = ModelConfig()
 NARROW = (1, 64)
-WIDTHS = {10_000: [(PRESET.members, PRESET.dim), NARROW], 100_000: [NARROW], 1_000_000: [NARROW]}
-"""Members and widths at each size: the default preset's, and for larger ones a narrower model."""
+WIDTHS = {
+    10_000: [*(size_of(preset(name).model) for name in ("default", "small")), NARROW],
+    100_000: [NARROW],
+    1_000_000: [NARROW],
+}
+"""Members and widths at each size: those of presets, and for larger ones a narrower model."""
 
 
 def run(sizes: tuple[int, ...] = tuple(LIMITS)) -> Iterator[Figure]:

@@ -20,23 +20,20 @@ import numpy as np
 import polars as pl
 
 from benchmarks.speed.figures import Figure
-from benchmarks.speed.settings import model_of
+from benchmarks.speed.settings import model_of, size_of
 from benchmarks.speed.world import people
-from clusterseq.config import Config, ModelConfig
+from clusterseq.config import Config
 from clusterseq.learning.checkpoint import Checkpoint, Provenance, save_checkpoint
+from clusterseq.presets import preset
 from clusterseq.reading.vocab import Vocabulary
 
 SECTION = "service"
-PRESET = ModelConfig()
-WIDE, NARROW = (PRESET.members, PRESET.dim), (1, 64)
+WIDE, SMALL = (size_of(preset(name).model) for name in ("default", "small"))
+NARROW = (1, 64)
 NEW, RETURNING = "new people", "returning people"
 SERVED = [
-    (
-        12_000,
-        (PRESET.members, PRESET.dim),
-        [(NEW, 200, 25), (NEW, 400, 25), (RETURNING, 1_000, 10)],
-    ),
-    (12_000, NARROW, [(NEW, 400, 25)]),
+    (12_000, WIDE, [(NEW, 200, 25), (NEW, 400, 25), (RETURNING, 1_000, 10)]),
+    (12_000, SMALL, [(NEW, 200, 25), (NEW, 400, 25), (RETURNING, 1_000, 10)]),
     (100_000, NARROW, [(NEW, 150, 40)]),
 ]
 """Items, members and width, and loads: who asks, requests a second, milliseconds asked for."""

@@ -13,6 +13,11 @@ from clusterseq.learning.trainer import remember
 from clusterseq.model.clusterseq import ClusterSeq
 
 
+def size_of(config: ModelConfig) -> tuple[int, int]:
+    """Members, and the width of each."""
+    return config.members, config.dim
+
+
 def model_of(
     known: Sequences, n_items: int, *, members: int, dim: int, inner_steps: int = 3
 ) -> ClusterSeq:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.speed.figures import Figure
-from benchmarks.speed.service import PRESET, load, resident_mib, save, served
+from benchmarks.speed.service import WIDE, load, resident_mib, save, served
 
 SECTION = "soak"
 ITEMS, RATE = 12_000, 200
@@ -26,7 +26,7 @@ def run(minutes: int = MINUTES, seconds: int = 60) -> Iterator[Figure]:
     """Errors, growth of memory in per cent, and the slowest of a hundred at the start and end."""
     case = f"{minutes} × {seconds} s of {RATE} new people/s, {ITEMS:,} items"
     with tempfile.TemporaryDirectory() as folder:
-        save(Path(folder) / "model", ITEMS, PRESET.members, PRESET.dim)
+        save(Path(folder) / "model", ITEMS, *WIDE)
         with served(Path(folder) / "model") as (process, _):
             found, memory = [], []
             for minute in range(minutes):

@@ -26,7 +26,7 @@ PAPER = Config(
         tasks_per_batch=1024, pretrain_epochs=0, meta_epochs=60, backbone_rate=1e-3, patience=6
     ),
 )
-SMALL = Config(model=ModelConfig(members=1, dim=256), train=TrainConfig(teacher_members=4))
+SMALL = Config(model=ModelConfig(members=1), train=TrainConfig(teacher_members=4))
 PRESETS: Mapping[str, Config] = types.MappingProxyType(
     {"default": Config(), "small": SMALL, "paper": PAPER}
 )

@@ -32,17 +32,19 @@ def shares(model: ClusterSeq, histories: Histories) -> Tensor:
     return Ranker(model).score(histories).softmax(dim=1)
 
 
-def test_a_lesson_is_what_the_teacher_would_answer() -> None:
-    model = trained(tiny(PLAIN))
+def test_a_lesson_is_the_mean_of_the_members_scores() -> None:
+    model = trained(tiny(PLAIN, meta_epochs=0))
     histories = Histories.from_lists([row for row in HISTORIES if row]).last(6)
-    packing, everything = (
-        Packing.of(histories),
-        Rivals.draw(torch.tensor([0]), N_ITEMS, 0, _draws()),
-    )
+    packing, table = Packing.of(histories), model.items.vectors()
+    everything = Rivals.draw(torch.tensor([0]), N_ITEMS, 0, torch.Generator())
     lesson = Teacher(model).lesson(packing.pack(histories.items), packing, everything)
-    said = lesson.queries @ lesson.vectors.T + lesson.bias
-    newest = histories.newest(packing.unpack(said))
-    torch.testing.assert_close(newest, Ranker(model).score(histories))
+    said = packing.unpack(lesson.queries @ lesson.vectors.T + lesson.bias)
+    queries = model.encode(histories, table)
+    for person, step in ((0, 0), (0, 2), (3, 1)):
+        query, items = queries[person, step].view(2, -1), table.view(N_ITEMS, 2, -1)
+        cosines = torch.cosine_similarity(query, items, dim=-1)  # (items, members)
+        expected = 10 * cosines.mean(dim=1) + model.items.bias
+        torch.testing.assert_close(said[person, step], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_table_starts_from_the_principal_components() -> None:
@@ -109,7 +111,3 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
 def test_without_pretraining_there_is_nothing_to_teach() -> None:
     config = tiny({"members": 1}, teacher_members=2, pretrain_epochs=0)
     assert equal(trained(config), trained(tiny({"members": 1}, pretrain_epochs=0)))
-
-
-def _draws() -> torch.Generator:
-    return torch.Generator().manual_seed(0)

@@ -53,14 +53,15 @@ class Teacher:
     def lesson(
         self, inputs: Int64[Tensor, " prefixes"], packing: Packing, rivals: Rivals
     ) -> Lesson:
-        """What it expects after packed prefixes, as sharp as newcomers have found it right.
+        """What it expects after packed prefixes: the mean of what its members have learnt.
 
-        The memory has no say: it is blended in by the narrow model, too.
+        What newcomers and the memory have made of that is left out, since they have their say on
+        the narrow model, too.
         """
         queries = self.model.queries(inputs, packing, self.table)
         items = self.model.candidates(self.table[rivals.items], rivals.items)
         pointed = Pointer(Theta(self.model.start, items), queries, items)
-        return Lesson(pointed.columns, items.columns, rivals.extra)
+        return Lesson(pointed.vectors, items.vectors, items.traits[:, 0] + rivals.extra)
 
     @torch.no_grad()
     def start(self, table: Float[Tensor, "items width"]) -> None:
