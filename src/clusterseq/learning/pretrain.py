@@ -123,9 +123,7 @@ class PrefixLoss:
         rows = torch.unique(torch.cat([inputs, rivals.items]))  # ascending
         table = self.model.items.vectors(rows)
         read = torch.searchsorted(rows, inputs)
-        # What a teacher says is smooth by itself: dropping inputs would gain nothing (±.002 nats).
-        dropping = None if self.teacher else generator
-        queries = self.model.queries(read, packing, table, dropping)  # (prefixes, width)
+        queries = self.model.queries(read, packing, table, generator)  # (prefixes, width)
         vectors = table[torch.searchsorted(rows, rivals.items)]
         candidates = self.model.candidates(vectors, rivals.items)
         if self.teacher:
