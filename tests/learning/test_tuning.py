@@ -15,7 +15,7 @@ from clusterseq.config import Config
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.learning.tuning import Range, Search, best_assignments, importances, open_search
 from clusterseq.values import read_toml
-from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
+from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, tiny
 
 RANGES = [
     Range.parse(text, CONFIG)
@@ -83,6 +83,16 @@ def test_the_same_seed_proposes_the_same(tmp_path: Path) -> None:
         search(seed=3).run(tmp_path / place, 3, tell)
         values.append(told)
     assert values[0] == values[1]
+
+
+def test_what_a_teacher_reaches_is_not_the_models(tmp_path: Path) -> None:
+    told, tell = collect()
+    taught = tiny({"members": 1}, teacher_members=2, teacher_dim=6)
+    study = search(config=taught).run(tmp_path, 1, tell)
+    epochs = taught.train.pretrain_epochs + taught.train.meta_epochs
+    (trial,) = study.trials
+    assert len(trial.intermediate_values) == epochs
+    assert told[0][1] == max(trial.intermediate_values.values())
 
 
 def test_a_search_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -57,9 +57,10 @@ def test_a_process_may_have_less() -> None:
         resource.setrlimit(resource.RLIMIT_AS, former)
 
 
-def test_the_command_says_so_at_once(events_file: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "clusterseq", "train", str(events_file)]
-    command += ["--out", str(tmp_path / "model"), "--set", "model.dim=1000000000"]
+@pytest.mark.parametrize("option", ["model.dim", "train.teacher_dim"])
+def test_the_command_says_so_at_once(events_file: Path, tmp_path: Path, option: str) -> None:
+    command = [sys.executable, "-m", "clusterseq", "train", str(events_file), "--preset", "small"]
+    command += ["--out", str(tmp_path / "model"), "--set", f"{option}=1000000000"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert "leave out rare items" in done.stderr.splitlines()[-2]
