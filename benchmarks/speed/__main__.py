@@ -52,6 +52,7 @@ def main() -> None:
     if given.alone:
         _measure(given.sections[0], given.threads, given.minutes)
         return
+    given.out.mkdir(parents=True, exist_ok=True)
     for section in given.sections or SECTIONS:
         found = _in_a_process(section, given.threads, given.minutes)
         if found["figures"]:  # there may be no accelerator
