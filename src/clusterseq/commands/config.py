@@ -17,7 +17,7 @@ from clusterseq.presets import preset as named
 
 def config(
     preset: Annotated[
-        str, typer.Option(metavar="default|small|paper", help="Whose values to print.")
+        str, typer.Option(metavar=options.PRESET_NAMES, help="Whose values to print.")
     ] = "default",
     json: options.Json = False,
 ) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from clusterseq.presets import PRESETS
+
 if TYPE_CHECKING:
     Context: TypeAlias = typer.Context
 else:
@@ -46,6 +48,10 @@ Json: TypeAlias = Annotated[
     typer.Option("--json", is_eager=True, help="Print one JSON object and nothing else."),
 ]
 """Eager, since an option that prints and ends, such as ``bench --list``, has to know."""
+PRESET_NAMES = "|".join(PRESETS)
+Preset: TypeAlias = Annotated[
+    str, typer.Option(metavar=PRESET_NAMES, help="The options to start from.")
+]
 Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 Device: TypeAlias = Annotated[
     str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where tensors are computed.")

@@ -43,9 +43,7 @@ def train(
     ] = None,
     k: options.Support = 3,
     seed: options.Seed = 0,
-    preset: Annotated[
-        str, typer.Option(metavar="default|small|paper", help="The options to start from.")
-    ] = "default",
+    preset: options.Preset = "default",
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE.toml", help="Options to change; clusterseq config lists them."),

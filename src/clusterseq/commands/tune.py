@@ -30,9 +30,7 @@ def tune(
         list[str] | None,
         typer.Option("--range", metavar="OPTION=LOW:HIGH", help="What to look through."),
     ] = None,
-    preset: Annotated[
-        str, typer.Option(metavar="default|small|paper", help="The options to start from.")
-    ] = "default",
+    preset: options.Preset = "default",
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Options to change.")
     ] = None,

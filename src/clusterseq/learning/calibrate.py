@@ -20,7 +20,7 @@ from clusterseq.data.evidence import Evidence, Spoken
 from clusterseq.data.histories import Histories
 from clusterseq.data.tasks import Tasks
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.head import Pointer, Theta
+from clusterseq.model.head import pointed
 from clusterseq.model.losses import cross_entropy
 
 CELLS = 8_000_000
@@ -79,7 +79,7 @@ def _matched(model: ClusterSeq, history: Histories) -> Float[Tensor, "users item
     def pieces() -> Iterator[Tensor]:
         for rows, vectors in model.items.pieces():
             items = model.candidates(vectors, rows)
-            yield Pointer(Theta(model.start, items), queries, items).vectors @ items.vectors.T
+            yield pointed(model.start, queries, items) @ items.vectors.T
 
     return torch.cat(list(pieces()), dim=1)
 

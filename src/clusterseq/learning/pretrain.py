@@ -25,7 +25,7 @@ from clusterseq.learning.stage import Stage
 from clusterseq.learning.teacher import Teacher
 from clusterseq.machine.workers import ALONE, Workers
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.head import Candidates, Pointer, Theta
+from clusterseq.model.head import Candidates, pointed
 from clusterseq.model.losses import Lesson, linear_cross_entropy
 from clusterseq.model.rivals import Rivals
 
@@ -147,8 +147,8 @@ class PrefixLoss:
         apart, they err apart, and the mean of their scores errs less.
         """
         members = candidates.members
-        pointed = (
-            members * Pointer(Theta(self.model.start, candidates), queries, candidates).vectors
+        pointing = members * pointed(self.model.start, queries, candidates)
+        pieces = zip(
+            pointing.chunk(members, -1), candidates.vectors.chunk(members, -1), strict=True
         )
-        pieces = zip(pointed.chunk(members, -1), candidates.vectors.chunk(members, -1), strict=True)
         return ((query, vectors, candidates.traits[:, 0]) for query, vectors in pieces)

@@ -18,7 +18,7 @@ from torch import Tensor
 from clusterseq.config import Config
 from clusterseq.data.packing import Packing
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.head import Pointer, Theta
+from clusterseq.model.head import pointed
 from clusterseq.model.losses import Lesson
 from clusterseq.model.rivals import Rivals
 
@@ -60,8 +60,8 @@ class Teacher:
         """
         queries = self.model.queries(inputs, packing, self.table)
         items = self.model.candidates(self.table[rivals.items], rivals.items)
-        pointed = Pointer(Theta(self.model.start, items), queries, items)
-        return Lesson(pointed.vectors, items.vectors, items.traits[:, 0] + rivals.extra)
+        pointing = pointed(self.model.start, queries, items)
+        return Lesson(pointing, items.vectors, items.traits[:, 0] + rivals.extra)
 
     @torch.no_grad()
     def start(self, table: Float[Tensor, "items width"]) -> None:

@@ -123,3 +123,10 @@ class Pointer:
         moved = turned.flatten(-2)
         of_prefixes = [moved * self.queries, moved, along.sum(dim=-2), slopes[..., width:]]
         return torch.cat(of_prefixes, dim=-1).sum(dim=-2)
+
+
+def pointed(
+    values: Float[Tensor, " size"], queries: Float[Tensor, "prefixes width"], some: Candidates
+) -> Float[Tensor, "prefixes width"]:
+    """Where the same θ points all queries, before sharpness counts (``Pointer.vectors``)."""
+    return Pointer(Theta(values, some), queries, some).vectors
