@@ -81,25 +81,27 @@ class Evidence:
         rows = (histories.items + kinds).flatten()  # (kinds × users × steps)
         there = histories.mask.expand(len(KINDS), -1, -1).flatten()
         entries, sizes = entries_of_rows(memory.starts, rows, there)
-        self.rows = self._count(len(rows)).repeat_interleave(sizes)
-        self.items, self.weights = memory.items[entries].long(), memory.weights[entries]
+        self.rows = self._count(len(rows)).repeat_interleave(sizes, output_size=len(entries))
+        self.items = memory.items.index_select(0, entries).long()
+        self.weights = memory.weights.index_select(0, entries)
 
     @cached_property
     def spoken(self) -> Spoken:
         """What the histories say of every item, without the silence."""
         users = len(self.histories)
         recency = (self._count(self.steps) + 1) / self.histories.lengths[:, None]
-        shares = self.weights * recency.repeat(len(KINDS), 1).flatten()[self.rows]
+        shares = self.weights * recency.repeat(len(KINDS), 1).flatten().index_select(0, self.rows)
         owners = torch.div(self.rows, self.steps, rounding_mode="floor")
         cells = owners * self.n_items + self.items
-        # Only what is written is read, so nearly all of this memory is never touched.
+        # Only what is written is read, so nearly all of this memory is never touched; and what was
+        # summed there makes room for who wrote last, for each cell is to be told once.
         said = shares.new_empty(len(KINDS) * users * self.n_items)
-        said.scatter_(0, cells, 0.0).scatter_add_(0, cells, shares)
+        sums = said.scatter_(0, cells, 0.0).scatter_add_(0, cells, shares).index_select(0, cells)
         order = self._count(len(cells)).int()
-        last = order.new_empty(len(said)).scatter_(0, cells, order)
-        once = last[cells] == order
-        owners, cells = owners[once], cells[once]
-        return Spoken(owners, cells % (users * self.n_items), said[cells])
+        last = said.view(torch.int32).scatter_(0, cells, order).index_select(0, cells)
+        once = (last == order).nonzero()[:, 0]
+        owners, cells, sums = (each.index_select(0, once) for each in (owners, cells, sums))
+        return Spoken(owners, cells % (users * self.n_items), sums)
 
     @property
     def steps(self) -> int:
@@ -118,11 +120,11 @@ class Evidence:
         self, places: Int64[Tensor, " items"], anchors: int
     ) -> Float[Tensor, "users kinds prefixes anchors"]:
         """What each proper prefix says of some items: ``places`` tells where, or −1 elsewhere."""
-        columns = places[self.items]
+        columns = places.index_select(0, self.items)
         kept = (columns >= 0).nonzero()[:, 0]
-        rows, columns = self.rows[kept], columns[kept]
+        rows, columns = self.rows.index_select(0, kept), columns.index_select(0, kept)
         shape = len(KINDS), len(self.histories), self.steps, anchors
-        said = self.weights[kept] * (rows % self.steps + 1)
+        said = self.weights.index_select(0, kept) * (rows % self.steps + 1)
         found = said.new_zeros(shape).view(-1).scatter_add_(0, rows * anchors + columns, said)
         sums = found.view(shape).transpose(0, 1)[:, :, :-1].cumsum(dim=2)
         return sums / (self._count(self.steps - 1) + 1)[:, None]
@@ -132,7 +134,7 @@ class Evidence:
         users, steps = len(self.histories), self.steps
         rows = self._count(len(KINDS) * users * steps).view(len(KINDS), users, steps, 1)
         wanted = rows * self.n_items + self.histories.items[:, None, 1:]
-        keys = self.rows * self.n_items + self.items  # ascending
+        keys = (self.rows * self.n_items).add_(self.items)  # ascending
         if not len(keys):
             return self.weights.new_zeros(users, len(KINDS), steps - 1)
         places = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)

@@ -50,7 +50,7 @@ class Packing:
 
     def pack(self, padded: Int64[Tensor, "users steps"]) -> Int64[Tensor, " items"]:
         """The true cells of something padded."""
-        return padded.flatten()[self.cells]
+        return padded.flatten().index_select(0, self.cells)
 
     def unpack(self, packed: Float[Tensor, "items width"]) -> Float[Tensor, "users steps width"]:
         """Put every item's values back into its cell; padding gets zeros."""

@@ -24,8 +24,8 @@ def entries_of_rows(
     >>> places.tolist(), sizes.tolist()
     ([2, 3, 4, 0, 1], [3, 2, 0])
     """
-    first = starts[rows]
-    sizes = starts[rows + 1] - first
+    first = starts.index_select(0, rows)
+    sizes = starts.index_select(0, rows + 1) - first
     if there is not None:
         sizes = sizes * there
     ends = sizes.cumsum(dim=0)

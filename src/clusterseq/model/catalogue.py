@@ -80,14 +80,15 @@ def scores(
     found = wanted.queries @ columns.T
     if acuity is not None and spoken is not None:
         heard = torch.log1p(_grown(spoken, acuity, len(found)))
-        trust = wanted.trust.T.flatten()[spoken.owners]
+        trust = wanted.trust.T.flatten().index_select(0, spoken.owners)
         found.view(-1).scatter_add_(0, spoken.cells, (trust * heard).to(found.dtype))
     return found
 
 
 def _grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Float[Tensor, " cells"]:
     """e^acuity · said."""
-    return acuity.exp().repeat_interleave(people)[spoken.owners] * spoken.said
+    grown = acuity.exp().repeat_interleave(people)
+    return grown.index_select(0, spoken.owners) * spoken.said
 
 
 def chunks(people: int, n_items: int, device: torch.device) -> Iterator[slice]:
@@ -179,7 +180,7 @@ class _Slopes:
             return
         trust = self.wanted.trust[rows].T  # (kinds, users)
         grown = _grown(spoken, self.sharpness, len(errors))
-        wrong = errors.view(-1)[spoken.cells]
+        wrong = errors.view(-1).index_select(0, spoken.cells)
         of_trust, of_acuity = wrong * torch.log1p(grown), wrong * grown / (1 + grown)
         flat = errors.new_zeros(2, trust.numel())
         flat.index_add_(1, spoken.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
