@@ -72,7 +72,7 @@ class Theta:
         self.sharpness: Float[Tensor, "*users 1 1"]
         self.popularity: Float[Tensor, "*users 1 traits"]
         self.trust: Float[Tensor, "*users 1 kinds"]
-        parts = values[..., None, :].split_with_sizes(sizes, -1)
+        parts = values.unsqueeze(-2).split_with_sizes(sizes, -1)
         self.gain, self.shift, self.sharpness, self.popularity, self.trust = parts
 
 
