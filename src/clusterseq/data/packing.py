@@ -79,4 +79,6 @@ class Packing:
         """The inverse of ``side_by_side``."""
         if self.sizes[-1] == self.sizes[0]:
             return rows.transpose(1, 2).flatten(1, 2)
-        return torch.cat([rows[:, :size, step] for step, size in enumerate(self.sizes)], dim=1)
+        # Steps apart first: a gradient of one of them is then as large as that step, not as all.
+        steps = zip(rows.unbind(dim=2), self.sizes, strict=True)
+        return torch.cat([step[:, :size] for step, size in steps], dim=1)

@@ -73,9 +73,8 @@ class ItemTable(nn.Module):
             return nn.functional.embedding(rows, self.vectors())
         if self.shard is not None:
             return self._of_shares(self.shard, rows)
-        own = self.embedding if rows is None else self.embedding[rows]
         if self.smoothing == 0:
-            return own
+            return self.embedding if rows is None else self.embedding[rows]
         dtype = self.embedding.dtype
         if rows is None:
             parts = self.graph_starts, self.graph_items, self.graph_weights
@@ -83,7 +82,7 @@ class ItemTable(nn.Module):
         else:
             columns, values, sizes = self._neighbours(rows)
             graph, backward = _with_transpose(columns, values, sizes, len(self.bias), dtype)
-        return self._mixed(own, graph, backward, self.embedding)
+        return self._smoothed(self.embedding, rows, graph, backward)
 
     def pieces(self) -> Iterator[tuple[Int64[Tensor, " rows"], Float[Tensor, "rows dim"]]]:
         """All rows and their vectors; where processes share them, so many at a time."""
@@ -121,8 +120,7 @@ class ItemTable(nn.Module):
         table = shard.lookup(self.embedding, wanted)
         columns = torch.searchsorted(wanted, columns)
         both = _with_transpose(columns, values, sizes, len(wanted), table.dtype)
-        own = nn.functional.embedding(torch.searchsorted(wanted, rows), table)
-        return self._mixed(own, *both, table)
+        return self._smoothed(table, torch.searchsorted(wanted, rows), *both)
 
     def _neighbours(
         self, rows: Int64[Tensor, " rows"]
@@ -131,26 +129,43 @@ class ItemTable(nn.Module):
         edges, sizes = entries_of_rows(self.graph_starts, rows)
         return self.graph_items[edges], self.graph_weights[edges], sizes
 
-    def _mixed(
-        self, own: Tensor, graph: Tensor, transposed: Tensor, table: Tensor
+    def _smoothed(
+        self, table: Tensor, rows: Int64[Tensor, " rows"] | None, graph: Tensor, transposed: Tensor
     ) -> Float[Tensor, "rows dim"]:
-        mixed: Tensor = _SparseProduct.apply(  # type: ignore[no-untyped-call]
-            graph, transposed, table
+        found: Tensor = _Smoothed.apply(  # type: ignore[no-untyped-call]
+            table, rows, graph, transposed, self.smoothing
         )
-        return (1 - self.smoothing) * own + self.smoothing * mixed
+        return found
 
 
-class _SparseProduct(torch.autograd.Function):
-    """Sparse × dense, with the transposed matrix at hand for the backward pass."""
+class _Smoothed(torch.autograd.Function):
+    """Rows of a table, some of each from its neighbours; rows stand once, or all do (None).
+
+    Written out, the gradient of a large table is one tensor: a part for the rows themselves and a
+    part for their neighbours would each be as large, and mostly zeros.
+    """
 
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, dense: Tensor) -> Tensor:
-        ctx.transposed = transposed
-        return matrix @ dense
+    def forward(
+        ctx: Any,
+        table: Tensor,
+        rows: Tensor | None,
+        graph: Tensor,
+        transposed: Tensor,
+        share: float,
+    ) -> Tensor:
+        ctx.rows, ctx.transposed, ctx.share = rows, transposed, share
+        own = table if rows is None else table.index_select(0, rows)
+        return (1 - share) * own + share * (graph @ table)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.transposed @ gradients[0].contiguous()
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        slopes, transposed = (ctx.share * gradients[0]).contiguous(), ctx.transposed
+        found = slopes.new_zeros(transposed.shape[0], slopes.shape[1])
+        torch.addmm(found, transposed, slopes, beta=0, out=found)  # `@` would copy all of it
+        own = (1 - ctx.share) * gradients[0]
+        found = found.add_(own) if ctx.rows is None else found.index_add_(0, ctx.rows, own)
+        return found, None, None, None, None
 
 
 def _with_transpose(
