@@ -137,8 +137,9 @@ class Evidence:
         keys = (self.rows * self.n_items).add_(self.items)  # ascending
         if not len(keys):
             return self.weights.new_zeros(users, len(KINDS), steps - 1)
-        places = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
-        weights = torch.where(keys[places] == wanted, self.weights[places], 0.0)
+        places = torch.searchsorted(keys, wanted.flatten()).clamp_max(len(keys) - 1)
+        there = keys.index_select(0, places) == wanted.flatten()
+        weights = (self.weights.index_select(0, places) * there).view(wanted.shape)
         counts = (self._count(steps) + 1)[:, None].expand(-1, steps - 1).triu()
         said = (weights * counts).sum(dim=2) / (self._count(steps - 1) + 1)
         return said.transpose(0, 1)

@@ -127,7 +127,10 @@ class ItemTable(nn.Module):
     ) -> tuple[Int64[Tensor, " edges"], Float[Tensor, " edges"], Int64[Tensor, " rows"]]:
         """Each row's neighbours and their weights, one row after another, and how many it has."""
         edges, sizes = entries_of_rows(self.graph_starts, rows)
-        return self.graph_items[edges], self.graph_weights[edges], sizes
+        items, weights = (
+            part.index_select(0, edges) for part in (self.graph_items, self.graph_weights)
+        )
+        return items, weights, sizes
 
     def _smoothed(
         self, table: Tensor, rows: Int64[Tensor, " rows"] | None, graph: Tensor, transposed: Tensor

@@ -70,10 +70,11 @@ class Rivals:
         """What is said of these items alone."""
         items = spoken.cells % self.n_items
         users = torch.div(spoken.cells, self.n_items, rounding_mode="floor")
-        places = self.places[items]
-        kept = places >= 0
+        places = self.places.index_select(0, items)
+        kept = (places >= 0).nonzero()[:, 0]
         cells = users * len(self.items) + places
-        return Spoken(spoken.owners[kept], cells[kept], spoken.said[kept])
+        parts = (spoken.owners, cells, spoken.said)
+        return Spoken(*(part.index_select(0, kept) for part in parts))
 
     def touched(self, histories: Histories) -> Bool[Tensor, "users chosen"]:
         """Which of these each person has touched."""
