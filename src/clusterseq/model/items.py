@@ -142,7 +142,7 @@ class ItemTable(nn.Module):
 
 
 class _Smoothed(torch.autograd.Function):
-    """Rows of a table, some of each from its neighbours; rows stand once, or all do (None).
+    """Some rows of a table, or all of them (None), each with a share of its neighbours.
 
     Written out, the gradient of a large table is one tensor: a part for the rows themselves and a
     part for their neighbours would each be as large, and mostly zeros.
