@@ -24,6 +24,12 @@ OTHERS: Mapping[str, str] = {
 }
 """What is said of the other presets, whose entries have their names."""
 ABLATIONS: Mapping[str, tuple[str, str]] = {
+    "members": ("model.members=1", "one transition model instead of several"),
+    "pretraining": (
+        "train.pretrain_epochs=0 train.meta_epochs=60 train.backbone_rate=1e-3 train.patience=6",
+        "trained on tasks alone, as long and as fast as the preset paper",
+    ),
+    "cosine": ("model.cosine=false", "scores are inner products"),
     "attention": ("model.attention=false", "the last state alone is decoded"),
     "direct": ("model.direct=false", "queries come from the states alone"),
     "clustering": ("model.clustering=false", "nobody is assigned to clusters"),
@@ -33,7 +39,7 @@ ABLATIONS: Mapping[str, tuple[str, str]] = {
     "smoothing": ("model.smoothing=0", "items aren't smoothed over the transition graph"),
     "freshness": ("model.freshness=false", "how recent an item's attention is doesn't count"),
 }
-"""For each part the option that takes it away, and what is left."""
+"""For each part the options that take it away, and what is left."""
 
 
 def own_configs(presets: Mapping[str, Config]) -> dict[str, Config]:
@@ -41,12 +47,12 @@ def own_configs(presets: Mapping[str, Config]) -> dict[str, Config]:
 
     >>> configs = own_configs({"default": Config(), "paper": Config()})
     >>> list(configs)[:3], configs["clusterseq -memory"].model.memory
-    (['clusterseq', 'clusterseq-paper', 'clusterseq -attention'], False)
+    (['clusterseq', 'clusterseq-paper', 'clusterseq -members'], False)
     """
     default = presets[DEFAULT]
     named = {f"{OWN}-{name}": one for name, one in presets.items() if name != DEFAULT}
     ablated = {
-        f"{OWN} -{part}": with_assignments(default, [change])
+        f"{OWN} -{part}": with_assignments(default, change.split())
         for part, (change, _) in ABLATIONS.items()
     }
     return {OWN: default, **named, **ablated}
