@@ -78,7 +78,7 @@ def test_models_are_chosen_by_name_and_group() -> None:
     assert choose("session-knn, popularity,session-knn", MODELS) == ["session-knn", "popularity"]
     assert choose("all", MODELS) == list(MODELS)
     presets = ["clusterseq", "clusterseq-small", "clusterseq-paper"]
-    assert choose("ours", MODELS)[:4] == [*presets, "clusterseq -attention"]
+    assert choose("ours", MODELS)[:4] == [*presets, "clusterseq -members"]
     assert {"popularity", "session-knn"} <= set(choose("classical", MODELS))
     with pytest.raises(ConfigError, match='"sesion-knn" is unknown; did you mean "session-knn"'):
         choose("sesion-knn", MODELS)
