@@ -15,8 +15,9 @@ PACKAGES = [
     ("", "errors extensions config values presets overrides"),
     (
         "machine",
-        "extras progress directory files manifest mapping accelerator workers shard room tensors",
+        "extras progress directory files manifest mapping accelerator compiler workers shard room",
     ),
+    ("machine", "tensors"),
     ("reading", "identifiers times columns addresses table spill lines delimited jsonlines"),
     ("reading", "database sources event_report events vocab titles"),
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),

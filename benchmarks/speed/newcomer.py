@@ -46,6 +46,9 @@ def run(sizes: tuple[int, ...] = tuple(LIMITS)) -> Iterator[Figure]:
             yield from _alone(ranker, case, *LIMITS[n_items])
             if n_items <= 12_000:
                 yield from _together(ranker, case)
+            if n_items <= 100_000:
+                ranker.compile()
+                yield from _alone(ranker, f"{case}, compiled", *LIMITS[n_items])
 
 
 def _alone(ranker: Ranker, case: str, median: float, rare: float) -> Iterator[Figure]:

@@ -39,7 +39,7 @@ class Case:
         offsets = torch.full((USERS, PREFIXES, 1 + ANCHORS), 0.4, dtype=dtype)
         offsets[..., 0] = 0
         offsets[1, 0, 3] = offsets[3, 1, 6] = -torch.inf
-        self.support = Support(
+        self.support = Support.of(
             queries=draw(USERS, PREFIXES, DIM),
             targets=columns(draw, USERS, PREFIXES),
             evidence=draw(USERS, KINDS, PREFIXES, 1 + ANCHORS).abs(),
@@ -99,7 +99,7 @@ def test_the_written_gradient_is_the_automatic_one(scale: float, members: int) -
 
 def test_without_a_memory_nothing_is_trusted() -> None:
     case = Case(torch.float64)
-    silent = replace(case.support, evidence=case.support.evidence[:, :0])
+    silent = replace(case.support, said=case.support.said[:, :0])
     found = support_gradient(case.starts()[:, :-KINDS], silent, case.anchors)
     deaf = case.starts().clone()
     deaf[:, -KINDS:] = 0
@@ -125,7 +125,8 @@ def test_support_loss_is_the_cross_entropy_against_the_anchors() -> None:
     for prefix in range(PREFIXES):
         rows = torch.cat([person.targets[prefix : prefix + 1], case.anchors.columns])
         some = replace(case.anchors, columns=rows)
-        query, heard = person.queries[prefix : prefix + 1], person.evidence[:, prefix : prefix + 1]
+        query = person.queries[prefix : prefix + 1]
+        heard = person.said.view(KINDS, PREFIXES, -1)[:, prefix : prefix + 1]
         scores = logits(case.theta, query, some, heard)[0] + person.offsets[prefix]
         losses.append(-scores.log_softmax(dim=0)[0])
     found = support_loss(case.theta, person, case.anchors)
@@ -151,10 +152,11 @@ def test_nobody_without_support_takes_a_step() -> None:
 def test_padding_of_the_support_does_not_matter() -> None:
     case = Case(torch.float64)
     before = case.adapted()
-    padding = case.support.counted == 0
+    padding = case.support.weights[..., 0] == 0
     assert padding.any()
     support = case.support
-    for part in (support.queries, support.targets, support.evidence.transpose(1, 2)):
+    evidence = support.said.view(USERS, KINDS, PREFIXES, -1)
+    for part in (support.queries, support.targets, evidence.transpose(1, 2)):
         part[padding] = 7.0
     support.offsets[..., 1:][padding] = -torch.inf
     torch.testing.assert_close(case.adapted(), before)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from clusterseq.commands import options
 from clusterseq.commands.printing import print_json_line
 from clusterseq.errors import ConfigError
 from clusterseq.machine.extras import needed
+
+if TYPE_CHECKING:
+    from clusterseq.service.server import Settings
 
 DEMO = Path("clusterseq-demo")
 
@@ -80,6 +83,14 @@ def serve(
     threads: Annotated[
         int, typer.Option(min=1, help="Threads of the tensor library in each process.")
     ] = 1,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the model at the start, for a sooner answer where people come one at a "
+            "time. Takes a minute, seconds the next time; needs a compiler of C++.",
+        ),
+    ] = False,
     log_level: Annotated[
         str, typer.Option(metavar="debug|info|warning|error", help="Least level that is logged.")
     ] = "info",
@@ -116,6 +127,7 @@ def serve(
         insecure=insecure,
         origins=tuple(cors or ()),
         threads=threads,
+        compiled=compiled,
         processes=processes,
         log_level=log_level,
         retention=Retention(length=keep_events, seconds=86_400 * keep_days),
@@ -125,7 +137,7 @@ def serve(
         from clusterseq.commands.demo import demo, trained
 
         trained(DEMO) if json else demo(DEMO)
-    _greet(settings.host, settings.port, guarded=keys is not None)
+    _greet(settings)
     run(settings, _tell if json else lambda url: None)
 
 
@@ -133,12 +145,14 @@ def _tell(url: str) -> None:
     print_json_line({"url": url, "pid": os.getpid()}, sys.stdout)
 
 
-def _greet(host: str, port: int, *, guarded: bool) -> None:
+def _greet(settings: Settings) -> None:
     from clusterseq.service.server import is_loopback
     from clusterseq.showing.terminal import screen
 
+    host, port = settings.host, settings.port
     name = f"[{host}]" if ":" in host else host
     who = "this machine alone" if is_loopback(host) else "every machine that reaches it"
-    keys = "with a key" if guarded else "without a key"
-    line = f"Loading the model; then http://{name}:{port}/ serves {who}, {keys}. Ctrl-C ends it."
+    keys = "without a key" if settings.keys is None else "with a key"
+    doing = "Loading and compiling" if settings.compiled else "Loading"
+    line = f"{doing} the model; then http://{name}:{port}/ serves {who}, {keys}. Ctrl-C ends it."
     screen(stderr=True).print(line, soft_wrap=True)

@@ -10,8 +10,6 @@ Knows nothing about: raw ids, optimisers, files.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -24,7 +22,7 @@ from clusterseq.data.packing import Packing
 from clusterseq.model.catalogue import Catalogue, Preferences
 from clusterseq.model.head import PARTS, Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
-from clusterseq.model.meta import Support, adapt
+from clusterseq.model.meta import Support, adapt, offsets_of
 from clusterseq.model.parts import (
     Clusterer,
     Conditioner,
@@ -151,8 +149,8 @@ class ClusterSeq(nn.Module):
         ends the inner loop early. Without history a row means nothing.
         """
         queries = self.encode(histories, catalogue.table, generator)
-        theta = self.adapted(histories, queries, catalogue, evidence, steps=steps)
-        return Preferences.of(theta, histories.newest(queries), catalogue.items)
+        heard = self.heard(histories, catalogue, evidence)
+        return self.wanted(histories, queries, catalogue, heard, steps=steps)
 
     def encode(
         self,
@@ -174,11 +172,8 @@ class ClusterSeq(nn.Module):
     ) -> Float[Tensor, "prefixes dim"]:
         """The same for packed items, in their order."""
         # Unlike an index, whose gradients threads add up in any order, this is deterministic.
-        vectors = nn.functional.embedding(items, table)
-        if not packing.sizes:
-            return vectors
-        queries: Tensor = self.transition(vectors, packing, generator)
-        return queries
+        vectors: Tensor = nn.functional.embedding(items, table)
+        return self.transition(vectors, packing, generator) if packing.sizes else vectors
 
     def attention(
         self, histories: Histories, table: Float[Tensor, "items dim"]
@@ -213,12 +208,37 @@ class ClusterSeq(nn.Module):
         conditioned: Tensor = self.conditioner(self.start, shares)
         return conditioned
 
+    def heard(
+        self, histories: Histories, catalogue: Catalogue, evidence: Heard | None
+    ) -> Float[Tensor, "users kinds prefixes candidates"] | None:
+        """What the memory says of what came next (first) and of the anchors, side by side.
+
+        None where nobody asks: without memory or adaptation, or of single items.
+        """
+        if evidence is None or catalogue.anchor_places is None or histories.items.shape[1] < 2:
+            return None
+        anchors = evidence.at_anchors(catalogue.anchor_places, len(self.anchors))
+        return torch.cat([evidence.at_next()[..., None], anchors], dim=3)
+
+    def wanted(
+        self,
+        histories: Histories,
+        queries: Float[Tensor, "users steps width"],
+        catalogue: Catalogue,
+        heard: Float[Tensor, "users kinds prefixes candidates"] | None,
+        *,
+        steps: int | None = None,
+    ) -> Preferences:
+        """What everybody looks for, given what was read and heard; nothing here looks at values."""
+        theta = self.adapted(histories, queries, catalogue, heard, steps=steps)
+        return Preferences.of(theta, histories.newest(queries), catalogue.items)
+
     def adapted(
         self,
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        evidence: Heard | None,
+        heard: Float[Tensor, "users kinds prefixes candidates"] | None,
         *,
         steps: int | None = None,
     ) -> Float[Tensor, "users size"]:
@@ -226,32 +246,28 @@ class ClusterSeq(nn.Module):
         theta = self.conditioned(histories)
         if self.rates is None or catalogue.anchors is None or histories.items.shape[1] < 2:
             return theta
-        support = self.support(histories, queries, catalogue, evidence)
-        second_order = self.config.meta == "second"
-        rates = self.rates if steps is None else self.rates[:steps]
-        return adapt(theta, rates, support, catalogue.anchors, second_order=second_order)
+        support = self.support(histories, queries, catalogue, heard)
+        second = self.config.meta == "second"
+        return adapt(theta, self.rates[:steps], support, catalogue.anchors, second_order=second)
 
     def support(
         self,
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        evidence: Heard | None,
+        heard: Float[Tensor, "users kinds prefixes candidates"] | None,
     ) -> Support:
         """Each item from the second on, to be predicted from its prefix."""
         targets = histories.items[:, 1:]  # (users, prefixes)
-        dtype = catalogue.table.dtype
-        # An anchor stands for the items that were not drawn, too.
-        weight = math.log(max(1, self.n_items - 1) / max(1, len(self.anchors) - 1))
-        shape = (*targets.shape, len(self.anchors) + 1)
-        offsets = catalogue.table.new_full(shape, weight)
-        offsets[..., 0] = 0
-        offsets[..., 1:].masked_fill_(targets[:, :, None] == self.anchors, -torch.inf)
-        return Support(
+        offsets = offsets_of(targets, self.anchors, self.n_items).to(catalogue.table.dtype)
+        evidence = offsets.new_zeros(offsets.shape[0], self.kinds, *offsets.shape[1:])
+        if heard is not None and self.acuity is not None:
+            evidence = torch.log1p(self.acuity.exp()[:, None, None] * heard.to(offsets.dtype))
+        return Support.of(
             queries=queries[:, :-1],
             targets=nn.functional.embedding(targets, catalogue.items.columns),
-            evidence=self._support_evidence(offsets, catalogue, evidence),
-            counted=histories.mask[:, 1:].to(dtype),
+            evidence=evidence,
+            counted=histories.mask[:, 1:].to(offsets.dtype),
             offsets=offsets,
         )
 
@@ -266,19 +282,6 @@ class ClusterSeq(nn.Module):
         scale = self.config.scale if self.config.cosine else 0.0
         columns = torch.cat([vectors, self.items.traits()[items]], dim=1)
         return Candidates(columns, self.config.width, scale, members)
-
-    def _support_evidence(
-        self,
-        offsets: Float[Tensor, "users prefixes candidates"],
-        catalogue: Catalogue,
-        evidence: Heard | None,
-    ) -> Float[Tensor, "users kinds prefixes candidates"]:
-        """What the memory says of what came next (first) and of the anchors, side by side."""
-        if evidence is None or self.acuity is None or catalogue.anchor_places is None:
-            return offsets.new_zeros(offsets.shape[0], self.kinds, *offsets.shape[1:])
-        anchors = evidence.at_anchors(catalogue.anchor_places, len(self.anchors))
-        said = torch.cat([evidence.at_next()[..., None], anchors], dim=3).to(offsets.dtype)
-        return torch.log1p(self.acuity.exp()[:, None, None] * said)
 
     def settle(self) -> None:
         """Let go of what only makes the catalogue, in a process that has made it and just serves.

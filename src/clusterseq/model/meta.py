@@ -11,11 +11,11 @@ Knows nothing about: models, clusters, how a support is made, the outer optimise
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from clusterseq.model.head import Candidates, Pointer, Theta
@@ -32,29 +32,46 @@ class Support:
     """The query after each prefix."""
     targets: Float[Tensor, "*users prefixes columns"]
     """The columns of the item that came next (see ``Candidates``)."""
-    evidence: Float[Tensor, "*users kinds prefixes candidates"]
-    """What each kind of memory says of the candidates; no kinds without a memory."""
-    counted: Float[Tensor, "*users prefixes"]
-    """1 for a prefix that exists, 0 for padding."""
+    said: Float[Tensor, "*users kinds cells"]
+    """What each kind of memory says of the candidates, with prefixes and candidates in a row, as
+    products read it; no kinds without a memory."""
     offsets: Float[Tensor, "*users prefixes candidates"]
     """Log-weight of each candidate in the softmax; −∞ for an anchor that came next itself."""
+    weights: Float[Tensor, "*users prefixes 1"]
+    """The share of each prefix in its person's mean."""
+    minus_truth: Float[Tensor, "*users prefixes candidates"]
+    """Minus what the softmax of each prefix should be, in parts of the mean."""
 
-    @cached_property
-    def weights(self) -> Float[Tensor, "*users prefixes 1"]:
-        """The share of each prefix in its person's mean."""
-        return (self.counted / self.counted.sum(dim=-1, keepdim=True).clamp_min(1.0))[..., None]
-
-    @cached_property
-    def minus_truth(self) -> Float[Tensor, "*users prefixes candidates"]:
-        """Minus what the softmax of each prefix should be, in parts of the mean."""
-        came_next = self.offsets.new_zeros(self.offsets.shape[-1])
+    @classmethod
+    def of(
+        cls,
+        *,
+        queries: Float[Tensor, "*users prefixes width"],
+        targets: Float[Tensor, "*users prefixes columns"],
+        evidence: Float[Tensor, "*users kinds prefixes candidates"],
+        counted: Float[Tensor, "*users prefixes"],
+        offsets: Float[Tensor, "*users prefixes candidates"],
+    ) -> Support:
+        """What the steps of the inner loop read is made once; ``counted`` is 0 for padding."""
+        sums = counted.sum(dim=-1, keepdim=True).clamp_min(1.0)
+        weights = (counted / sums)[..., None]
+        came_next = offsets.new_zeros(offsets.shape[-1])
         came_next[0] = 1
-        return -self.weights * came_next
+        return cls(queries, targets, evidence.flatten(-2), offsets, weights, -weights * came_next)
 
-    @cached_property
-    def said(self) -> Float[Tensor, "*users kinds cells"]:
-        """The evidence with prefixes and candidates in a row, as products read it."""
-        return self.evidence.flatten(-2)
+
+def offsets_of(
+    targets: Int64[Tensor, "*users prefixes"], anchors: Int64[Tensor, " anchors"], n_items: int
+) -> Float[Tensor, "*users prefixes candidates"]:
+    """``Support.offsets``: an anchor stands for the items that were not drawn, too.
+
+    >>> offsets_of(torch.tensor([[7, 4]]), torch.tensor([2, 4, 6]), n_items=3)
+    tensor([[[0., 0., 0., 0.],
+             [0., 0., -inf, 0.]]])
+    """
+    weight = math.log(max(1, n_items - 1) / max(1, len(anchors) - 1))
+    others = torch.where(targets[..., None] == anchors, -torch.inf, weight)
+    return torch.nn.functional.pad(others, (1, 0))
 
 
 def support_loss(

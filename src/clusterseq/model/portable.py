@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from clusterseq.data.histories import Histories
 from clusterseq.data.memory import KINDS, Memory
 from clusterseq.data.packing import Packing
-from clusterseq.model.catalogue import Catalogue, Preferences
+from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.head import Candidates
 from clusterseq.model.ranker import Ranker
 
@@ -124,8 +124,8 @@ class Portable(nn.Module):
         histories, catalogue = Histories(items, lengths), self._catalogue()
         evidence = self._evidence(histories)
         queries = self._queries(histories)
-        theta = self.model.adapted(histories, queries, catalogue, evidence)
-        wanted = Preferences.of(theta, histories.newest(queries), catalogue.items)
+        heard = self.model.heard(histories, catalogue, evidence)
+        wanted = self.model.wanted(histories, queries, catalogue, heard)
         scores = wanted.queries @ self.columns.T
         if evidence is not None and self.model.acuity is not None:
             heard = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.catalogue())

@@ -9,8 +9,9 @@ Knows nothing about: raw ids, training, why an item may not be recommended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from clusterseq.data.evidence import Evidence, Spoken
 from clusterseq.data.histories import Histories
-from clusterseq.model.catalogue import Preferences, chunks, scores
+from clusterseq.machine.compiler import compiled
+from clusterseq.model.catalogue import Catalogue, Preferences, chunks, scores
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.index import Index
 from clusterseq.model.retrieval import NOTHING, TopK, top_k
@@ -30,6 +32,11 @@ FEW_ITEMS = 20_000
 """Up to so many allowed items are all scored."""
 REFUSED_AT_MOST = 1_000
 """Refused items that an index can look beyond."""
+EXAMPLES = (1, 2, 3)
+"""Histories so long are each compiled apart, the last also for all that are longer."""
+
+Read: TypeAlias = tuple[Histories, Tensor, Catalogue, Tensor | None]
+"""Histories, the queries after each prefix, the items, and what the memory says of candidates."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Ranker:
         columns = catalogue.items.columns
         columns = columns.contiguous() if index else columns.T.contiguous().T
         self.catalogue = replace(catalogue, items=replace(catalogue.items, columns=columns))
+        self._wanted_alone: Callable[..., Preferences] = model.wanted
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
@@ -88,9 +96,32 @@ class Ranker:
         model = self.model
         histories = histories.to(model.device).last(model.config.max_steps)
         evidence = None if model.memory is None else Evidence(model.memory, histories)
-        preferences = model.preferences(histories, self.catalogue, evidence, steps=steps)
+        read = self._read(histories, evidence)
+        alone = len(histories) == 1 and steps is None
+        wanted = self._wanted_alone(*read) if alone else model.wanted(*read, steps=steps)
         spoken = None if evidence is None else evidence.spoken
-        return Adapted(preferences, spoken, histories.lengths == 0)
+        return Adapted(wanted, spoken, histories.lengths == 0)
+
+    @torch.inference_mode()
+    def compile(self) -> None:
+        """Compile what adapts to one person at a time; for many at once products are most of it.
+
+        Raises:
+            ConfigError: this machine can't.
+        """
+        examples = []
+        for length in EXAMPLES[: self.model.config.max_steps]:
+            history = Histories.from_lists([[0] * length]).to(self.model.device)
+            evidence = None if self.model.memory is None else Evidence(self.model.memory, history)
+            examples.append(self._read(history, evidence))
+        fast = compiled(self.model.wanted, examples)
+
+        def wanted(histories: Histories, *others: Any) -> Preferences:
+            # Tensors that were made outside of inference mode would be compiled for anew.
+            own = Histories(histories.items.clone(), histories.lengths.clone())
+            return fast(own, *others)
+
+        self._wanted_alone = wanted
 
     @torch.inference_mode()
     def scores(self, people: Adapted) -> Float[Tensor, "users items"]:
@@ -128,6 +159,12 @@ class Ranker:
         return TopK(
             torch.cat([row.items for row in found]), torch.cat([row.scores for row in found])
         )
+
+    def _read(self, histories: Histories, evidence: Evidence | None) -> Read:
+        """What adaptation takes, with values that it doesn't look at."""
+        queries = self.model.encode(histories, self.catalogue.table)
+        heard = self.model.heard(histories, self.catalogue, evidence)
+        return histories, queries, self.catalogue, heard
 
     def _all(
         self,

@@ -30,6 +30,8 @@ class Context:
     """Keeps histories."""
     model: Path
     """Where the model is read from, at the start and at a reload."""
+    compiled: bool = False
+    """Whether the model is compiled, which a reload does anew."""
     keyring: Keyring = field(default_factory=Keyring)
     """Who may do what."""
     metrics: Metrics = field(default_factory=Metrics)
@@ -52,8 +54,9 @@ class Context:
 
         Raises:
             CheckpointError: it can't be used.
+            ConfigError: it can't be compiled.
         """
-        return Engine.load(self.model, self.limits.at_once)
+        return Engine.load(self.model, self.limits.at_once, compiled=self.compiled)
 
     def needs(self, scope: str) -> list[Any]:
         """What asks for a key of a scope, before a route is run; nothing where nobody is asked."""

@@ -74,15 +74,18 @@ class Engine:
         self.warm()
 
     @classmethod
-    def load(cls, directory: str | Path, at_once: int) -> Engine:
+    def load(cls, directory: str | Path, at_once: int, *, compiled: bool = False) -> Engine:
         """Load a checkpoint and make it ready for goes of up to so many people.
 
         Raises:
             CheckpointError: it is missing, damaged or of another version, or scores aren't finite.
+            ConfigError: it should be compiled, and can't be.
         """
         checkpoint = load_checkpoint(directory)
         index = Index.load(present(directory), checkpoint.content)
         engine = cls(checkpoint, Path(directory).resolve().name, index)
+        if compiled:
+            engine.ranker.compile()
         give_back()
         if not all(np.isfinite(one.scores).all() for one in engine.rehearse(at_once)):
             told = f"{directory}: its scores aren't finite; take the model before, or train anew"

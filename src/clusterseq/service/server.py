@@ -69,6 +69,8 @@ class Settings:
     """Pages of other sites that may call from a browser."""
     threads: int = 1
     """Threads of the tensor library."""
+    compiled: bool = False
+    """Whether each process compiles the model before it serves."""
     processes: int = 1
     """How many serve, each with the model in its memory."""
     log_level: str = "info"
@@ -104,16 +106,18 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
 
     Raises:
         CheckpointError: the model can't be used.
-        ConfigError: keys or store can't be used.
+        ConfigError: keys or store can't be used, or the model can't be compiled.
     """
     torch.set_num_threads(settings.threads)
     keyring = Keyring() if settings.keys is None else Keyring.read(settings.keys)
-    engine = Engine.load(settings.model, settings.limits.at_once)
+    limits = settings.limits
+    engine = Engine.load(settings.model, limits.at_once, compiled=settings.compiled)
     store = open_store(settings.store, settings.retention)
     context = Context(
-        desk=Desk(engine, settings.limits),
-        store=Archive(store, settings.limits.store_seconds),
+        desk=Desk(engine, limits),
+        store=Archive(store, limits.store_seconds),
         model=settings.model,
+        compiled=settings.compiled,
         keyring=keyring,
         replace_others=replace_others,
     )

@@ -100,10 +100,11 @@ def _parts(
     model, catalogue = ranker.model, ranker.catalogue
     queries = model.encode(person, catalogue.table)
     evidence = None if model.memory is None else Evidence(model.memory, person)
+    heard = model.heard(person, catalogue, evidence)
     thetas = [
         model.start.expand(1, -1),
         model.conditioned(person),
-        model.adapted(person, queries, catalogue, evidence, steps=steps),
+        model.adapted(person, queries, catalogue, heard, steps=steps),
     ]
     last = queries[:, -1].expand(len(thetas), -1)
     wanted = Preferences.of(torch.cat(thetas), last, catalogue.items)

@@ -44,27 +44,34 @@ class Recommender:
 
     checkpoint: Checkpoint
     """The model and its catalogue."""
-    origin: tuple[str, str] | None = None
-    """The directory and the device that it was loaded from and to, if it was."""
+    origin: tuple[str, str, bool] | None = None
+    """What ``load`` was given, if it was loaded."""
     index: Index | None = None
     """What finds items of a huge catalogue; None looks at all of them."""
 
     @classmethod
-    def load(cls, directory: str | Path, device: str = "cpu") -> Recommender:
+    def load(
+        cls, directory: str | Path, device: str = "cpu", *, compiled: bool = False
+    ) -> Recommender:
         """Load a checkpoint, without the training data.
 
         Args:
             device: where it computes: cpu, cuda or cuda:1.
+            compiled: compile what adapts to one person at a time, which takes up to a minute, and
+                seconds when it has been done before; needs a compiler of C++.
 
         Raises:
             CheckpointError: it is missing, damaged or of a newer version.
-            ConfigError: the device can't be used.
+            ConfigError: the device can't be used, or the model can't be compiled.
         """
         place = device_named(device)
         checkpoint = load_checkpoint(directory)
         checkpoint.model.on(place)
         index = Index.load(present(directory), checkpoint.content) if place == CPU else None
-        return cls(checkpoint, (str(Path(directory).resolve()), device), index)
+        found = cls(checkpoint, (str(Path(directory).resolve()), device, compiled), index)
+        if compiled:
+            found.ranker.compile()
+        return found
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What travels to another process is where it lies; there it is loaded once and kept."""
@@ -253,8 +260,8 @@ class Recommender:
 
 
 @lru_cache(maxsize=1)
-def _loaded(directory: str, device: str) -> Recommender:
-    return Recommender.load(directory, device)
+def _loaded(directory: str, device: str, compiled: bool) -> Recommender:
+    return Recommender.load(directory, device, compiled=compiled)
 
 
 def _batch(history: object) -> tuple[list[list[Any]], bool]:

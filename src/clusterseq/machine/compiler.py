@@ -1,0 +1,63 @@
+"""Functions of tensors, compiled by PyTorch for this processor: one call for what were hundreds.
+
+Knows nothing about: what is computed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from clusterseq.errors import ConfigError
+
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
+Result = TypeVar("Result")
+
+
+def compiled(
+    function: Callable[..., Result], examples: Iterable[tuple[Any, ...]]
+) -> Callable[..., Result]:
+    """The same function, compiled for arguments like those of each example.
+
+    Takes a minute. PyTorch keeps what it makes in ``TORCHINDUCTOR_CACHE_DIR``, so that the next
+    process takes seconds; where that isn't set, in a directory of this user's alone, because what
+    lies there is run.
+
+    Raises:
+        ConfigError: there is no compiler of C++, or it fails.
+    """
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        raise ConfigError(
+            f"compiling the model needs a compiler of C++, and {compiler} isn't there; install it "
+            "(apt-get install g++), name another in CXX, or don't ask for compiling"
+        )
+    if CACHE not in os.environ:
+        os.environ[CACHE] = str(_own_directory())
+    found = torch.compile(function, dynamic=True)
+    try:
+        for example in examples:
+            found(*example)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"the model can't be compiled here ({reason}); mend that, or don't ask for compiling"
+        ) from error
+    return found
+
+
+def _own_directory() -> Path:
+    """Where nobody else can put anything; gone with the container where homes can't be written."""
+    try:
+        home = Path.home() / ".cache" / "clusterseq"
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return home
+    except (OSError, RuntimeError):
+        return Path(tempfile.mkdtemp(prefix="clusterseq-"))

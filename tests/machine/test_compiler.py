@@ -1,0 +1,86 @@
+"""Compiled models: what they say, and what is told where nothing can be compiled.
+
+In processes of their own, where no types are checked while it runs: that can't be compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clusterseq.reading.vocab import RawId
+from clusterseq.using.recommender import Recommender
+from tests.service.serving import served
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler of C++")
+HISTORIES: list[list[RawId]] = [["i03"], ["i03", "i07"], ["i03", "i07", "i01"], ["i02"] * 9, []]
+COMPARED = """
+import sys, torch
+from clusterseq import Recommender
+from tests.machine.test_compiler import HISTORIES
+
+plain, fast = Recommender.load(sys.argv[1]), Recommender.load(sys.argv[1], compiled=True)
+with torch.compiler.set_stance("fail_on_recompile"):
+    for history in HISTORIES:
+        found, expected = fast.recommend(history), plain.recommend(history)
+        assert found.ids == expected.ids, history
+        for one, other in zip(found, expected):
+            assert abs(one.score - other.score) < 1e-4, (history, one, other)
+    together = fast.recommend(HISTORIES)
+assert [one.ids for one in together] == [plain.recommend(each).ids for each in HISTORIES]
+"""
+"""Nobody waits for the compiler once the model is loaded."""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is compiled once serves all of these tests."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+def run(cache: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    others = {"TORCHINDUCTOR_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1", **variables}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, env={**os.environ, **others}, capture_output=True, text=True, check=False
+    )
+
+
+@needs_compiler
+def test_a_compiled_model_says_the_same(model_directory: Path, cache: Path) -> None:
+    found = run(cache, "-c", COMPARED, str(model_directory))
+    assert found.returncode == 0, found.stderr
+
+
+@needs_compiler
+def test_the_service_compiles_before_it_listens(
+    model_directory: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache))
+    plain = Recommender.load(model_directory)
+    with served(model_directory, "--compile", "--store", "memory:") as (_, client):
+        for history in HISTORIES:
+            answer = client.post("/v1/recommend", json={"history": history, "k": 5}).json()
+            assert [one["item"] for one in answer["items"]] == plain.recommend(history, k=5).ids
+
+
+@pytest.mark.parametrize(
+    ("compiler", "told"),
+    [
+        ("no-such-compiler", "and no-such-compiler isn't there; install it"),
+        ("false", "the model can't be compiled here ("),
+    ],
+)
+def test_what_cannot_be_compiled_is_told(
+    compiler: str, told: str, model_directory: Path, tmp_path: Path
+) -> None:
+    command = ["-m", "clusterseq", "serve", str(model_directory), "--compile", "--port", "0"]
+    found = run(tmp_path, *command, "--store", "memory:", CXX=compiler)
+    assert found.returncode == 2
+    assert told in found.stderr
+    assert "Traceback" not in found.stderr
