@@ -89,6 +89,10 @@ class Histories:
         last = (self.lengths - 1).clamp_min(0)
         return states[torch.arange(last.shape[0], device=last.device), last]
 
+    def clone(self) -> Histories:
+        """The same histories in memory of their own."""
+        return Histories(self.items.clone(), self.lengths.clone())
+
     def to(self, device: torch.device | str) -> Histories:
         """The same histories on another device."""
         return Histories(self.items.to(device), self.lengths.to(device))

@@ -39,14 +39,21 @@ class Packing:
         """
         users, steps = histories.items.shape
         if bool((histories.lengths == steps).all()):  # as where one person is served
-            places = torch.arange(users * steps, device=histories.items.device)
-            cells = places.view(users, steps).T.flatten()
-            return cls((users, steps), cells, [users] * steps if users else [])
+            return cls.full(histories)
         order = histories.lengths.argsort(descending=True, stable=True)
         there = histories.mask[order].T  # (steps, users)
         step, rank = there.nonzero(as_tuple=True)
         sizes = [size for size in there.sum(dim=1).tolist() if size]
         return cls((users, steps), order[rank] * steps + step, sizes)
+
+    @classmethod
+    def full(cls, histories: Histories) -> Packing:
+        """The same where every cell counts as an item, which takes no look at lengths."""
+        users, steps = histories.items.shape
+        places = torch.arange(users * steps, device=histories.items.device)
+        return cls(
+            (users, steps), places.view(users, steps).T.flatten(), [users] * steps if users else []
+        )
 
     def pack(self, padded: Int64[Tensor, "users steps"]) -> Int64[Tensor, " items"]:
         """The true cells of something padded."""

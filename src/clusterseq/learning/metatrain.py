@@ -115,7 +115,9 @@ class MetaLoss:
         if model.n_items > MOST_RIVALS:  # drawn first, so that all workers draw the same
             rivals = Rivals.draw(everybody.targets, model.n_items, MOST_RIVALS, generator)
         evidence = None if batch.memory is None else Evidence(batch.memory, tasks.support)
-        wanted = model.preferences(tasks.support, catalogue, evidence, generator)
+        queries = model.encode(tasks.support, catalogue.table, generator)
+        heard = model.heard(tasks.support, catalogue, evidence)
+        wanted = model.preferences(tasks.support, queries, catalogue, heard)
         columns = catalogue.items.columns
         if rivals is not None:
             columns = torch.nn.functional.embedding(rivals.items, columns)

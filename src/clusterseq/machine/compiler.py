@@ -18,13 +18,15 @@ import torch
 from clusterseq.errors import ConfigError
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
+MODELS = 64
+"""Shapes and models of one process that are compiled for; PyTorch would stop at 8."""
 Result = TypeVar("Result")
 
 
 def compiled(
     function: Callable[..., Result], examples: Iterable[tuple[Any, ...]]
 ) -> Callable[..., Result]:
-    """The same function, compiled for arguments like those of each example.
+    """The same function, compiled for arguments of the shapes of each example, and no others.
 
     Takes a minute. PyTorch keeps what it makes in ``TORCHINDUCTOR_CACHE_DIR``, so that the next
     process takes seconds; where that isn't set, in a directory of this user's alone, because what
@@ -41,10 +43,11 @@ def compiled(
         )
     if CACHE not in os.environ:
         os.environ[CACHE] = str(_own_directory())
-    found = torch.compile(function, dynamic=True)
+    found = torch.compile(function, fullgraph=True, dynamic=False)
     try:
-        for example in examples:
-            found(*example)
+        with torch._dynamo.config.patch(recompile_limit=MODELS):
+            for example in examples:
+                found(*example)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(

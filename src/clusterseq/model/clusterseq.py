@@ -38,7 +38,9 @@ class ClusterSeq(nn.Module):
 
     >>> model = ClusterSeq(ModelConfig(n_items=50, dim=8))
     >>> histories = Histories.from_lists([[3, 14], [15]])
-    >>> model.preferences(histories, model.catalogue(), None).trust.shape
+    >>> catalogue = model.catalogue()
+    >>> queries = model.encode(histories, catalogue.table)
+    >>> model.preferences(histories, queries, catalogue, None).trust.shape
     torch.Size([2, 2])
     """
 
@@ -137,29 +139,31 @@ class ClusterSeq(nn.Module):
     def preferences(
         self,
         histories: Histories,
+        queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        evidence: Heard | None,
-        generator: torch.Generator | None = None,
+        heard: Float[Tensor, "users kinds prefixes candidates"] | None,
         *,
         steps: int | None = None,
     ) -> Preferences:
         """What everybody looks for after conditioning and adaptation, with gradients through both.
 
-        The evidence is what a memory says to these histories. A generator drives dropout; ``steps``
-        ends the inner loop early. Without history a row means nothing.
+        ``steps`` ends the inner loop early. Without history a row means nothing.
         """
-        queries = self.encode(histories, catalogue.table, generator)
-        heard = self.heard(histories, catalogue, evidence)
-        return self.wanted(histories, queries, catalogue, heard, steps=steps)
+        theta = self.adapted(histories, queries, catalogue, heard, steps=steps)
+        return Preferences.of(theta, histories.newest(queries), catalogue.items)
 
     def encode(
         self,
         histories: Histories,
         table: Float[Tensor, "items dim"],
         generator: torch.Generator | None = None,
+        packing: Packing | None = None,
     ) -> Float[Tensor, "users steps dim"]:
-        """The query after every prefix; past a history's length it means nothing."""
-        packing = Packing.of(histories)
+        """The query after every prefix; past a history's length it means nothing.
+
+        A generator drives dropout. The packing is made from the lengths, if none is given.
+        """
+        packing = packing or Packing.of(histories)
         items = packing.pack(histories.items)
         return packing.unpack(self.queries(items, packing, table, generator))
 
@@ -219,19 +223,6 @@ class ClusterSeq(nn.Module):
             return None
         anchors = evidence.at_anchors(catalogue.anchor_places, len(self.anchors))
         return torch.cat([evidence.at_next()[..., None], anchors], dim=3)
-
-    def wanted(
-        self,
-        histories: Histories,
-        queries: Float[Tensor, "users steps width"],
-        catalogue: Catalogue,
-        heard: Float[Tensor, "users kinds prefixes candidates"] | None,
-        *,
-        steps: int | None = None,
-    ) -> Preferences:
-        """What everybody looks for, given what was read and heard; nothing here looks at values."""
-        theta = self.adapted(histories, queries, catalogue, heard, steps=steps)
-        return Preferences.of(theta, histories.newest(queries), catalogue.items)
 
     def adapted(
         self,

@@ -123,22 +123,15 @@ class Portable(nn.Module):
         """
         histories, catalogue = Histories(items, lengths), self._catalogue()
         evidence = self._evidence(histories)
-        queries = self._queries(histories)
+        # Padding is read, too: nobody looks at what follows from it.
+        queries = self.model.encode(histories, self.table, packing=Packing.full(histories))
         heard = self.model.heard(histories, catalogue, evidence)
-        wanted = self.model.wanted(histories, queries, catalogue, heard)
+        wanted = self.model.preferences(histories, queries, catalogue, heard)
         scores = wanted.queries @ self.columns.T
         if evidence is not None and self.model.acuity is not None:
             heard = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.catalogue())
             scores = scores + (wanted.trust.T[..., None] * heard).sum(dim=0)
         return torch.where(lengths[:, None] == 0, self.prior, scores)
-
-    def _queries(self, histories: Histories) -> Float[Tensor, "users steps width"]:
-        """The query after every prefix, padding included, which nobody looks at."""
-        users, steps = histories.items.shape
-        cells = torch.arange(users * steps).view(users, steps).T.flatten()
-        packing = Packing((users, steps), cells, [users] * steps)
-        items = packing.pack(histories.items)
-        return packing.unpack(self.model.queries(items, packing, self.table))
 
     def _catalogue(self) -> Catalogue:
         anchors = self.anchor_columns

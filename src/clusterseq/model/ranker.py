@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,8 +19,9 @@ from torch import Tensor
 
 from clusterseq.data.evidence import Evidence, Spoken
 from clusterseq.data.histories import Histories
+from clusterseq.data.packing import Packing
 from clusterseq.machine.compiler import compiled
-from clusterseq.model.catalogue import Catalogue, Preferences, chunks, scores
+from clusterseq.model.catalogue import Preferences, chunks, scores
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.index import Index
 from clusterseq.model.retrieval import NOTHING, TopK, top_k
@@ -32,11 +32,8 @@ FEW_ITEMS = 20_000
 """Up to so many allowed items are all scored."""
 REFUSED_AT_MOST = 1_000
 """Refused items that an index can look beyond."""
-EXAMPLES = (1, 2, 3)
-"""Histories so long are each compiled apart, the last also for all that are longer."""
-
-Read: TypeAlias = tuple[Histories, Tensor, Catalogue, Tensor | None]
-"""Histories, the queries after each prefix, the items, and what the memory says of candidates."""
+COMPILED = ((1, 1), (1, 2), (1, 3))
+"""People and items of the histories that adaptation is compiled for."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Ranker:
         columns = catalogue.items.columns
         columns = columns.contiguous() if index else columns.T.contiguous().T
         self.catalogue = replace(catalogue, items=replace(catalogue.items, columns=columns))
-        self._wanted_alone: Callable[..., Preferences] = model.wanted
+        self._compiled: Callable[[Histories, Tensor | None], Preferences] | None = None
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
@@ -96,32 +93,39 @@ class Ranker:
         model = self.model
         histories = histories.to(model.device).last(model.config.max_steps)
         evidence = None if model.memory is None else Evidence(model.memory, histories)
-        read = self._read(histories, evidence)
-        alone = len(histories) == 1 and steps is None
-        wanted = self._wanted_alone(*read) if alone else model.wanted(*read, steps=steps)
+        heard = model.heard(histories, self.catalogue, evidence)
+        if self._compiled is not None and steps is None and histories.items.shape in COMPILED:
+            preferences = self._compiled(histories, heard)
+        else:
+            queries = model.encode(histories, self.catalogue.table)
+            preferences = model.preferences(histories, queries, self.catalogue, heard, steps=steps)
         spoken = None if evidence is None else evidence.spoken
-        return Adapted(wanted, spoken, histories.lengths == 0)
+        return Adapted(preferences, spoken, histories.lengths == 0)
 
     @torch.inference_mode()
     def compile(self) -> None:
-        """Compile what adapts to one person at a time; for many at once products are most of it.
+        """Compile how one person is adapted to who has touched one, two or three items.
+
+        With many people at once products are most of the work, and gain nothing.
 
         Raises:
             ConfigError: this machine can't.
         """
+        model, catalogue = self.model, self.catalogue
+
+        def alone(histories: Histories, heard: Tensor | None) -> Preferences:
+            packing = Packing.full(histories)
+            queries = model.encode(histories, catalogue.table, packing=packing)
+            return model.preferences(histories, queries, catalogue, heard)
+
         examples = []
-        for length in EXAMPLES[: self.model.config.max_steps]:
-            history = Histories.from_lists([[0] * length]).to(self.model.device)
-            evidence = None if self.model.memory is None else Evidence(self.model.memory, history)
-            examples.append(self._read(history, evidence))
-        fast = compiled(self.model.wanted, examples)
-
-        def wanted(histories: Histories, *others: Any) -> Preferences:
-            # Tensors that were made outside of inference mode would be compiled for anew.
-            own = Histories(histories.items.clone(), histories.lengths.clone())
-            return fast(own, *others)
-
-        self._wanted_alone = wanted
+        for shape in COMPILED:
+            histories = Histories.from_lists(np.zeros(shape)).to(model.device)
+            evidence = None if model.memory is None else Evidence(model.memory, histories)
+            examples.append((histories, model.heard(histories, catalogue, evidence)))
+        fast = compiled(alone, examples)
+        # Tensors that were made outside of inference mode would be compiled for anew.
+        self._compiled = lambda histories, heard: fast(histories.clone(), heard)
 
     @torch.inference_mode()
     def scores(self, people: Adapted) -> Float[Tensor, "users items"]:
@@ -159,12 +163,6 @@ class Ranker:
         return TopK(
             torch.cat([row.items for row in found]), torch.cat([row.scores for row in found])
         )
-
-    def _read(self, histories: Histories, evidence: Evidence | None) -> Read:
-        """What adaptation takes, with values that it doesn't look at."""
-        queries = self.model.encode(histories, self.catalogue.table)
-        heard = self.model.heard(histories, self.catalogue, evidence)
-        return histories, queries, self.catalogue, heard
 
     def _all(
         self,

@@ -57,8 +57,8 @@ class Recommender:
 
         Args:
             device: where it computes: cpu, cuda or cuda:1.
-            compiled: compile what adapts to one person at a time, which takes up to a minute, and
-                seconds when it has been done before; needs a compiler of C++.
+            compiled: compile how a single person of up to three items is adapted to, which takes a
+                minute, and seconds when it has been done before; needs a compiler of C++.
 
         Raises:
             CheckpointError: it is missing, damaged or of a newer version.
