@@ -87,8 +87,8 @@ def serve(
         bool,
         typer.Option(
             "--compile",
-            help="Compile the model at the start, for sooner answers to single people of up to three "
-            "items. Takes a minute, then seconds; needs a compiler of C++.",
+            help="Compile the model at the start, for sooner answers to single people of up to "
+            "three items. Takes a minute, then seconds; needs a compiler of C++.",
         ),
     ] = False,
     log_level: Annotated[
