@@ -6,7 +6,7 @@ of what comes out. Batches say how many newcomers a second there are where many 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -47,13 +47,20 @@ def run(sizes: tuple[int, ...] = tuple(LIMITS)) -> Iterator[Figure]:
             if n_items <= 12_000:
                 yield from _together(ranker, case)
             if n_items <= 100_000:
-                ranker.compile()
-                yield from _alone(ranker, f"{case}, compiled", *LIMITS[n_items])
+                compiled = f"{case}, compiled"
+                yield from _alone(ranker, compiled, *LIMITS[n_items], prepare=ranker.compile)
 
 
-def _alone(ranker: Ranker, case: str, median: float, rare: float) -> Iterator[Figure]:
+def _alone(
+    ranker: Ranker,
+    case: str,
+    median: float,
+    rare: float,
+    prepare: Callable[[], None] = lambda: None,
+) -> Iterator[Figure]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    prepare()
     vectors, query = ranker.catalogue.items.vectors, torch.randn(ranker.catalogue.table.shape[1])
     floor = 1000 * seconds(lambda: torch.mv(vectors, query).topk(BEST), runs=50)
     requests = range(REQUESTS[ranker.n_items])

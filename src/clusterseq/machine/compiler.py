@@ -26,7 +26,10 @@ Result = TypeVar("Result")
 def compiled(
     function: Callable[..., Result], examples: Iterable[tuple[Any, ...]]
 ) -> Callable[..., Result]:
-    """The same function, compiled for arguments of the shapes of each example, and no others.
+    """The same function, compiled for arguments of the shapes of each example.
+
+    For others, or where PyTorch has got other threads meanwhile, it isn't: nobody waits for the
+    compiler later.
 
     Takes a minute. PyTorch keeps what it makes in ``TORCHINDUCTOR_CACHE_DIR``, so that the next
     process takes seconds; where that isn't set, in a directory of this user's alone, because what
@@ -53,7 +56,12 @@ def compiled(
         raise ConfigError(
             f"the model can't be compiled here ({reason}); mend that, or don't ask for compiling"
         ) from error
-    return found
+
+    def called(*arguments: Any) -> Result:
+        with torch.compiler.set_stance("eager_on_recompile"):
+            return found(*arguments)
+
+    return called
 
 
 def _own_directory() -> Path:
