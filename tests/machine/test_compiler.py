@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ from clusterseq.reading.vocab import RawId
 from clusterseq.using.recommender import Recommender
 from tests.service.serving import served
 
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a compiler of C++")
+HEADER = Path(sysconfig.get_paths()["include"], "Python.h")
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None or not HEADER.exists(), reason="needs g++ and Python's headers"
+)
 HISTORIES: list[list[RawId]] = [["i03"], ["i03", "i07"], ["i03", "i07", "i01"], ["i02"] * 9, []]
 COMPARED = """
 import sys, torch
