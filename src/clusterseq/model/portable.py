@@ -129,8 +129,8 @@ class Portable(nn.Module):
         wanted = self.model.preferences(histories, queries, catalogue, heard)
         scores = wanted.queries @ self.columns.T
         if evidence is not None and self.model.acuity is not None:
-            heard = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.catalogue())
-            scores = scores + (wanted.trust.T[..., None] * heard).sum(dim=0)
+            said = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.catalogue())
+            scores = scores + (wanted.trust.T[..., None] * said).sum(dim=0)
         return torch.where(lengths[:, None] == 0, self.prior, scores)
 
     def _catalogue(self) -> Catalogue:
