@@ -48,6 +48,14 @@ assert [one.ids for one in together] == [plain.recommend(each).ids for each in H
 """
 """The compiled one runs what was compiled, and says the same; with other threads, too."""
 
+SMALL = """
+import torch
+from clusterseq.machine.compiler import compiled
+
+ones = torch.ones(3)
+assert compiled(torch.sin, [(ones,)])(ones).equal(torch.sin(ones))
+"""
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -82,17 +90,27 @@ def test_the_service_compiles_before_it_listens(
 
 
 @pytest.mark.parametrize(
-    ("compiler", "told"),
+    ("variable", "value", "told"),
     [
-        ("no-such-compiler", "and no-such-compiler isn't there; install it"),
-        ("false", "the model can't be compiled here ("),
+        ("CXX", "no-such-compiler", "and no-such-compiler isn't there; install it"),
+        ("CXX", "false", "the model can't be compiled here ("),
+        ("TORCHINDUCTOR_CACHE_DIR", "/dev/null/kept", "what is compiled can't be kept ("),
     ],
 )
 def test_what_cannot_be_compiled_is_told(
-    compiler: str, told: str, model_directory: Path, tmp_path: Path
+    variable: str, value: str, told: str, model_directory: Path, tmp_path: Path
 ) -> None:
     command = ["-m", "clusterseq", "serve", str(model_directory), "--compile", "--port", "0"]
-    found = run(tmp_path, *command, "--store", "memory:", CXX=compiler)
+    variables = {"CXX": "true", variable: value}
+    found = run(tmp_path, *command, "--store", "memory:", **variables)
     assert found.returncode == 2
     assert told in found.stderr
     assert "Traceback" not in found.stderr
+
+
+@needs_compiler
+def test_no_home_to_write_to_is_no_hindrance(tmp_path: Path) -> None:
+    places = {"HOME": "/dev/null", "TMPDIR": str(tmp_path), "TORCHINDUCTOR_CACHE_DIR": ""}
+    found = run(tmp_path, "-c", SMALL, **places)
+    assert found.returncode == 0, found.stderr
+    assert any(tmp_path.glob("clusterseq-*/*"))

@@ -36,7 +36,7 @@ def compiled(
     lies there is run.
 
     Raises:
-        ConfigError: there is no compiler of C++, or it fails.
+        ConfigError: there is no compiler of C++, or it fails, or what it makes can't be kept.
     """
     compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(compiler) is None:
@@ -44,8 +44,7 @@ def compiled(
             f"compiling the model needs a compiler of C++, and {compiler} isn't there; install it "
             "(apt-get install g++), name another in CXX, or don't ask for compiling"
         )
-    if CACHE not in os.environ:
-        os.environ[CACHE] = str(_own_directory())
+    os.environ[CACHE] = str(_cache())
     found = torch.compile(function, fullgraph=True, dynamic=False)
     try:
         with torch._dynamo.config.patch(recompile_limit=MODELS):
@@ -64,11 +63,27 @@ def compiled(
     return called
 
 
-def _own_directory() -> Path:
-    """Where nobody else can put anything; gone with the container where homes can't be written."""
+def _cache() -> Path:
+    """The directory that is named, or one where nobody else can put anything.
+
+    The latter is gone with the container where homes can't be written to.
+    """
+    named = os.environ.get(CACHE)
     try:
-        home = Path.home() / ".cache" / "clusterseq"
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return home
-    except (OSError, RuntimeError):
-        return Path(tempfile.mkdtemp(prefix="clusterseq-"))
+        if named:
+            return _writable(Path(named))
+        try:
+            return _writable(Path.home() / ".cache" / "clusterseq")
+        except (OSError, RuntimeError):
+            return Path(tempfile.mkdtemp(prefix="clusterseq-"))
+    except OSError as error:
+        raise ConfigError(
+            f"what is compiled can't be kept ({error}); name a directory that can be written to, and "
+            f"that nobody else may write to, in {CACHE}, or don't ask for compiling"
+        ) from error
+
+
+def _writable(directory: Path) -> Path:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory):
+        return directory
