@@ -78,8 +78,8 @@ def _cache() -> Path:
             return Path(tempfile.mkdtemp(prefix="clusterseq-"))
     except OSError as error:
         raise ConfigError(
-            f"what is compiled can't be kept ({error}); name a directory that can be written to, and "
-            f"that nobody else may write to, in {CACHE}, or don't ask for compiling"
+            f"what is compiled can't be kept ({error}); name a directory in {CACHE} that you can "
+            "write to, and nobody else, or don't ask for compiling"
         ) from error
 
 
