@@ -132,7 +132,7 @@ def save(directory: Path, n_items: int, members: int, dim: int) -> None:
         model=model,
         config=Config(model=model.config),
         items=Vocabulary(pl.Series(np.arange(n_items))),
-        item_counts=np.bincount(known.items, minlength=n_items),
+        item_counts=known.counts(n_items),
         provenance=Provenance("none", 0, None, "generated", 1.0, len(known), len(known.items)),
     )
     save_checkpoint(directory, checkpoint)

@@ -63,7 +63,7 @@ def test_without_a_history_items_rank_by_popularity() -> None:
 def test_both_reach_their_known_figures_on_movietweetings() -> None:
     events = read_events(str(files("clusterseq") / "data" / "movietweetings.parquet"))
     split = split_users(Dataset.from_events(events), "temporal", seed=0)
-    counts = np.bincount(split.known.items, minlength=len(split.items))
+    counts = split.known.counts(len(split.items))
     ranks = [
         evaluate(model.fit(split.known, len(counts)), split.test, item_counts=counts).full_ranks
         for model in (Popularity, SessionKNN)

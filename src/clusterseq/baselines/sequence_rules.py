@@ -40,7 +40,7 @@ class SequenceRules:
         >>> SequenceRules.fit(known, n_items=3).rules.toarray().tolist()
         [[0.0, 0.5, 0.25], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]]
         """
-        counts = np.bincount(known.items, minlength=n_items)
+        counts = known.counts(n_items)
         rules = sparse.diags_array(1 / (counts + shrinkage)) @ transitions(known, n_items)
         return cls(rules.tocsr().astype(np.float32), counts)
 

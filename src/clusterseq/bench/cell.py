@@ -155,7 +155,7 @@ def _of_training(trained: Trained) -> dict[str, Any]:
 
 
 def _judge(scorer: Scorer, prepared: Prepared, k: int) -> tuple[dict[str, Any], pl.DataFrame]:
-    counts = np.bincount(prepared.known.items, minlength=prepared.n_items)
+    counts = prepared.known.counts(prepared.n_items)
     evaluation = evaluate(scorer, prepared.test, item_counts=counts, k=k)
     figures = {
         f"{ranking}_{metric}": value

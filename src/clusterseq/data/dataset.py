@@ -120,7 +120,7 @@ class Dataset:
         Raises:
             DataError: the directory holds something else than a dataset.
         """
-        counts = np.bincount(self.sequences.items, minlength=len(self.items))
+        counts = self.sequences.counts(len(self.items))
         with replacing(directory, marker=MANIFEST) as target:
             people = people_of(self.users.series, self.sequences)
             shard = write_shard(target / "shard-00000.arrow", people)

@@ -85,6 +85,11 @@ class Evidence:
         self.items = memory.items.index_select(0, entries).long()
         self.weights = memory.weights.index_select(0, entries)
 
+    @classmethod
+    def of(cls, memory: Memory | None, histories: Histories) -> Evidence | None:
+        """What a model's memory says; nothing where it has none."""
+        return None if memory is None else cls(memory, histories)
+
     @cached_property
     def spoken(self) -> Spoken:
         """What the histories say of every item, without the silence."""

@@ -108,10 +108,7 @@ class Ledger:
 def counted(known: Sequences, n_items: int) -> tuple[Counted, Counted]:
     """Events and people of each item."""
     touched = incidence(known, n_items)
-    return (
-        np.bincount(known.items, minlength=n_items),
-        np.bincount(touched.indices, minlength=n_items),
-    )
+    return known.counts(n_items), np.bincount(touched.indices, minlength=n_items)
 
 
 def _discounted(

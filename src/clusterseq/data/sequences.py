@@ -75,6 +75,15 @@ class Sequences:
         """The user whom each event belongs to."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
 
+    def counts(self, n_items: int) -> Int64[np.ndarray, " items"]:
+        """How often each item occurs.
+
+        >>> seqs = Sequences(np.int32([0, 2, 2]), np.array([0, 1, 0]), np.array([0, 2, 3]))
+        >>> seqs.counts(4).tolist()
+        [1, 0, 2, 0]
+        """
+        return np.bincount(self.items, minlength=n_items)
+
     def select(self, users: Integer[np.ndarray, " n"]) -> Sequences:
         """Only some users, in the order given.
 

@@ -114,7 +114,7 @@ class MetaLoss:
         rivals = None
         if model.n_items > MOST_RIVALS:  # drawn first, so that all workers draw the same
             rivals = Rivals.draw(everybody.targets, model.n_items, MOST_RIVALS, generator)
-        evidence = None if batch.memory is None else Evidence(batch.memory, tasks.support)
+        evidence = Evidence.of(batch.memory, tasks.support)
         queries = model.encode(tasks.support, catalogue.table, generator)
         heard = model.heard(tasks.support, catalogue, evidence)
         wanted = model.preferences(tasks.support, queries, catalogue, heard)

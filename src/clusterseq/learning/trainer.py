@@ -83,7 +83,7 @@ class Trainer:
         self.teacher = teacher
         if teacher is not None:
             teacher.start(self.model.items.embedding.data)
-        counts = np.bincount(known.items, minlength=n_items)
+        counts = known.counts(n_items)
         logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
         self.model.items.bias.data.copy_(logs - logs.mean())
         self.users, judges = self._learners_and_judges(validation)

@@ -92,7 +92,7 @@ class Ranker:
         """Adapt to every person, by all steps of the inner loop or by the first few."""
         model = self.model
         histories = histories.to(model.device).last(model.config.max_steps)
-        evidence = None if model.memory is None else Evidence(model.memory, histories)
+        evidence = Evidence.of(model.memory, histories)
         heard = model.heard(histories, self.catalogue, evidence)
         if self._compiled is not None and steps is None and histories.items.shape in COMPILED:
             preferences = self._compiled(histories, heard)
@@ -121,7 +121,7 @@ class Ranker:
         examples = []
         for shape in COMPILED:
             histories = Histories.from_lists(np.zeros(shape)).to(model.device)
-            evidence = None if model.memory is None else Evidence(model.memory, histories)
+            evidence = Evidence.of(model.memory, histories)
             examples.append((histories, model.heard(histories, catalogue, evidence)))
         fast = compiled(alone, examples)
         # Tensors that were made outside of inference mode would be compiled for anew.

@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Int64
 
 from clusterseq.baselines import Popularity
 from clusterseq.config import DataConfig
@@ -112,7 +111,7 @@ def judged(
         people,
         split=split.kind,
         coverage=split.coverage,
-        item_counts=counts_of(split),
+        item_counts=split.known.counts(len(split.items)),
         k=k,
         progress=progress,
     )
@@ -134,8 +133,3 @@ def _judged_on_strangers(
         k=k,
         progress=progress,
     )
-
-
-def counts_of(split: Split) -> Int64[np.ndarray, " items"]:
-    """How often the known people touched each item."""
-    return np.bincount(split.known.items, minlength=len(split.items))

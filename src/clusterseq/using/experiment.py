@@ -37,7 +37,7 @@ from clusterseq.machine.workers import expected, speaks
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.titles import titles_of
 from clusterseq.using.comparison import Comparison
-from clusterseq.using.evaluation import counts_of, judged, split_events
+from clusterseq.using.evaluation import judged, split_events
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,7 @@ class Experiment:
             model=model,
             config=dataclasses.replace(self.config, model=model.config),
             items=split.items,
-            item_counts=counts_of(split),
+            item_counts=split.known.counts(len(split.items)),
             provenance=provenance,
             titles=None if self.titles is None else titles_of(self.titles, split.items),
             ledger=Ledger.of(split.known, len(split.items)),

@@ -99,7 +99,7 @@ def _parts(
     """The parts of each item's score."""
     model, catalogue = ranker.model, ranker.catalogue
     queries = model.encode(person, catalogue.table)
-    evidence = None if model.memory is None else Evidence(model.memory, person)
+    evidence = Evidence.of(model.memory, person)
     heard = model.heard(person, catalogue, evidence)
     thetas = [
         model.start.expand(1, -1),
