@@ -221,11 +221,8 @@ class Ranker:
     def _scores_of(self, one: Adapted, items: Int64[Tensor, " some"]) -> Float[Tensor, " some"]:
         """One person's scores of some items, in ascending order."""
         query, trust = one.preferences.queries[0], one.preferences.trust[0]
-        found, said, acuity = (
-            self.catalogue.items.columns[items] @ query,
-            one.spoken,
-            self.model.acuity,
-        )
+        said, acuity = one.spoken, self.model.acuity
+        found = self.catalogue.items.columns[items] @ query
         if said is None or acuity is None:
             return found
         places = torch.searchsorted(items, said.cells).clamp_max(len(items) - 1)
