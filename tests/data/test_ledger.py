@@ -47,12 +47,21 @@ def test_later_events_age_the_former_ones() -> None:
 
 
 def test_without_a_clock_in_either_nothing_is_fresh() -> None:
-    clocked, ordered = people([0, 1, 1], [0, 5, 3], [2, 1]), people([1, 0], [0, 1], [1, 1])
+    clocked = people([0, 1, 1], [1000, 1005, 1003], [2, 1])
+    ordered = people([1, 0], [0, 1], [1, 1])
     for one, other in ((clocked, ordered), (ordered, clocked)):
         ledger = Ledger.of(one, 2).plus(other)
         assert ledger.counts.tolist() == [2, 3]
         np.testing.assert_allclose(ledger.freshness(), 0, atol=1e-6)
         np.testing.assert_allclose(ledger.plus(clocked).freshness(), 0, atol=1e-6)
+
+
+def test_one_person_later_keeps_the_clock() -> None:
+    """People who come one after another say nothing against a clock that is known."""
+    known = people([0, 1, 1, 1], [1000, 1080, 1020, 1100], [2, 2])
+    ledger = Ledger.of(known, 3).plus(people([2, 2], [1110, 1120], [2]))
+    assert ledger.span == Ledger.of(known, 3).span
+    assert (ledger.freshness()[2] > ledger.freshness()[0]).all()
 
 
 def test_moved_to_a_larger_catalogue() -> None:

@@ -96,6 +96,35 @@ def test_what_is_counted_is_as_if_all_had_been_there(
     )
 
 
+def test_who_judges_is_remembered_only_afterwards(checkpoint: Checkpoint) -> None:
+    """People without any pattern: a memory that held them would seem to know what comes next."""
+    draws = np.random.default_rng(3)
+    rows = [
+        (f"p{person:03}", f"r{item:03}", LATER + step)
+        for person in range(200)
+        for step, item in enumerate(draws.integers(0, 300, 4))
+    ]
+    events = read_events(pl.DataFrame(rows, schema=["user", "item", "time"], orient="row"))
+    config = from_dict(Config, {"data": {"split": "none"}}, base=checkpoint.config)
+    alone = dataclasses.replace(checkpoint, config=config)
+    newer = update_checkpoint(alone, events, epochs=1).checkpoint
+    assert float(newer.model.theta["trust"].max()) < 1
+    assert newer.ledger is not None
+    assert newer.ledger.counts.sum() == checkpoint.item_counts.sum() + len(rows)
+
+
+def test_new_people_keep_items_that_the_model_knew(checkpoint: Checkpoint) -> None:
+    """Nobody known touches i05 … in the batch, and new people do."""
+    rows = [(f"k{n:02}", item, LATER + n) for n in range(40) for item in ("i00", "i01")]
+    rows += [(f"n{n}", item, LATER + 99) for n in range(9) for item in ("i05", "i06", "i07", "z")]
+    events = read_events(pl.DataFrame(rows, schema=["user", "item", "time"], orient="row"))
+    found = update_checkpoint(checkpoint, events, epochs=0, k=2)
+    assert found.comparison is not None
+    assert found.new_items == 0
+    assert found.comparison.coverage > 0.7  # without the model's catalogue, next to nothing
+    assert found.comparison.figures[CLUSTERSEQ]["users"] >= 5
+
+
 def test_updated_twice_and_saved_between(
     checkpoint: Checkpoint, later: Events, tmp_path: Path
 ) -> None:

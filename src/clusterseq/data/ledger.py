@@ -84,7 +84,9 @@ class Ledger:
             old + new
             for old, new in zip((self.counts, self.people), counted(known, n_items), strict=True)
         )
-        if not (self.span and has_clock(known)):
+        # A few people may come one after another; their events then still lie where others' do.
+        clocked = has_clock(known) or int(known.times.max()) > self.newest - self.span
+        if not (self.span and clocked):
             even = np.repeat(counts[:, None].astype(np.float64), len(HALF_LIVES), axis=1)
             return Ledger(counts, people, even, 0, 0.0)
         newest = max(self.newest, int(known.times.max()))

@@ -2,8 +2,9 @@
 
 ``temporal``: T is the 80 % quantile of the users' first events. Known users begin before T and keep
 their events strictly before T, if two are left; new users begin at or after T. ``random``: a seeded
-draw of users, known ones keep everything. In both, items that no known sequence holds are dropped
-from the new users, and a seeded 30 % of the new users (before any look at lengths) are validation.
+draw of users, known ones keep everything. In both, items that no known sequence holds (and no
+earlier model knows) are dropped from the new users, and a seeded 30 % of the new users (before any
+look at lengths) are validation.
 
 Knows nothing about: K, support and target, models, metrics.
 """
@@ -45,7 +46,7 @@ class Split:
     test_users: Users
     """Index in the dataset of each user of ``test``, ascending."""
     items: Vocabulary
-    """The items that a known sequence holds: the catalogue."""
+    """The items that a known sequence holds, or that a model knew before: the catalogue."""
     coverage: float
     """Share of the new users' events whose item is in the catalogue."""
     cutoff: int | None
@@ -65,12 +66,16 @@ def split_users(
     seed: int = 0,
     new_share: float = 0.2,
     validation_share: float = 0.3,
+    catalogue: Vocabulary | None = None,
 ) -> Split:
     """Split a dataset by user; the outcome depends on the set of rows, not on their order.
 
+    Args:
+        catalogue: items that a model knows from earlier events, so that new users keep them too.
+
     Raises:
-        DataError: an argument is out of range, the dataset has no times for a temporal split, or
-            no known or no new user would be left.
+        DataError: an argument is out of range, the dataset has no times for a temporal split, no
+            known or no new user would be left, or the catalogue's ids are of another kind.
     """
     _check_arguments(dataset, kind, new_share, validation_share)
     generator = np.random.default_rng(seed)
@@ -91,6 +96,9 @@ def split_users(
     items = dataset.items.select(used)
     places = np.full(len(dataset.items), UNKNOWN, dtype=np.int32)
     places[used] = np.arange(len(used), dtype=np.int32)
+    if catalogue is not None:
+        items = catalogue.joined(items)
+        places = items.encode_series(dataset.items.series)
     covered = _covered(dataset.sequences, places)
     return Split(
         known=trained.renumbered(places),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 
 from clusterseq.config import Config
 from clusterseq.data.graph import smoothing
@@ -57,6 +58,20 @@ def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> None:
         model.memory = sums.memory(ledger.counts, ledger.people).to(model.device)
 
 
+def learners_and_judges(
+    known: Sequences, validation: Sequences, generator: np.random.Generator
+) -> tuple[Int64[np.ndarray, " learners"], Sequences]:
+    """Which known users to train on, and who judges: people who are new to the memory, too.
+
+    Those of the validation part judge; where it is empty, a drawn tenth of the known users.
+    """
+    if (validation.lengths > 1).any():
+        return np.arange(len(known)), validation
+    drawn = generator.permutation(len(known))
+    held_out = int(HELD_OUT_SHARE * len(drawn))
+    return np.sort(drawn[held_out:]), known.select(np.sort(drawn[:held_out]))
+
+
 class Trainer:
     """The data, the model and the two stages of one training."""
 
@@ -83,11 +98,11 @@ class Trainer:
         self.teacher = teacher
         if teacher is not None:
             teacher.start(self.model.items.embedding.data)
-        counts = known.counts(n_items)
-        logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
+        self.users, judges = learners_and_judges(known, validation, self._draws("users"))
+        learners = known.select(self.users)
+        logs = torch.from_numpy(np.log(learners.counts(n_items) + 1)).to(torch.float32)
         self.model.items.bias.data.copy_(logs - logs.mean())
-        self.users, judges = self._learners_and_judges(validation)
-        self._remember(known.select(self.users))
+        self._remember(learners)
         self.validation = judged_tasks(judges, self._draws("validation")).to(device)
         self._identity = json.dumps([config.to_dict(), n_items, seed])
 
@@ -177,14 +192,6 @@ class Trainer:
         if self.config.backbone_rate:  # else they are what they were when the clusters started
             refresh_profiles(self.model, self.known)
         revive_clusters(self.model, self.known)
-
-    def _learners_and_judges(self, validation: Sequences) -> tuple[np.ndarray, Sequences]:
-        """Known users to train on, and the users who judge."""
-        drawn = self._draws("users").permutation(len(self.known))
-        if (validation.lengths > 1).any():
-            return np.arange(len(self.known)), validation
-        held_out = int(HELD_OUT_SHARE * len(drawn))
-        return np.sort(drawn[held_out:]), self.known.select(np.sort(drawn[:held_out]))
 
     def _calibrated(self) -> float:
         """Fit the scalars to the validation users; returns the likelihood that this reaches."""

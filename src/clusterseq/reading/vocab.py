@@ -129,6 +129,23 @@ class Vocabulary:
         """
         return Vocabulary(self._gather(indices))
 
+    def joined(self, other: Vocabulary) -> Vocabulary:
+        """The vocabulary of the ids of both.
+
+        >>> Vocabulary.from_ids(["a", "c"]).joined(Vocabulary.from_ids(["b", "c"])).ids
+        ['a', 'b', 'c']
+
+        Raises:
+            DataError: the ids of one are integers and those of the other strings.
+        """
+        if self.is_integer != other.is_integer:
+            kinds = {True: "integers", False: "strings"}
+            raise DataError(
+                f"the model's item ids are {kinds[self.is_integer]} and the events' are "
+                f"{kinds[other.is_integer]}; bring them to one kind"
+            )
+        return Vocabulary(pl.concat([self._series, other._series]).unique().sort())
+
     def _gather(self, indices: Integer[np.ndarray, " n"] | Sequence[int]) -> pl.Series:
         array = np.asarray(indices, dtype=np.int64)
         if len(array) and not 0 <= array.min() <= array.max() < len(self):

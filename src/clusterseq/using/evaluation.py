@@ -21,6 +21,7 @@ from clusterseq.judging.scorer import Scorer
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
+from clusterseq.reading.vocab import Vocabulary
 from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare, simple_models
 
 Part: TypeAlias = Literal["test", "validation"]
@@ -75,8 +76,12 @@ def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
     return split
 
 
-def split_events(events: Data, config: DataConfig, seed: int) -> Split:
+def split_events(
+    events: Data, config: DataConfig, seed: int, catalogue: Vocabulary | None = None
+) -> Split:
     """Filter events and split their users, as a configuration says.
+
+    New users keep the items of known ones and those of the ``catalogue``.
 
     Raises:
         DataError: nothing is left, or there are too few users for the split.
@@ -92,6 +97,7 @@ def split_events(events: Data, config: DataConfig, seed: int) -> Split:
         seed=seed,
         new_share=config.new_share,
         validation_share=config.validation_share,
+        catalogue=catalogue,
     )
 
 

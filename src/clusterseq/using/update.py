@@ -36,7 +36,7 @@ from clusterseq.learning.checkpoint import Checkpoint, Provenance
 from clusterseq.learning.metatrain import measure_clusters
 from clusterseq.learning.pretrain import prefix_stage
 from clusterseq.learning.stage import Place, run_stage
-from clusterseq.learning.trainer import remember
+from clusterseq.learning.trainer import learners_and_judges, remember
 from clusterseq.machine.progress import Silent, Watcher
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
@@ -96,30 +96,20 @@ def update_checkpoint(
     runtime = runtime or Runtime()
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
-    before = _Before.of(checkpoint)
-    split = split_events(events, checkpoint.config.data, runtime.seed)
-    items = Vocabulary.from_ids(_joined(checkpoint.items, split.items))
-    places = items.encode_series(checkpoint.items.series)
-    newer_places = items.encode_series(split.items.series)
-    parts = (split.known, split.validation, split.test)
-    known, validation, test = (part.renumbered(newer_places) for part in parts)
-    sums = before.sums.moved(places, len(items)).plus(Sums.of(known, len(items)))
-    ledger = before.ledger.moved(places, len(items)).plus(known)
-    model = grown(checkpoint.model, places, len(items), sums.transitions, ledger.counts)
-    remember(model, sums, ledger)
+    split = split_events(events, checkpoint.config.data, runtime.seed, checkpoint.items)
+    places = split.items.encode_series(checkpoint.items.series)
     train = dataclasses.replace(
         checkpoint.config.train,
         pretrain_epochs=epochs,
         learning_rate=rate * checkpoint.config.train.learning_rate,
     )
-    _teach(model, known, validation, train, runtime.seed, watcher or Silent())
-    _measure(model, known, checkpoint, places)
+    model, ledger = _taught(checkpoint, split, places, train, runtime.seed, watcher or Silent())
     comparison = None
-    if split.kind != "none" and (test.lengths > k).any():
-        former = Former(Ranker(checkpoint.model), places, len(items))
+    if split.kind != "none" and (split.test.lengths > k).any():
+        before = Former(Ranker(checkpoint.model), places, len(split.items))
         comparison = compare(
-            {BEFORE: former, CLUSTERSEQ: Ranker(model)},
-            test,
+            {BEFORE: before, CLUSTERSEQ: Ranker(model)},
+            split.test,
             split=split.kind,
             coverage=split.coverage,
             item_counts=ledger.counts,
@@ -127,21 +117,22 @@ def update_checkpoint(
             progress=progress,
         )
     newer = dataclasses.replace(
-        _checkpoint(checkpoint, model, items, ledger, split, comparison),
-        titles=_titles(checkpoint, items, places, titles),
+        _checkpoint(checkpoint, model, ledger, split, comparison),
+        titles=_titles(checkpoint, split.items, places, titles),
     )
-    return Update(newer, len(items) - len(places), comparison)
+    return Update(newer, len(split.items) - len(places), comparison)
 
 
 @dataclass(frozen=True)
-class _Before:
-    """What the former model has counted."""
+class _Counted:
+    """What is counted of everybody so far."""
 
     ledger: Ledger
     sums: Sums
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> _Before:
+    def of(cls, checkpoint: Checkpoint) -> _Counted:
+        """What a model was made of."""
         ledger, memory = checkpoint.ledger, checkpoint.model.memory
         if ledger is None:
             raise DataError(
@@ -154,6 +145,15 @@ class _Before:
                 "train it once more on all events, perhaps with model.memory=true"
             )
         return cls(ledger, Sums.recovered(memory, ledger.counts, ledger.people))
+
+    def moved(self, places: Int32[np.ndarray, " items"], n_items: int) -> _Counted:
+        """The same in a larger catalogue, where item ``i`` is called ``places[i]``."""
+        return _Counted(self.ledger.moved(places, n_items), self.sums.moved(places, n_items))
+
+    def plus(self, people: Sequences) -> _Counted:
+        """With some people's events beside."""
+        n_items = len(self.ledger.counts)
+        return _Counted(self.ledger.plus(people), self.sums.plus(Sums.of(people, n_items)))
 
 
 class Former:
@@ -179,31 +179,43 @@ class Former:
         return found
 
 
-def _joined(old: Vocabulary, new: Vocabulary) -> list[object]:
-    if old.is_integer != new.is_integer:
-        kinds = {True: "integers", False: "strings"}
-        raise DataError(
-            f"the model's item ids are {kinds[old.is_integer]} and the events' are "
-            f"{kinds[new.is_integer]}; bring them to one kind"
-        )
-    return [*old.ids, *new.ids]
+def _taught(
+    checkpoint: Checkpoint,
+    split: Split,
+    places: Int32[np.ndarray, " items"],
+    train: TrainConfig,
+    seed: int,
+    watcher: Watcher,
+) -> tuple[ClusterSeq, Ledger]:
+    """The grown model after its training, and the counts of everybody it remembers."""
+    draws = np.random.default_rng([seed, *b"users"])
+    users, judges = learners_and_judges(split.known, split.validation, draws)
+    learners = split.known.select(users)
+    former = _Counted.of(checkpoint).moved(places, len(split.items))
+    counted = former.plus(learners)
+    sums, ledger = counted.sums, counted.ledger
+    model = grown(checkpoint.model, places, len(split.items), sums.transitions, ledger.counts)
+    remember(model, sums, ledger)
+    _teach(model, learners, judges, train, seed, watcher)
+    if len(learners) < len(split.known):  # those who judged may be remembered now
+        counted = former.plus(split.known)
+        remember(model, counted.sums, counted.ledger)
+    _measure(model, split.known, checkpoint, places)
+    return model, counted.ledger
 
 
 def _teach(
     model: ClusterSeq,
-    known: Sequences,
-    validation: Sequences,
+    learners: Sequences,
+    judges: Sequences,
     config: TrainConfig,
     seed: int,
     watcher: Watcher,
 ) -> None:
     """Train on where the parameters are, and keep them if new people aren't served better."""
-    draws = np.random.default_rng([seed, *b"update"])
-    if not (validation.lengths > 1).any():
-        validation = known
-    tasks = judged_tasks(validation, draws)
+    tasks = judged_tasks(judges, np.random.default_rng([seed, *b"update"]))
     validate = (lambda: -calibrate(model, tasks)) if len(tasks) else None
-    stage = prefix_stage(UPDATE, model, known, config, validate)
+    stage = prefix_stage(UPDATE, model, learners, config, validate)
     run_stage(stage, model, Place(UPDATE), seed=seed, watcher=watcher, checkpoint=lambda: None)
 
 
@@ -231,7 +243,6 @@ def _measure(
 def _checkpoint(
     former: Checkpoint,
     model: ClusterSeq,
-    items: Vocabulary,
     ledger: Ledger,
     split: Split,
     comparison: Comparison | None,
@@ -253,7 +264,7 @@ def _checkpoint(
     return Checkpoint(
         model=model,
         config=dataclasses.replace(former.config, model=model.config),
-        items=items,
+        items=split.items,
         item_counts=ledger.counts,
         provenance=provenance,
         ledger=ledger,
