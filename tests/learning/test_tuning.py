@@ -13,6 +13,7 @@ import pytest
 from clusterseq.cli import main
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError, DataError
+from clusterseq.learning.trackers import flat
 from clusterseq.learning.tuning import Range, Search, best_assignments, importances, open_search
 from clusterseq.values import read_toml
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, tiny
@@ -63,6 +64,8 @@ def test_a_search_goes_on_and_its_best_options_can_be_used(tmp_path: Path) -> No
     assert [number for number, _ in first] == [1, 2, 3]
     more, tell = collect()
     study = search().run(tmp_path, 6, tell)
+    proposed = [tuple(trial.params.values()) for trial in study.trials]
+    assert len(set(proposed)) == 6, "going on, it proposes something else"
     assert [number for number, _ in more] == [4, 5, 6]
     assert study.best_value == max(value for _, value in [*first, *more] if value is not None)
     assert study.best_value < 0, "a log-likelihood"
@@ -93,6 +96,20 @@ def test_what_a_teacher_reaches_is_not_the_models(tmp_path: Path) -> None:
     (trial,) = study.trials
     assert len(trial.intermediate_values) == epochs
     assert told[0][1] == max(trial.intermediate_values.values())
+
+
+def test_without_pretraining_mrr_judges(tmp_path: Path) -> None:
+    study = search(config=tiny({}, pretrain_epochs=0)).run(tmp_path, 2, lambda *told: None)
+    assert 0 < study.best_value <= 1
+    mixed = [Range.parse("train.pretrain_epochs=0:2", CONFIG)]
+    with pytest.raises(ConfigError, match=r"let train\.pretrain_epochs be 1"):
+        search(ranges=mixed).run(tmp_path / "mixed", 1, lambda *told: None)
+
+
+def test_options_that_came_later_are_as_whole_as_others() -> None:
+    one = Range.parse("train.teacher_dim=64:256", CONFIG)
+    assert one.whole(CONFIG)
+    assert flat(CONFIG)["train.teacher_dim"] == 128
 
 
 def test_a_search_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def tune(
                 "out": str(out),
                 "trials": len(study.trials),
                 "best": best,
-                "validation_log_likelihood": study.best_value,
+                search.measure: study.best_value,
             }
         )
         return
@@ -103,11 +103,11 @@ def _run(search: Search, out: Path, trials: int) -> Study:
     """Search under the eyes of the user: a line for every trial, and how many are left."""
     from clusterseq.showing.terminal import Bar, screen
 
-    notes = screen(stderr=True)
+    notes, measure = screen(stderr=True), search.measure.replace("_", " ")
     with Bar("trials") as bar:
 
         def told(number: int, value: float | None, parameters: Mapping[str, Any]) -> None:
-            reached = "stopped early" if value is None else f"validation log likelihood {value:.4f}"
+            reached = "stopped early" if value is None else f"{measure} {value:.4f}"
             values = ", ".join(f"{name} = {_short(one)}" for name, one in parameters.items())
             notes.print(f"trial {number}: {reached} with {values}", soft_wrap=True)
             bar(number, trials)

@@ -26,6 +26,8 @@ from clusterseq.machine.progress import Watcher
 from clusterseq.machine.workers import ALONE, Workers
 
 Batch = TypeVar("Batch")
+MRR = "validation_mrr"
+"""What the mean reciprocal rank of validation users is called in logs."""
 NOISE = 0.02
 """A later epoch is kept unless its MRR is worse by more than this share: validation users are few,
 and the learning rate of a later epoch is lower."""
@@ -51,7 +53,7 @@ class Stage(Generic[Batch]):
     """The loss of one batch; the generator serves dropout and negatives."""
     validate: Callable[[], float] | None
     """Higher is better; None runs all epochs and keeps the last."""
-    measure: str = "validation_mrr"
+    measure: str = MRR
     """What that number is called in logs."""
     noise: float = NOISE
     """Share of the best number by which a later epoch may fall short and still be kept."""

@@ -9,6 +9,7 @@ Knows nothing about: what is trained, terminals.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -125,7 +126,7 @@ def flat(config: Config) -> dict[str, Any]:
     >>> flat(Config())["model.members"]
     4
     """
-    tables = config.to_dict().items()
+    tables = dataclasses.asdict(config).items()
     return {f"{table}.{name}": value for table, rows in tables for name, value in rows.items()}
 
 

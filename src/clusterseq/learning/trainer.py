@@ -35,7 +35,7 @@ from clusterseq.learning.metatrain import (
     task_batches,
 )
 from clusterseq.learning.pretrain import LIKELIHOOD, backbone, prefix_stage
-from clusterseq.learning.stage import NOISE, Stage
+from clusterseq.learning.stage import MRR, NOISE, Stage
 from clusterseq.learning.teacher import Teacher
 from clusterseq.machine.accelerator import CPU
 from clusterseq.machine.workers import ALONE, Workers
@@ -155,7 +155,7 @@ class Trainer:
             lambda generator: task_batches(self.known, folds, config, generator),
             MetaLoss(model, config, settled, self.workers),
             self._judge(log_likelihood if calibrated else mean_reciprocal_rank),
-            measure=LIKELIHOOD if calibrated else "validation_mrr",
+            measure=LIKELIHOOD if calibrated else MRR,
             noise=0.0 if calibrated else NOISE,
             before_epoch=self._refresh_clusters,
             patience=config.patience,

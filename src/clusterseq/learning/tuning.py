@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from clusterseq.config import Config, Runtime
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.learning.pretrain import LIKELIHOOD
+from clusterseq.learning.stage import MRR
 from clusterseq.learning.train import TEACHER, fit
 from clusterseq.learning.trainer import PRETRAIN
 from clusterseq.machine.extras import needed
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 STUDY = "clusterseq"
+PRETRAIN_EPOCHS = "train.pretrain_epochs"
 DEFAULT_RANGES = (
     "model.dim=32|64|128",
     "model.dropout=0.2:0.6",
@@ -81,10 +85,15 @@ class Range:
             with_assignments(config, [f"{option}={value}"])
         return one
 
+    @property
+    def least(self) -> float:
+        """The smallest number in it."""
+        return min(map(float, self.choices)) if self.choices else self.low
+
     def whole(self, config: Config) -> bool:
         """Whether the option is a whole number."""
         table, _, name = self.option.partition(".")
-        return isinstance(config.to_dict().get(table, {}).get(name), int)
+        return isinstance(getattr(getattr(config, table, None), name, None), int)
 
     def written(self, value: float | int, config: Config) -> str:
         """A number as ``--set`` takes it."""
@@ -113,14 +122,26 @@ class Search:
     ranges: Sequence[Range]
     seed: int = 0
 
+    @property
+    def measure(self) -> str:
+        """What compares trials: the likelihood, which only pre-training calibrates, or MRR."""
+        looked = any(one.option == PRETRAIN_EPOCHS for one in self.ranges)
+        return LIKELIHOOD if looked or self.config.train.pretrain_epochs else MRR
+
     def run(self, folder: Path, trials: int, told: Told) -> Study:
         """Go on until so many trials are behind us, in this and in earlier runs.
 
         Raises:
-            ConfigError: Optuna isn't installed, or the folder holds a search of something else.
+            ConfigError: Optuna isn't installed, the folder holds a search of something else, or
+                some trials would have no pre-training and others would.
             DataError: nobody is left to judge.
             KeyboardInterrupt: on Ctrl-C; what is finished is kept.
         """
+        if any(one.option == PRETRAIN_EPOCHS and one.least < 1 for one in self.ranges):
+            raise ConfigError(
+                "trials without pre-training are judged by MRR and the others by likelihood, so "
+                f"they can't be compared; let {PRETRAIN_EPOCHS} be 1 or more"
+            )
         if not (self.validation.lengths > 1).any():
             raise DataError(
                 "no validation user has two events, so nobody can judge; add data", code="split"
@@ -128,10 +149,8 @@ class Search:
         study = open_search(folder, self.seed)
         self._claim(study, folder)
         while (done := _finished(study)) < trials:
-            trial = study.ask()
-            self._try(study, trial)
-            last = study.trials[-1]
-            told(done + 1, last.value, last.params)
+            ended = self._try(study, study.ask())
+            told(done + 1, ended.value, ended.params)
         return study
 
     def _claim(self, study: Study, folder: Path) -> None:
@@ -144,12 +163,12 @@ class Search:
             )
         study.set_user_attr("search", own)
 
-    def _try(self, study: Study, trial: Trial) -> None:
+    def _try(self, study: Study, trial: Trial) -> FrozenTrial:
         from optuna import TrialPruned
         from optuna.trial import TrialState
 
         changes = [f"{one.option}={one.suggest(trial, self.config)}" for one in self.ranges]
-        watcher = _Pruner(trial)
+        watcher = _Pruner(trial, self.measure)
         try:
             fit(
                 self.known,
@@ -160,31 +179,30 @@ class Search:
                 watcher=watcher,
             )
         except TrialPruned:
-            study.tell(trial, state=TrialState.PRUNED)
+            return study.tell(trial, state=TrialState.PRUNED)
         except BaseException:
             study.tell(trial, state=TrialState.FAIL)
             raise
-        else:
-            study.tell(trial, watcher.best)
+        return study.tell(trial, watcher.best)
 
 
 class _Pruner:
     """Tells Optuna of the epochs, and ends a training that has fallen behind."""
 
-    def __init__(self, trial: Trial) -> None:
-        self._trial, self._epochs = trial, 0
+    def __init__(self, trial: Trial, measure: str) -> None:
+        self._trial, self._measure, self._epochs = trial, measure, 0
         self.best = float("-inf")
 
     def step(self, stage: str, done: int, total: int) -> None:
         """Steps say nothing of newcomers."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """The validation users' likelihood so far."""
+        """What the validation users say so far."""
         from optuna import TrialPruned
 
-        if LIKELIHOOD not in record or record["stage"] == TEACHER:
+        if self._measure not in record or record["stage"] == TEACHER:
             return
-        self.best = max(self.best, float(record[LIKELIHOOD]))
+        self.best = max(self.best, float(record[self._measure]))
         self._trial.report(self.best, self._epochs)
         self._epochs += 1
         if record["stage"] == PRETRAIN and self._trial.should_prune():
@@ -201,14 +219,17 @@ def open_search(folder: Path, seed: int = 0) -> Study:
         import optuna
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=f"sqlite:///{folder.resolve() / 'search.db'}",
         study_name=STUDY,
         direction="maximize",
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
     )
+    # A search that goes on draws on, and doesn't propose once more what it began with.
+    (word,) = np.random.SeedSequence([seed, len(study.trials)]).generate_state(1)
+    study.sampler = optuna.samplers.TPESampler(seed=int(word))
+    return study
 
 
 def best_assignments(study: Study, ranges: Sequence[Range], config: Config) -> dict[str, str]:
