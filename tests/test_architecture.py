@@ -15,7 +15,7 @@ PACKAGES = [
     ("", "errors extensions config values presets overrides"),
     (
         "machine",
-        "extras progress directory files manifest mapping accelerator compiler workers shard room",
+        "extras progress files directory manifest mapping accelerator compiler workers shard room",
     ),
     ("machine", "tensors"),
     ("reading", "identifiers times columns addresses table spill lines delimited jsonlines"),

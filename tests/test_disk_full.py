@@ -77,7 +77,7 @@ def test_recommending_leaves_nothing_half_written(
     words = ["--input", str(events_file), "--output", str(output), "--k", "50"]
     done = bounded("recommend", str(model_directory), *words)
     assert done.returncode == 2, done.stderr
-    assert "free space or name another" in done.stderr.splitlines()[-2]
+    assert "free some room or name a place" in done.stderr.splitlines()[-2]
     assert not list(tmp_path.iterdir())
 
 

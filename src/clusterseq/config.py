@@ -64,6 +64,8 @@ class DataConfig:
         require(0 < self.new_share < 1, "new_share", self.new_share, "between 0 and 1")
         share = self.validation_share
         require(0 < share < 1, "validation_share", share, "between 0 and 1")
+        for name in ("min_user_events", "min_item_events", "k_core"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class TrainConfig:
     sequences_per_batch: int = 256
     """Windows in a batch of pre-training."""
     learning_rate: float = 7e-3
-    """Peak rate of pre-training."""
+    """Rate of pre-training, before its warm-up and cosine."""
     weight_decay: float = 0.0
     """Decoupled weight decay of both stages."""
     window: int = 10
@@ -179,9 +181,9 @@ class TrainConfig:
     tasks_per_batch: int = 256
     """Users in a meta-batch."""
     meta_learning_rate: float = 5e-4
-    """Peak rate of meta-training for what it alone trains (clusters, conditioning, step sizes)."""
+    """Rate of meta-training for what it alone trains (clusters, conditioning, step sizes)."""
     backbone_rate: float = 0.0
-    """Peak rate of meta-training for what pre-training has trained already (0: it stays)."""
+    """Rate of meta-training for what pre-training has trained already (0: it stays)."""
     support: int = 3
     """Most support items of a training task; each task draws 1 … this many."""
     cluster_weight: float = 0.1
@@ -202,6 +204,10 @@ class TrainConfig:
         for name in ("pretrain_epochs", "meta_epochs", "rivals", "teacher_members"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         require(self.folds >= 2, "folds", self.folds, "2 or more")
+        rates = ("learning_rate", "meta_learning_rate", "backbone_rate")
+        for name in (*rates, "weight_decay", "cluster_weight", "balance_weight"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(self.clip > 0, "clip", self.clip, "above 0")
 
     @property
     def taught(self) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -18,6 +20,9 @@ from clusterseq.data.prepare import prepare_dataset
 from clusterseq.data.shards import read_arrow, shard_of
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.reading.events import read_events
+
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 def assert_same(one: Dataset, other: Dataset) -> None:
@@ -137,6 +142,22 @@ def test_times_of_two_units_in_one_file_are_refused(tmp_path: Path) -> None:
     rows.write_parquet(tmp_path / "events.parquet")
     with pytest.raises(DataError, match="look like seconds in one part and like milliseconds"):
         prepare_dataset(tmp_path / "events.parquet", tmp_path / "data")
+
+
+def test_a_task_that_runs_twice_leaves_the_same_bytes(
+    tmp_path: Path, events_frame: pl.DataFrame
+) -> None:
+    """As where a machine is gone in the middle of one."""
+
+    def twice(function: Callable[[P], R], pieces: Sequence[P]) -> Iterator[R]:
+        for piece in pieces:
+            function(piece)
+            yield function(piece)
+
+    events_frame.write_csv(tmp_path / "events.csv")
+    prepare_dataset(tmp_path / "events.csv", tmp_path / "once", shards=3)
+    prepare_dataset(tmp_path / "events.csv", tmp_path / "twice", shards=3, mapper=twice)
+    assert files_of(tmp_path / "once") == files_of(tmp_path / "twice")
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path, events_frame: pl.DataFrame) -> None:

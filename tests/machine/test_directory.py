@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusterseq.errors import DataError
-from clusterseq.machine.directory import ABANDONED_S, replacing
+from clusterseq.machine.directory import ABANDONED_S, replacing, scratch
 
 MARKER = "manifest.json"
 
@@ -43,6 +43,16 @@ def test_drafts_of_killed_saves_are_cleared_away_after_a_day(tmp_path: Path) -> 
     assert not old.exists()
     assert new.exists(), "somebody may be at it"
     assert other.exists()
+
+
+def test_so_is_what_a_killed_computation_needed_on_the_way(tmp_path: Path) -> None:
+    left = tmp_path / ".recs.csv.scratch-killed"
+    left.mkdir()
+    os.utime(left, (time.time() - ABANDONED_S - 1,) * 2)
+    with scratch(tmp_path / "recs.csv") as folder:
+        assert folder.parent == tmp_path
+        assert not left.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -130,21 +130,18 @@ def test_a_state_goes_on_as_it_was_kept(
 
 
 @pytest.mark.parametrize(
-    ("train", "workers", "device", "told"),
+    ("train", "workers", "told"),
     [
-        ({"rivals": 12}, ALONE, "cpu", "add --workers 2"),
-        ({"rivals": 12}, TWO, "meta", "trained on processors, not on meta"),
-        ({"rivals": 0}, TWO, "cpu", "train.rivals is 0, so every step needs all 20 rows"),
-        ({"rivals": N_ITEMS}, TWO, "cpu", "draw fewer"),
-        ({"rivals": 12, "backbone_rate": 0.1}, TWO, "cpu", "set train.backbone_rate to 0"),
+        ({"rivals": 12}, ALONE, "add --workers 2"),
+        ({"rivals": 0}, TWO, "train.rivals is 0, so every step needs all 20 rows"),
+        ({"rivals": N_ITEMS}, TWO, "draw fewer"),
+        ({"rivals": 12, "backbone_rate": 0.1}, TWO, "set train.backbone_rate to 0"),
     ],
 )
-def test_what_needs_all_rows_is_refused(
-    train: dict[str, Any], workers: Workers, device: str, told: str
-) -> None:
+def test_what_needs_all_rows_is_refused(train: dict[str, Any], workers: Workers, told: str) -> None:
     config = tiny(**{"backbone_rate": 0.0, **train}).train
     with pytest.raises(ConfigError, match=told):
-        require_shardable(config, N_ITEMS, torch.device(device), workers)
+        require_shardable(config, N_ITEMS, workers)
 
 
 def test_one_process_has_nobody_to_share_with(

@@ -74,6 +74,7 @@ def test_alone_nothing_is_told() -> None:
     assert parameter.grad is None
     assert not ALONE.any(False)
     assert ALONE.any(True)
+    assert ALONE.agreed(0.1) == 0.1
 
 
 def test_a_half_set_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +83,29 @@ def test_a_half_set_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigError, match="RANK is not set"), joined(torch.device("cpu")):
         pass
+
+
+def test_several_processes_on_an_accelerator_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost"}.items():
+        monkeypatch.setenv(name, value)
+    with (
+        pytest.raises(ConfigError, match="on processors, not on cuda"),
+        joined(torch.device("cuda")),
+    ):
+        pass
+
+
+def test_each_process_drops_other_values() -> None:
+    """All have drawn alike who competes; what is dropped of each one's own share differs."""
+    draws = []
+    for rank in range(3):
+        shared = torch.Generator().manual_seed(5)
+        torch.rand(4, generator=shared)
+        draws.append(torch.rand(4, generator=Workers(rank, 3).own_draws(shared)).tolist())
+    alone = torch.Generator().manual_seed(5)
+    torch.rand(4, generator=alone)
+    assert draws[0] == torch.rand(4, generator=ALONE.own_draws(alone)).tolist()
+    assert len({*map(tuple, draws)}) == 3
 
 
 def command(events: Path, out: Path, *more: str) -> list[str]:

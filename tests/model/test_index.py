@@ -78,6 +78,16 @@ def masks(kind: str) -> list[torch.Tensor | None]:
     return found
 
 
+@pytest.fixture(params=[0.3, -0.3], ids=["trusted", "distrusted"])
+def trust(model: ClusterSeq, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A memory that raises what it speaks of, or lowers it."""
+    former = model.theta["trust"].data.clone()
+    model.theta["trust"].data.fill_(request.param)
+    yield
+    model.theta["trust"].data.copy_(former)
+
+
+@pytest.mark.usefixtures("trust")
 @pytest.mark.parametrize("kind", ["all", "few shut", "most shut", "none"])
 @pytest.mark.parametrize("k", [1, 10, 60])
 def test_looking_at_all_lists_it_is_exact(

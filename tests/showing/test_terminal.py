@@ -89,3 +89,11 @@ def test_every_epoch_is_kept_as_it_comes_and_told_to_everyone(tmp_path: Path) ->
         for name in ("1.jsonl", "2.jsonl"):
             lines = (tmp_path / name).read_text().splitlines()
             assert [json.loads(line)["epoch"] for line in lines] == list(range(1, epoch + 1))
+
+
+def test_an_epoch_that_is_run_again_is_kept_once(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path / "log.jsonl")
+    for epoch, loss in ((1, 3.0), (2, 2.0), (3, 1.0), (2, 2.5)):
+        log.epoch({"stage": "meta", "epoch": epoch, "loss": loss})
+    kept = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(one["epoch"], one["loss"]) for one in kept] == [(1, 3.0), (2, 2.5)]

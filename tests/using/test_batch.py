@@ -57,8 +57,7 @@ def test_many_parts_give_the_same_file(
     recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recommend_file(recommender, NEWCOMERS, tmp_path / "one.parquet")
-    monkeypatch.setattr("clusterseq.using.batch.SCORES_AT_ONCE", 1)
-    monkeypatch.setattr("clusterseq.using.batch.ROWS_PER_PART", 15)
+    monkeypatch.setattr("clusterseq.using.batch.ROWS_PER_PART", 19)
     seen: list[tuple[int, int]] = []
     recommend_file(
         recommender,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -13,8 +15,8 @@ import torch
 
 from clusterseq.config import ModelConfig
 from clusterseq.data.histories import Histories
-from clusterseq.errors import ConfigError, DataError
-from clusterseq.learning.checkpoint import Checkpoint
+from clusterseq.errors import CheckpointError, ConfigError, DataError
+from clusterseq.learning.checkpoint import Checkpoint, save_checkpoint
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.vocab import Vocabulary
 from clusterseq.using.recommendations import Recommendations
@@ -57,9 +59,25 @@ def test_a_large_batch_is_scored_in_parts(
 ) -> None:
     histories = [[f"i{person:02}"] for person in range(20)]
     whole = recommender.recommend(histories)
-    monkeypatch.setattr("clusterseq.using.recommender.SCORES_AT_ONCE", 3 * len(recommender.items))
+    monkeypatch.setattr("clusterseq.model.catalogue.SCORES_AT_ONCE", 0)
+    monkeypatch.setattr("clusterseq.model.catalogue.PEOPLE_AT_LEAST", 3)
     parts = recommender.recommend(histories)
     assert [one.ids for one in parts] == [one.ids for one in whole]
+
+
+def test_another_process_refuses_a_model_that_was_replaced(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    save_checkpoint(tmp_path / "model", checkpoint)
+    sent = pickle.dumps(Recommender.load(tmp_path / "model"))
+    assert pickle.loads(sent).recommend(["i03"]).ids
+    model = copy.deepcopy(checkpoint.model)
+    model.items.embedding.data.neg_()
+    save_checkpoint(tmp_path / "model", dataclasses.replace(checkpoint, model=model))
+    newer = pickle.dumps(Recommender.load(tmp_path / "model"))
+    assert torch.equal(pickle.loads(newer).checkpoint.model.items.embedding, model.items.embedding)
+    with pytest.raises(CheckpointError, match="another model than the one that was sent"):
+        pickle.loads(sent)
 
 
 def test_a_list_of_one_history_gives_a_list(recommender: Recommender) -> None:

@@ -21,6 +21,7 @@ from clusterseq.data.sequences import Sequences
 from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.events import Events, read_events
@@ -162,6 +163,20 @@ def test_new_items_start_from_those_beside_them(checkpoint: Checkpoint) -> None:
     torch.testing.assert_close(table[60], former[3])
     torch.testing.assert_close(table[61], former[3])  # beside a new item that is beside 3
     torch.testing.assert_close(table[62], former.mean(dim=0))
+
+
+def test_a_small_catalogue_gets_the_anchors_that_it_lacked(checkpoint: Checkpoint) -> None:
+    from scipy import sparse
+
+    config = dataclasses.replace(checkpoint.model.config, n_items=6, anchors=9)
+    small = ClusterSeq(config)
+    assert small.anchors.tolist() == list(range(6))
+    places, nothing = np.arange(0, 12, 2, dtype=np.int32), sparse.csr_array((12, 12))
+    model = grown(small, places, 12, nothing, np.ones(12, np.int64))
+    anchors = model.anchors.tolist()
+    assert len({*anchors}) == 9
+    assert anchors == sorted(anchors)
+    assert {*places.tolist()} <= {*anchors}
 
 
 def test_what_an_update_needs_is_asked_for(checkpoint: Checkpoint, later: Events) -> None:

@@ -21,8 +21,8 @@ from jaxtyping import Float64
 
 from clusterseq.bench.own import OWN
 from clusterseq.bench.results import DONE, FAILED, RANKINGS, Cell, Row, cell_of
-from clusterseq.judging.evaluate import Progress
 from clusterseq.judging.metrics import METRICS, PairedTest, paired_test
+from clusterseq.machine.progress import Progress
 
 GROUPS = ("minor", "major")
 COSTS = ("train_s", "tuning_s", "newcomer_ms", "parameters", "peak_mb", "start_mb")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -167,6 +168,7 @@ def _scatter(
 ) -> _Scattered:
     """Write the rows of a piece to their users' shards, a portion at a time."""
     spilled = folder / f"piece-{piece.number:05}"
+    shutil.rmtree(spilled, ignore_errors=True)  # of a machine that is gone, whose work this is now
     spilled.mkdir()
     readings: list[Reading] = []
     sizes: list[int] = []

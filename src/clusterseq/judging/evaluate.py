@@ -10,7 +10,7 @@ Knows nothing about: raw ids, splits, how scores come about, terminals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -30,12 +30,12 @@ from clusterseq.judging.metrics import (
     rank_of_target,
 )
 from clusterseq.judging.scorer import Scorer
+from clusterseq.machine.progress import Progress
 
 NEGATIVES = 100
 SCORES_AT_ONCE = 8_000_000
 """Bound on people × items in memory; with single precision 32 MB."""
 
-Progress: TypeAlias = Callable[[int, int], None]
 Members: TypeAlias = Int64[np.ndarray, " members"]
 
 

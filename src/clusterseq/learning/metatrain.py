@@ -115,7 +115,8 @@ class MetaLoss:
         if model.n_items > MOST_RIVALS:  # drawn first, so that all workers draw the same
             rivals = Rivals.draw(everybody.targets, model.n_items, MOST_RIVALS, generator)
         evidence = Evidence.of(batch.memory, tasks.support)
-        queries = model.encode(tasks.support, catalogue.table, generator)
+        dropout = self.workers.own_draws(generator)
+        queries = model.encode(tasks.support, catalogue.table, dropout)
         heard = model.heard(tasks.support, catalogue, evidence)
         wanted = model.preferences(tasks.support, queries, catalogue, heard)
         columns = catalogue.items.columns

@@ -71,18 +71,14 @@ def backbone(model: ClusterSeq) -> list[nn.Parameter]:
     return [*model.items.parameters(), *model.transition.parameters()]
 
 
-def require_shardable(
-    config: TrainConfig, n_items: int, device: torch.device, workers: Workers
-) -> None:
+def require_shardable(config: TrainConfig, n_items: int, workers: Workers) -> None:
     """Refuse to share out a table of which every process needs all rows.
 
     Raises:
-        ConfigError: alone, on an accelerator, or with options that read the whole table.
+        ConfigError: alone, or with options that read the whole table.
     """
     if workers.size == 1:
         raise ConfigError("one process has nobody to share the item table with; add --workers 2")
-    if device.type != "cpu":
-        raise ConfigError(f"an item table in shares is trained on processors, not on {device}")
     if not 0 < config.rivals < n_items:
         raise ConfigError(
             f"train.rivals is {config.rivals}, so every step needs all {n_items} rows of the item "
@@ -123,7 +119,8 @@ class PrefixLoss:
         rows = torch.unique(torch.cat([inputs, rivals.items]))  # ascending
         table = self.model.items.vectors(rows)
         read = torch.searchsorted(rows, inputs)
-        queries = self.model.queries(read, packing, table, generator)  # (prefixes, width)
+        dropout = self.workers.own_draws(generator)
+        queries = self.model.queries(read, packing, table, dropout)  # (prefixes, width)
         vectors = table[torch.searchsorted(rows, rivals.items)]
         candidates = self.model.candidates(vectors, rivals.items)
         if self.teacher:

@@ -66,7 +66,7 @@ def fit(
     device = device_named(runtime.device)
     with joined(device) as workers:
         if runtime.shard_items:
-            require_shardable(config.train, n_items, device, workers)
+            require_shardable(config.train, n_items, workers)
         run = _Run(known, validation, n_items, runtime, device, workers)
         return run.fit(config, watcher, resume_at, resume=resume)
 
@@ -153,4 +153,5 @@ def _train(
             trainer.start_clusters()
             place.begin(META)
             keeper.checkpoint()
-        run(trainer.meta_training())
+        if trainer.config.meta_epochs:
+            run(trainer.meta_training())

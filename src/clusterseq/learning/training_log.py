@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from clusterseq.machine.files import write_whole
 from clusterseq.machine.progress import Watcher
 
 
 class TrainingLog:
-    """Appends every epoch to a file of JSON lines, while the training runs."""
+    """Keeps every epoch in a file of JSON lines, while the training runs."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -23,9 +25,15 @@ class TrainingLog:
         """Steps are too many to keep."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Add one line."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        """Add one line; an epoch that is run again, after a kill, takes the former one's place."""
+        lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
+        kept = takewhile(lambda line: not _same(json.loads(line), record), lines)
+        added = json.dumps(record, ensure_ascii=False)
+        write_whole(self._path, "".join(f"{line}\n" for line in (*kept, added)).encode())
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one[name] == other[name] for name in ("stage", "epoch"))
 
 
 class Together:

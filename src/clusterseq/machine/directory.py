@@ -12,10 +12,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from clusterseq.errors import DataError
+from clusterseq.machine.files import sync
 
+NEW, SCRATCH = "new", "scratch"
+"""What drafts and directories for the way are called."""
 ABANDONED_S = 24 * 3600
 """A draft that nobody has touched for so long is of a save that was killed."""
 
@@ -38,7 +42,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_away(target)
-        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.new-", dir=target.parent))
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.{NEW}-", dir=target.parent))
     except OSError as error:
         raise DataError(
             f"{target}: {error.strerror}; name a place that can be written", code="output"
@@ -47,8 +51,8 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         yield draft
         draft.chmod(0o777 & ~_umask())
         for file in draft.iterdir():
-            _sync(file)
-        _sync(draft)
+            sync(file)
+        sync(draft)
         _swap(draft, target)
     except OSError as error:
         raise DataError(
@@ -64,7 +68,8 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
 def scratch(beside: str | Path) -> Iterator[Path]:
     """A directory for what is needed on the way, beside a target; gone when the block ends."""
     target = Path(beside)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.scratch-", dir=target.parent))
+    _clear_away(target)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.{SCRATCH}-", dir=target.parent))
     try:
         yield folder
     finally:
@@ -79,8 +84,10 @@ def present(directory: str | Path) -> Path:
 
 
 def _clear_away(target: Path) -> None:
-    """Remove the drafts of saves that were killed."""
-    for draft in target.parent.glob(f".{glob.escape(target.name)}.new-*"):
+    """Remove the drafts of saves that were killed, and what they needed on the way."""
+    name = glob.escape(target.name)
+    drafts = (target.parent.glob(f".{name}.{kind}-*") for kind in (NEW, SCRATCH))
+    for draft in chain.from_iterable(drafts):
         if time.time() - draft.stat().st_mtime > ABANDONED_S:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -91,7 +98,7 @@ def _swap(draft: Path, target: Path) -> None:
         shutil.rmtree(former, ignore_errors=True)
         target.rename(former)
     draft.rename(target)
-    _sync(target.parent)
+    sync(target.parent)
     shutil.rmtree(former, ignore_errors=True)
 
 
@@ -107,11 +114,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

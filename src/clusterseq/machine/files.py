@@ -26,10 +26,8 @@ def write_whole(path: Path, content: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
             os.chmod(draft, 0o644)
-            os.replace(draft, path)
+            put_in_place(Path(draft), path)
         except BaseException:
             os.unlink(draft)
             raise
@@ -37,6 +35,21 @@ def write_whole(path: Path, content: bytes) -> None:
         raise DataError(
             f"{path}: {error.strerror}; name a place that can be written", code="output"
         ) from error
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Let a finished file take the place of whatever lies at ``path``, in one step."""
+    sync(draft)
+    draft.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a directory is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def slug(text: str) -> str:

@@ -5,8 +5,11 @@ Knows nothing about: terminals, files, what is computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told what is done and how much there is in all."""
 
 
 @runtime_checkable

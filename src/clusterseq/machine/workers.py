@@ -3,7 +3,8 @@
 Every process holds the whole model and sees every batch; it works on its own share of the people,
 and gradients are summed before each step, so all of them take the same step. (PyTorch's own wrapper
 for this doesn't follow gradients of gradients, which meta-training needs.) However many there are,
-they come to the same weights, but for rounding and for dropout, which each draws for itself.
+they come to the same weights, but for rounding and for dropout, which each draws for itself. They
+compute on processors.
 
 ``torchrun``, or Ray on a cluster, starts the processes and tells each its place by environment
 variables.
@@ -76,6 +77,21 @@ class Workers:
         summed = value.detach().clone()
         self._sum(summed)
         return summed
+
+    def agreed(self, value: float) -> float:
+        """The first process's number, so that all decide alike where each has its own rounding.
+
+        Raises:
+            TrainingError: another process is gone.
+        """
+        return float(self.total(torch.tensor(value if self.first else 0.0, dtype=torch.float64)))
+
+    def own_draws(self, generator: torch.Generator) -> torch.Generator:
+        """What this process draws for its share alone, after what all have drawn alike."""
+        if self.first:
+            return generator
+        seed = generator.initial_seed() + self.rank
+        return torch.Generator(generator.device).manual_seed(seed)
 
     def any(self, flag: bool) -> bool:
         """Whether it is so in any process, so that all of them stop at the same step."""
@@ -157,7 +173,7 @@ def joined(device: torch.device) -> Iterator[Workers]:
     """Join the processes that ``torchrun`` or Ray has started; alone where there are none.
 
     Raises:
-        ConfigError: the environment is half set.
+        ConfigError: the environment is half set, or they would compute on accelerators.
     """
     told = {name: os.environ.get(name) for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR")}
     if told["WORLD_SIZE"] in (None, "1"):
@@ -166,9 +182,14 @@ def joined(device: torch.device) -> Iterator[Workers]:
     missing = [name for name, value in told.items() if value is None]
     if missing:
         raise ConfigError(f"{missing[0]} is not set and WORLD_SIZE is; start it by torchrun")
+    if device.type != "cpu":
+        raise ConfigError(
+            f"{told['WORLD_SIZE']} processes train together on processors, not on {device}; give "
+            "--device cpu, or one process the accelerator"
+        )
     own = not distributed.is_initialized()  # Ray has joined them already, and parts them
     if own:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group("gloo")
     try:
         yield Workers(distributed.get_rank(), distributed.get_world_size())
         distributed.barrier()  # nobody takes the connections down while another still uses them

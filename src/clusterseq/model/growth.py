@@ -52,13 +52,22 @@ def grown(
             own[name].copy_(logs + (value - logs[known]).mean())
             own[name][known] = value
         elif name == "anchors":
-            own[name].resize_(len(value)).copy_(known[value].sort().values)
+            own[name].copy_(_anchors(known[value], len(own[name]), n_items))
         elif name == "cluster_popularity":
             own[name].zero_()
             own[name][:, known] = value
         elif not name.startswith(("items.graph", "items.freshness")):
             own[name].copy_(value)
     return larger
+
+
+def _anchors(
+    former: Int64[Tensor, " some"], wanted: int, n_items: int
+) -> Int64[Tensor, " anchors"]:
+    """The former anchors, ascending; where there are more now than there were items, others too."""
+    free = torch.ones(n_items, dtype=torch.bool)
+    free[former] = False
+    return torch.cat([former, free.nonzero()[:, 0]])[:wanted].sort().values
 
 
 class Start:

@@ -1,8 +1,9 @@
 """A trained model ready to answer: the catalogue is smoothed and scaled once, not at every call.
 
 The best items of a few people are found by an index, where there is one: what the index finds and
-what the memory speaks for, which is scored exactly. No other item can be better, but for what the
-index has missed. For many people at once one product with the whole catalogue is as fast.
+what the memory speaks of, which is scored exactly. No other item can be better, but for what the
+index has missed: it looks on until it has found enough items that the memory doesn't lower. For
+many people at once one product with the whole catalogue is as fast.
 
 Knows nothing about: raw ids, training, why an item may not be recommended.
 """
@@ -32,6 +33,8 @@ FEW_ITEMS = 20_000
 """Up to so many allowed items are all scored."""
 REFUSED_AT_MOST = 1_000
 """Refused items that an index can look beyond."""
+FARTHER = 4
+"""How many times as many items are looked for, if those found may not be enough."""
 COMPILED = ((1, 1), (1, 2), (1, 3))
 """People and items of the histories that adaptation is compiled for."""
 
@@ -199,10 +202,7 @@ class Ranker:
                 return None
             items = allowed.nonzero()[:, 0]
         else:
-            reach = min(self.n_items, k + shut + len(refused))
-            near = torch.from_numpy(index.nearest(one.preferences.queries.numpy(), reach)[0])
-            found = [near[near >= 0]] if one.spoken is None else [near[near >= 0], one.spoken.cells]
-            items = torch.unique(torch.cat(found))
+            items = self._nearest(one, k + shut + len(refused), index)
             if allowed is not None:
                 items = items[allowed[items]]
         items = items[~torch.isin(items, torch.from_numpy(refused))]
@@ -217,6 +217,23 @@ class Ranker:
             torch.nn.functional.pad(named, (0, missing), value=NOTHING)[None],
             torch.nn.functional.pad(best.scores[0], (0, missing), value=-torch.inf)[None],
         )
+
+    def _nearest(self, one: Adapted, wanted: int, index: Index) -> Int64[Tensor, " some"]:
+        """All items that can be among so many best of one person, ascending."""
+        queries, said = one.preferences.queries.numpy(), one.spoken
+        lowers = said is not None and bool((one.preferences.trust < 0).any())
+        reach = min(self.n_items, wanted)
+        while True:
+            found = torch.from_numpy(index.nearest(queries, reach)[0])
+            near = found[found >= 0]
+            if said is None:
+                return near.sort().values
+            # What lies farther is beaten by each of these that the memory doesn't lower.
+            sure = near[~torch.isin(near, said.cells)] if lowers else near
+            if len(sure) >= wanted or len(near) < reach or reach == self.n_items:
+                items: Tensor = torch.unique(torch.cat([near, said.cells]))  # ascending
+                return items
+            reach = min(self.n_items, FARTHER * reach)
 
     def _scores_of(self, one: Adapted, items: Int64[Tensor, " some"]) -> Float[Tensor, " some"]:
         """One person's scores of some items, in ascending order."""

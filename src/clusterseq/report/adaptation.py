@@ -18,8 +18,8 @@ from torch import nn
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences, evenly
 from clusterseq.data.tasks import Tasks
-from clusterseq.judging.evaluate import Progress
 from clusterseq.judging.judge import log_likelihood, mean_reciprocal_rank
+from clusterseq.machine.progress import Progress
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 

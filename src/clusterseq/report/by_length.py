@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from clusterseq.data.sequences import Sequences, evenly
-from clusterseq.judging.evaluate import Progress, evaluate
+from clusterseq.judging.evaluate import evaluate
 from clusterseq.judging.metrics import intervals_of_ranks, metrics_of_ranks
 from clusterseq.judging.scorer import Scorer
+from clusterseq.machine.progress import Progress
 
 LONGEST = 10
 AT_MOST = 1_500

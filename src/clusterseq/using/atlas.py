@@ -91,5 +91,6 @@ def _plane(
     # An axis may point either way; the largest coordinate decides, so that maps can be compared.
     signs = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
     axes = torch.where(signs == 0, axes, axes * signs)
-    reach = (rows @ axes).abs().flatten().quantile(0.995) if len(rows) else torch.tensor(1.0)
-    return axes, reach.clamp_min(1e-9)
+    # (PyTorch's own quantile takes no more than 2²⁴ numbers.)
+    reach = np.quantile((rows @ axes).abs().numpy(), 0.995) if len(rows) else 1.0
+    return axes, torch.tensor(max(float(reach), 1e-9))

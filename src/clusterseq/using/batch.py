@@ -11,13 +11,11 @@ Knows nothing about: terminals, how a model scores.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,14 +25,16 @@ from clusterseq.data.dataset import Data, Dataset, dataset_of
 from clusterseq.data.shards import people_of, read_arrow, sequences_of, write_arrow
 from clusterseq.data.split import all_new
 from clusterseq.errors import ConfigError, DataError
+from clusterseq.machine.directory import scratch
+from clusterseq.machine.files import put_in_place
 from clusterseq.machine.mapping import Mapper, one_by_one
+from clusterseq.machine.progress import Progress
 from clusterseq.model.retrieval import NOTHING
 from clusterseq.reading.events import Events, read_events
 from clusterseq.reading.sources import Source
 from clusterseq.reading.vocab import RawId
-from clusterseq.using.recommender import SCORES_AT_ONCE, Recommender
+from clusterseq.using.recommender import Recommender
 
-Progress: TypeAlias = Callable[[int, int], None]
 ROWS_PER_PART = 200_000
 """Recommendations that are written together."""
 HISTORIES, PARTS = "histories.arrow", "parts"
@@ -75,16 +75,13 @@ class _Work:
     k: int
     allowed: np.ndarray
     filter_seen: bool
-    step: int
-    """People whose scores are in memory together."""
 
     def __call__(self, part: _Part) -> _Part:
         """Write the recommendations of a part."""
         people = read_arrow(self.folder / HISTORIES).slice(part.start, part.stop - part.start)
-        frames = [self._recommended(chunk) for chunk in people.iter_slices(self.step)]
         name = f"{part.number:08}.parquet"
         draft = self.folder / f".{name}.{os.getpid()}"
-        pl.concat(frames).write_parquet(draft)
+        self._recommended(people).write_parquet(draft)
         draft.replace(self.folder / PARTS / name)
         return part
 
@@ -139,16 +136,15 @@ def recommend_file(
     if k < 1:
         raise ConfigError(f"k = {k} recommends nothing; ask for 1 or more")
     allowed = recommender.allowed(exclude, only).numpy()
-    step = max(1, SCORES_AT_ONCE // len(recommender.items))
     with _writing(Path(output)) as folder:
         dataset = dataset_of(
             source if isinstance(source, Events | Dataset) else read_events(source)
         )
         sequences, coverage = all_new(dataset, recommender.items)
         write_arrow(folder / HISTORIES, people_of(dataset.users.series, sequences))
-        work = _Work(recommender, folder, k, allowed, filter_seen, step)
+        work = _Work(recommender, folder, k, allowed, filter_seen)
         done = 0
-        for part in mapper(work, _parts(len(sequences), step, k)):
+        for part in mapper(work, _parts(len(sequences), k)):
             done += part.stop - part.start
             if progress:
                 progress(done, len(sequences))
@@ -156,9 +152,9 @@ def recommend_file(
     return BatchSummary(len(dataset.users), rows, coverage)
 
 
-def _parts(people: int, step: int, k: int) -> list[_Part]:
-    """As many people in each as there are rows to be written together, in whole steps."""
-    size = step * max(1, ROWS_PER_PART // (step * k))
+def _parts(people: int, k: int) -> list[_Part]:
+    """As many people in each as there are rows to be written together."""
+    size = max(1, ROWS_PER_PART // k)
     return [
         _Part(number, start, min(start + size, people))
         for number, start in enumerate(range(0, people, size))
@@ -168,7 +164,8 @@ def _parts(people: int, step: int, k: int) -> list[_Part]:
 @contextmanager
 def _writing(output: Path) -> Iterator[Path]:
     """A folder whose Parquet parts become the output if the block ends well."""
-    if output.suffix not in WRITERS:
+    ending = output.suffix.lower()
+    if ending not in WRITERS:
         endings = ", ".join(WRITERS)
         raise ConfigError(
             f"{output}: unknown ending; write to a name that ends in {endings}", code="output"
@@ -177,20 +174,15 @@ def _writing(output: Path) -> Iterator[Path]:
         raise DataError(f"{output}: is a directory; name a file", code="output")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{output.name}.new-", dir=output.parent))
+        with scratch(output) as folder:
+            (folder / PARTS).mkdir()
+            yield folder
+            whole = folder / "whole"
+            WRITERS[ending](pl.scan_parquet(sorted((folder / PARTS).iterdir())), whole)
+            put_in_place(whole, output)
     except OSError as error:
         raise DataError(
-            f"{output}: {error.strerror}; name a place that can be written", code="output"
+            f"{output}: {error.strerror or error}; free some room or name a place that can be "
+            "written",
+            code="output",
         ) from error
-    try:
-        (draft / PARTS).mkdir()
-        yield draft
-        whole = draft / "whole"
-        WRITERS[output.suffix](pl.scan_parquet(sorted((draft / PARTS).iterdir())), whole)
-        os.replace(whole, output)
-    except OSError as error:
-        raise DataError(
-            f"{output}: {error.strerror or error}; free space or name another", code="output"
-        ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

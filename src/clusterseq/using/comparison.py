@@ -17,9 +17,10 @@ from jaxtyping import Integer
 from clusterseq.baselines import Popularity, SessionKNN
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
-from clusterseq.judging.evaluate import Evaluation, Members, Progress, evaluate
+from clusterseq.judging.evaluate import Evaluation, Members, evaluate
 from clusterseq.judging.metrics import METRICS, PairedTest, paired_test
 from clusterseq.judging.scorer import Scorer
+from clusterseq.machine.progress import Progress
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 

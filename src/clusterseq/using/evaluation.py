@@ -16,9 +16,9 @@ from clusterseq.data.dataset import Data, dataset_of
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import Split, all_new, split_users
 from clusterseq.errors import DataError
-from clusterseq.judging.evaluate import Progress
 from clusterseq.judging.scorer import Scorer
 from clusterseq.learning.checkpoint import Checkpoint
+from clusterseq.machine.progress import Progress
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.vocab import Vocabulary

@@ -20,7 +20,6 @@ from clusterseq.data.ledger import Ledger
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import Split
 from clusterseq.errors import CheckpointError, DataError
-from clusterseq.judging.evaluate import Progress
 from clusterseq.learning.checkpoint import (
     LOG,
     Checkpoint,
@@ -32,7 +31,7 @@ from clusterseq.learning.teacher import teachers_config
 from clusterseq.learning.train import can_go_on, fit
 from clusterseq.learning.training_log import Together, TrainingLog
 from clusterseq.machine import room
-from clusterseq.machine.progress import Silent, Watcher
+from clusterseq.machine.progress import Progress, Silent, Watcher
 from clusterseq.machine.workers import expected, speaks
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.titles import titles_of

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
 from clusterseq.data.histories import Histories
-from clusterseq.errors import DataError
+from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.machine.accelerator import CPU, device_named
 from clusterseq.machine.directory import present
@@ -28,9 +28,6 @@ from clusterseq.model.retrieval import NOTHING, TopK
 from clusterseq.reading.vocab import UNKNOWN, RawId, Vocabulary
 from clusterseq.using import explanation
 from clusterseq.using.recommendations import Because, Recommendation, Recommendations, Why
-
-SCORES_AT_ONCE = 8_000_000
-"""Bound on people × items in memory; with single precision 32 MB."""
 
 Row: TypeAlias = list[str] | list[int] | list[RawId] | tuple[RawId, ...]
 """One history of a batch."""
@@ -79,7 +76,7 @@ class Recommender:
             raise DataError(
                 "other processes can't use a model that isn't saved; load it from a directory"
             )
-        return _loaded, self.origin
+        return _loaded, (*self.origin, self.checkpoint.content)
 
     @cached_property
     def ranker(self) -> Ranker:
@@ -144,11 +141,7 @@ class Recommender:
         """
         batch, single = _batch(history)
         allowed = self.allowed(exclude, only)
-        step = max(1, SCORES_AT_ONCE // len(self.items))
-        found: list[Recommendations] = []
-        for start in range(0, len(batch), step):
-            part = batch[start : start + step]
-            found += self._recommended(part, k, allowed, filter_seen=filter_seen, explained=explain)
+        found = self._recommended(batch, k, allowed, filter_seen=filter_seen, explained=explain)
         return found[0] if single else found
 
     def allowed(
@@ -260,8 +253,13 @@ class Recommender:
 
 
 @lru_cache(maxsize=1)
-def _loaded(directory: str, device: str, compiled: bool) -> Recommender:
-    return Recommender.load(directory, device, compiled=compiled)
+def _loaded(directory: str, device: str, compiled: bool, content: str) -> Recommender:
+    found = Recommender.load(directory, device, compiled=compiled)
+    if found.checkpoint.content != content:
+        raise CheckpointError(
+            f"{directory}: holds another model than the one that was sent here; load it anew"
+        )
+    return found
 
 
 def _batch(history: object) -> tuple[list[list[Any]], bool]:

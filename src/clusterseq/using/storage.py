@@ -15,11 +15,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from clusterseq.errors import CheckpointError, DataError
-from clusterseq.judging.evaluate import Progress
 from clusterseq.learning.checkpoint import CARD, FILES, LOG
 from clusterseq.machine.directory import present, replacing
 from clusterseq.machine.extras import needed
 from clusterseq.machine.manifest import MANIFEST, read_manifest
+from clusterseq.machine.progress import Progress
 from clusterseq.model.index import ABOUT, FILE
 from clusterseq.reading.addresses import advice_on
 

@@ -29,7 +29,6 @@ from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import Split
 from clusterseq.errors import DataError
-from clusterseq.judging.evaluate import Progress
 from clusterseq.judging.judge import judged_tasks
 from clusterseq.learning.calibrate import calibrate
 from clusterseq.learning.checkpoint import Checkpoint, Provenance
@@ -37,7 +36,7 @@ from clusterseq.learning.metatrain import measure_clusters
 from clusterseq.learning.pretrain import prefix_stage
 from clusterseq.learning.stage import Place, run_stage
 from clusterseq.learning.trainer import learners_and_judges, remember
-from clusterseq.machine.progress import Silent, Watcher
+from clusterseq.machine.progress import Progress, Silent, Watcher
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
