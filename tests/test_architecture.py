@@ -27,7 +27,7 @@ PACKAGES = [
     ("judging", "metrics judge scorer evaluate"),
     (
         "learning",
-        "stage resume teacher pretrain metatrain calibrate trainer train training_log trackers",
+        "footprint stage resume teacher pretrain metatrain calibrate trainer train training_log trackers",
     ),
     ("learning", "tuning profiler card checkpoint"),
     ("baselines", "peer popularity session_knn evidence neighbours sequence_rules item_knn"),

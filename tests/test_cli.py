@@ -282,12 +282,15 @@ def test_stopped_and_resumed_is_as_never_stopped(
     assert not out.with_name("model.training").exists()
 
 
+PARTS = ("full", "sampled", "groups")
+
+
 def test_evaluate_prints_one_json_object_and_nothing_else(
     run: Run, trained: Path, events_file: Path
 ) -> None:
     found = run("evaluate", trained, events_file, "--json")
     assert found.status == 0
-    assert list(found.json) == ["k", "split", "users", "coverage", "full", "sampled", "groups"]
+    assert list(found.json) == ["k", "split", "users", "coverage", "repeats", *PARTS]
     assert (found.json["k"], found.json["split"]) == (3, "temporal")
     assert {"mrr", "hr@10", "ndcg@10", "mrr_ci95"} < set(found.json["full"])
     groups = found.json["groups"]
@@ -304,6 +307,12 @@ def test_evaluate_takes_k_and_the_part(run: Run, trained: Path, events_file: Pat
     assert one["users"] > three["users"]
     other = run("evaluate", trained, events_file, "--json", "--part", "validation").json
     assert other["users"] != three["users"]
+    kept = run("evaluate", trained, events_file, "--json", "--keep-seen").json
+    assert (kept["repeats"], three["repeats"]) == (True, False)
+    assert kept["full"]["mrr"] < three["full"]["mrr"], "more compete, and nobody here comes back"
+    assert kept["sampled"] == three["sampled"]
+    told = run("evaluate", trained, events_file, "--keep-seen", "--no-baselines").out
+    assert "what was shown competes, too" in " ".join(told.split())
     assert "none of" in run("evaluate", trained, events_file, "--k", 99).error
     assert "give test or validation" in run("evaluate", trained, events_file, "--part", "x").error
 

@@ -23,6 +23,9 @@ def evaluate(
     part: Annotated[
         str, typer.Option(metavar="test|validation", help="Which of the new users are judged.")
     ] = "test",
+    keep_seen: Annotated[
+        bool, typer.Option("--keep-seen", help="What was touched before competes, too.")
+    ] = False,
     baselines: Annotated[
         bool, typer.Option(help="Judge simple models beside it (not with --json).")
     ] = True,
@@ -72,6 +75,7 @@ def evaluate(
             k=k,
             part=cast(Part, part),
             everyone_is_new=all_new,
+            repeats=keep_seen,
             baselines=baselines and not json,
             progress=bar,
         )

@@ -39,6 +39,8 @@ class Comparison:
     """Share of their events whose item the model knows."""
     evaluations: Mapping[str, Evaluation]
     """One evaluation per model, ClusterSeq last."""
+    repeats: bool = False
+    """Whether items that were touched before compete, too."""
 
     @property
     def own(self) -> Evaluation:
@@ -55,7 +57,7 @@ class Comparison:
         figures = self.figures[CLUSTERSEQ]
         head = {"k": figures["k"], "split": self.split, "users": figures["users"]}
         rest = {name: figures[name] for name in (*RANKINGS, "groups")}
-        return {**head, "coverage": self.coverage, **rest}
+        return {**head, "coverage": self.coverage, "repeats": self.repeats, **rest}
 
     def baselines(self) -> dict[str, Any]:
         """The other models' figures, by name."""
@@ -87,15 +89,20 @@ def compare(
     coverage: float,
     item_counts: Integer[np.ndarray, " items"],
     k: int = 3,
+    repeats: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Evaluate every model on the same people, also by the clusters that ClusterSeq has learnt.
+
+    With ``repeats`` the support items compete, too.
 
     Raises:
         DataError: nobody has more than ``k`` events.
     """
     evaluations = {
-        name: evaluate(model, sequences, item_counts=item_counts, k=k, progress=progress)
+        name: evaluate(
+            model, sequences, item_counts=item_counts, k=k, repeats=repeats, progress=progress
+        )
         for name, model in models.items()
     }
     own = models.get(CLUSTERSEQ)
@@ -105,7 +112,7 @@ def compare(
             name: dataclasses.replace(one, groups={**one.groups, **learnt})
             for name, one in evaluations.items()
         }
-    return Comparison(split, coverage, evaluations)
+    return Comparison(split, coverage, evaluations, repeats)
 
 
 def cluster_groups(model: ClusterSeq, people: Sequences, k: int) -> dict[str, Members]:

@@ -35,22 +35,26 @@ def evaluate_checkpoint(
     k: int = 3,
     part: Part = "test",
     everyone_is_new: bool = False,
+    repeats: bool = False,
     baselines: bool = True,
     progress: Progress | None = None,
 ) -> Comparison:
     """Judge a model on the new users of the split that it was trained under.
 
     With ``everyone_is_new`` all people of the events count; then popularity is the one baseline,
-    since neighbours would need the training data.
+    since neighbours would need the training data. With ``repeats`` items that were touched before
+    compete, too.
 
     Raises:
         DataError: the events are not those it was trained on, or nobody has more than ``k``.
     """
     if everyone_is_new:
-        return _judged_on_strangers(checkpoint, events, k, baselines, progress)
+        return _judged_on_strangers(checkpoint, events, k, repeats, baselines, progress)
     split = split_of_training(checkpoint, events)
     people = split.test if part == "test" else split.validation
-    return judged(checkpoint.model, split, people, k, progress, baselines=baselines)
+    return judged(
+        checkpoint.model, split, people, k, progress, repeats=repeats, baselines=baselines
+    )
 
 
 def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
@@ -108,6 +112,7 @@ def judged(
     k: int,
     progress: Progress | None,
     *,
+    repeats: bool = False,
     baselines: bool = True,
 ) -> Comparison:
     """A model beside the simple ones, on some people of the split that it was trained under."""
@@ -119,12 +124,18 @@ def judged(
         coverage=split.coverage,
         item_counts=split.known.counts(len(split.items)),
         k=k,
+        repeats=repeats,
         progress=progress,
     )
 
 
 def _judged_on_strangers(
-    checkpoint: Checkpoint, events: Data, k: int, baselines: bool, progress: Progress | None
+    checkpoint: Checkpoint,
+    events: Data,
+    k: int,
+    repeats: bool,
+    baselines: bool,
+    progress: Progress | None,
 ) -> Comparison:
     people, coverage = all_new(dataset_of(events), checkpoint.items)
     counts = checkpoint.item_counts
@@ -137,5 +148,6 @@ def _judged_on_strangers(
         coverage=coverage,
         item_counts=counts,
         k=k,
+        repeats=repeats,
         progress=progress,
     )

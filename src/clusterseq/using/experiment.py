@@ -27,10 +27,10 @@ from clusterseq.learning.checkpoint import (
     is_checkpoint,
     save_checkpoint,
 )
+from clusterseq.learning.footprint import require_room
 from clusterseq.learning.teacher import teachers_config
 from clusterseq.learning.train import can_go_on, fit
 from clusterseq.learning.training_log import Together, TrainingLog
-from clusterseq.machine import room
 from clusterseq.machine.progress import Progress, Silent, Watcher
 from clusterseq.machine.workers import expected, speaks
 from clusterseq.model.clusterseq import ClusterSeq
@@ -50,7 +50,7 @@ class Experiment:
     config: Config = field(default_factory=Config)
     """Options of data, model and training."""
     runtime: Runtime = field(default_factory=Runtime)
-    """Seed and threads."""
+    """Seed, threads, device, and whether processes share out the item table."""
     titles: pl.DataFrame | None = None
     """The columns item and title, if items have names."""
     k: int = 3
@@ -115,7 +115,7 @@ class Experiment:
             shares = expected() if self.runtime.shard_items else 1
             n_items, events = len(split.items), len(split.known.items)
             for config in (self.config, *self._teachers()):
-                room.require(config.model, n_items, events, shares=shares)
+                require_room(config.model, n_items, events, shares=shares)
         if split.kind != "none":
             _check_lengths(split.test, self.k)
         return split
