@@ -25,11 +25,8 @@ PACKAGES = [
     ("model", "losses rivals gru clustering conditioning parts transition items head catalogue"),
     ("model", "meta clusterseq index retrieval ranker portable restore growth indexing"),
     ("judging", "metrics judge scorer evaluate"),
-    (
-        "learning",
-        "footprint stage resume teacher pretrain metatrain calibrate trainer train training_log trackers",
-    ),
-    ("learning", "tuning profiler card checkpoint"),
+    ("learning", "footprint stage resume teacher pretrain metatrain calibrate trainer train"),
+    ("learning", "training_log trackers tuning profiler card checkpoint"),
     ("baselines", "peer popularity session_knn evidence neighbours sequence_rules item_knn"),
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
