@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -315,6 +316,56 @@ def test_evaluate_takes_k_and_the_part(run: Run, trained: Path, events_file: Pat
     assert "what was shown competes, too" in " ".join(told.split())
     assert "none of" in run("evaluate", trained, events_file, "--k", 99).error
     assert "give test or validation" in run("evaluate", trained, events_file, "--part", "x").error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "MODEL", "FILE", "--csv", "FILE"],
+        ["evaluate", "MODEL", "FILE", "--output", "FILE"],
+        ["recommend", "MODEL", "--input", "FILE", "--output", "FILE"],
+        ["report", "MODEL", "FILE", "--out", "FILE"],
+        ["export", "FILE", "--out", "FILE"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_read_is_never_written_over(
+    run: Run, trained: Path, events_file: Path, tmp_path: Path, words: list[str]
+) -> None:
+    file = tmp_path / "events.csv"
+    shutil.copyfile(events_file, file)
+    names = {"MODEL": trained, "FILE": file}
+    found = run(*(names.get(word, word) for word in words))
+    assert found.status == 2
+    assert "is what is read, and would be lost" in found.err.splitlines()[-2]
+    assert file.read_bytes() == events_file.read_bytes()
+
+
+def test_figures_are_shown_before_a_file_fails(
+    run: Run, trained: Path, events_file: Path, tmp_path: Path
+) -> None:
+    deep = tmp_path / "deep" / "figures.csv"
+    assert run("evaluate", trained, events_file, "--no-baselines", "--csv", deep).status == 0
+    assert deep.read_text().startswith("model,ranking")
+    found = run("evaluate", trained, events_file, "--no-baselines", "--csv", tmp_path)
+    assert found.status == 2
+    assert "Full catalogue" in found.out
+
+
+def test_one_training_at_a_place(run: Run, events_file: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "clusterseq", "train", str(events_file), "--out", "model"]
+    with subprocess.Popen(
+        [*words, "--threads", "1"], cwd=tmp_path, stderr=subprocess.DEVNULL
+    ) as first:
+        while not (tmp_path / "model.training" / "lock").exists():
+            time.sleep(0.05)
+        found = run("train", events_file, "--out", tmp_path / "model")
+        assert found.status == 2
+        assert "another training is at work here" in found.err
+        assert "begun anew" not in found.err
+        first.send_signal(signal.SIGINT)
+        assert first.wait(60) == 130
+    assert (tmp_path / "model.training").is_dir()
 
 
 def test_evaluate_refuses_other_people_unless_told(

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,7 +28,7 @@ ROWS = st.lists(
 )
 
 
-def dataset_of(rows: list[tuple[str, str, int]], **options: int) -> Dataset:
+def dataset_of(rows: list[tuple[str, str, int]], **options: Any) -> Dataset:
     frame = pl.DataFrame(rows, schema=["user", "item", "time"], orient="row")
     return Dataset.from_events(read_events(frame)).filtered(**options)
 

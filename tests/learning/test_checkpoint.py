@@ -366,10 +366,10 @@ for moment in sys.argv[2:]:
 NEVER = "os:rename:99"
 BEFORE = (
     *("checkpoint:write_json:0", "checkpoint:write_json:1", "checkpoint:write_tensors:0"),
-    *("checkpoint:write_manifest:0", "directory:_sync:0", "directory:_sync:6"),
+    *("checkpoint:write_manifest:0", "directory:sync:0", "directory:sync:6"),
     *("directory:_swap:0", "os:rename:0", "os:rename:1"),
 )
-AFTER = ("directory:_sync:7", NEVER)
+AFTER = ("directory:sync:7", NEVER)
 
 
 def test_a_kill_at_any_moment_leaves_a_model(copy: Path) -> None:

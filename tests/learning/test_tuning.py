@@ -51,6 +51,7 @@ def collect() -> tuple[list[tuple[int, float | None]], Callable[..., None]]:
         ("model.dims=2:4", 'did you mean "dim"'),
         ("model.dropout=0.5:1.5", "below 1"),
         ("model.meta=second|fourth", "one of"),
+        ("data.new_share=0.1:0.4", "people are split once"),
     ],
 )
 def test_a_range_that_means_nothing_is_refused(text: str, told: str) -> None:

@@ -55,6 +55,34 @@ def test_so_is_what_a_killed_computation_needed_on_the_way(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
+    save(tmp_path / "release", "first")
+    link = tmp_path / "current"
+    link.symlink_to("release")
+    for text in ("second", "third"):
+        save(link, text)
+        assert link.is_symlink()
+        assert (tmp_path / "release" / MARKER).read_text() == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "release"]
+
+
+def test_what_came_there_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+
+    def save_while_somebody_writes() -> None:
+        with replacing(target, marker=MARKER) as draft:
+            (draft / MARKER).write_text("whole")
+            target.mkdir()
+            (target / "letter.txt").write_text("dear")
+
+    with pytest.raises(DataError, match="holds no manifest"):
+        save_while_somebody_writes()
+    assert (target / "letter.txt").read_text() == "dear"
+    with pytest.raises(DataError, match="holds no manifest"):
+        save(tmp_path / "nowhere" / ".." / "model", "whole")
+    assert (target / "letter.txt").read_text() == "dear"
+
+
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "letter.txt").write_text("dear")

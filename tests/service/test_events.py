@@ -59,6 +59,25 @@ def test_events_may_come_in_any_order_and_twice(service: Service) -> None:
     assert items(service, "bob") == ["i01", "i02", "i03"]
 
 
+def test_what_came_of_a_recommendation_is_counted_once(service: Service) -> None:
+    def counted() -> float:
+        lines = service.client.get("/metrics").text.splitlines()
+        (line,) = (each for each in lines if each.startswith("clusterseq_events_attributed_total"))
+        return float(line.split()[-1])
+
+    before = counted()
+    clicks = [
+        {"user": "may", "item": "i01", "id": "1", "recommendation_id": "r", "time": 1},
+        {"user": "may", "item": "i02", "id": "2", "time": 2},
+        {"user": "may", "item": "i03", "id": "3", "recommendation_id": "r", "time": 3},
+    ]
+    refused = {"user": "may", "item": "i04", "recommendation_id": "r", "consent": False}
+    assert send(service, *clicks, refused)["accepted"] == 3
+    assert send(service, *clicks)["duplicates"] == 3
+    assert counted() == before + 2
+    assert items(service, "may") == ["i01", "i02", "i03"]
+
+
 def test_without_consent_nothing_is_kept(service: Service) -> None:
     outcome = send(
         service,

@@ -74,6 +74,28 @@ def test_what_is_wrong_is_named(
     assert told in problem["detail"]
 
 
+def test_a_wrong_field_of_a_single_event_is_all_that_is_told(service: Service) -> None:
+    body = {"user": "u", "item": "i", "time": -1}
+    detail = service.client.post("/v1/events", json=body).json()["detail"]
+    assert detail == "event.time: Input should be greater than or equal to 0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("application/x-www-form-urlencoded", "its content type is 'application/x-www-form"),
+        (None, "it has no content type"),
+    ],
+)
+def test_json_that_is_not_called_so_is_told(service: Service, kind: str | None, told: str) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    body = b'{"history": ["i01"]}'
+    found = service.client.post("/v1/recommend", content=body, headers=headers)
+    assert found.status_code == 422
+    assert told in found.json()["detail"]
+    assert "Content-Type: application/json" in found.json()["detail"]
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_large_body_is_refused_said_or_not(service: Service, chunked: bool) -> None:
     body = b'{"history": ["' + b"a" * 5_000 + b'"]}'
@@ -160,6 +182,13 @@ def test_pages_of_other_sites_may_call_where_they_are_named(model_directory: Pat
                 found = service.client.get("/v1/model", headers={"Origin": origin})
                 allowed = found.headers.get("Access-Control-Allow-Origin")
                 assert allowed == (origin if origin in origins else None)
+                asked = {
+                    "Origin": origin,
+                    "Access-Control-Request-Method": "POST",
+                    "Access-Control-Request-Headers": "authorization,content-type,x-api-key",
+                }
+                found = service.client.options("/v1/recommend", headers=asked)
+                assert (found.status_code == 200) == (origin in origins)
 
 
 def test_keys_are_kept_as_hashes_for_their_owner_alone(

@@ -26,9 +26,10 @@ from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.events import Events, read_events
 from clusterseq.using.comparison import CLUSTERSEQ
-from clusterseq.using.evaluation import split_events
+from clusterseq.using.evaluation import evaluate_checkpoint, split_events
+from clusterseq.using.former import Former
 from clusterseq.using.recommender import Recommender
-from clusterseq.using.update import BEFORE, Former, update_checkpoint
+from clusterseq.using.update import BEFORE, update_checkpoint
 from clusterseq.values import from_dict
 
 LATER = 2 * 10**9
@@ -136,9 +137,47 @@ def test_updated_twice_and_saved_between(
     assert once.ledger is not None
     np.testing.assert_array_equal(loaded.ledger.recent, once.ledger.recent)
     assert (loaded.ledger.newest, loaded.ledger.span) == (once.ledger.newest, once.ledger.span)
-    twice = update_checkpoint(loaded, later, epochs=0).checkpoint
+    frame = later.frame.with_columns(pl.col("time") + 1, user="w" + pl.col("user"))
+    twice = update_checkpoint(loaded, read_events(frame), epochs=0).checkpoint
     assert twice.items == once.items
     assert twice.item_counts.sum() > once.item_counts.sum()
+    assert len(twice.provenance.updated_by) == 2
+    for again in (later, read_events(frame)):
+        with pytest.raises(DataError, match="has these events already"):
+            update_checkpoint(twice, again)
+
+
+def test_an_updated_model_is_not_judged_on_any_file_as_if_it_were_its_own(
+    checkpoint: Checkpoint, later: Events
+) -> None:
+    newer = update_checkpoint(checkpoint, later, epochs=0).checkpoint
+    with pytest.raises(DataError, match="was updated since its training, so no file"):
+        evaluate_checkpoint(newer, later)
+
+
+def test_filters_are_for_new_items_alone(checkpoint: Checkpoint) -> None:
+    rows = [(f"u{n}", item, LATER + n) for n in range(9) for item in ("often", "i01")]
+    rows += [("u0", "i39", LATER + 50), ("u1", "once", LATER + 51)]
+    events = read_events(pl.DataFrame(rows, schema=["user", "item", "time"], orient="row"))
+    changes = {"data": {"split": "none", "min_item_events": 3, "k_core": 2, "min_user_events": 3}}
+    strict = dataclasses.replace(
+        checkpoint, config=from_dict(Config, changes, base=checkpoint.config)
+    )
+    newer = update_checkpoint(strict, events, epochs=0).checkpoint
+    before, after = (
+        {item: int(one.item_counts[one.items.encode([item])[0]]) for item in ("i39", "i01")}
+        for one in (checkpoint, newer)
+    )
+    assert after == {"i39": before["i39"] + 1, "i01": before["i01"] + 9}
+    assert "often" in newer.items
+    assert "once" not in newer.items
+
+
+def test_too_few_people_to_judge_all_teach(checkpoint: Checkpoint) -> None:
+    events = read_events(pl.DataFrame({"user": ["u", "u"], "item": ["i01", "i02"]}))
+    found = update_checkpoint(checkpoint, events, epochs=1)
+    assert found.comparison is None
+    assert found.checkpoint.item_counts.sum() == checkpoint.item_counts.sum() + 2
 
 
 def test_the_former_model_ranks_as_before_in_the_larger_catalogue(checkpoint: Checkpoint) -> None:
@@ -186,6 +225,19 @@ def test_what_an_update_needs_is_asked_for(checkpoint: Checkpoint, later: Events
     config = from_dict(Config, {"data": {"split": "none"}}, base=checkpoint.config)
     with pytest.raises(DataError, match="item ids are strings and the events' are integers"):
         update_checkpoint(dataclasses.replace(checkpoint, config=config), numbered)
+
+
+def test_the_command_looks_at_the_place_first(
+    model_directory: Path, later: Events, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("dear")
+    later.frame.write_csv(tmp_path / "later.csv")
+    words = ["update", str(model_directory), str(tmp_path / "later.csv")]
+    assert main([*words, "--out", str(tmp_path / "letters")]) == 2
+    told = capsys.readouterr().err
+    assert "so it isn't replaced" in told
+    assert "epoch" not in told
 
 
 def test_the_command_replaces_the_model(

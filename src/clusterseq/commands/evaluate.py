@@ -6,7 +6,7 @@ Knows nothing about: how models are judged.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -53,17 +53,16 @@ def evaluate(
     import polars as pl
 
     from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.reading import apart, read
     from clusterseq.commands.showing import print_comparison
-    from clusterseq.errors import ConfigError
     from clusterseq.learning.checkpoint import load_checkpoint
     from clusterseq.machine.accelerator import device_named
-    from clusterseq.machine.manifest import write_json
+    from clusterseq.machine.files import write_whole
+    from clusterseq.machine.manifest import as_json
     from clusterseq.showing.terminal import Bar
-    from clusterseq.using.evaluation import Part, evaluate_checkpoint
+    from clusterseq.using.evaluation import evaluate_checkpoint
 
-    if part not in ("test", "validation"):
-        raise ConfigError(f"part = {part!r} can't be used; give test or validation")
+    apart(events, output, csv)
     place = device_named(device)
     checkpoint = load_checkpoint(model)
     checkpoint.model.on(place)
@@ -73,17 +72,18 @@ def evaluate(
             checkpoint,
             found,
             k=k,
-            part=cast(Part, part),
+            part=part,
             everyone_is_new=all_new,
             repeats=keep_seen,
             baselines=baselines and not json,
             progress=bar,
         )
-    if output is not None:
-        write_json(output, comparison.to_dict())
-    if csv is not None:
-        pl.DataFrame(list(comparison.rows()), infer_schema_length=None).write_csv(csv)
     if json:
         print_json(comparison.to_dict())
     else:
         print_comparison(comparison)
+    if output is not None:
+        write_whole(output, as_json(comparison.to_dict()))
+    if csv is not None:
+        rows = pl.DataFrame(list(comparison.rows()), infer_schema_length=None)
+        write_whole(csv, rows.write_csv().encode())

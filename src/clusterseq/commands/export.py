@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from clusterseq.commands import options
+from clusterseq.errors import ConfigError
 
 
 def export(
@@ -41,17 +42,21 @@ def export(
     clusterseq export shop-data --out interactions.parquet
     """
     from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.reading import apart, read
     from clusterseq.data.exchange import export_events
     from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
     from clusterseq.showing.terminal import screen
     from clusterseq.using.tracing import export_model
 
-    if len(what) == 1 and is_checkpoint(what[0]):
+    models = [one for one in what if is_checkpoint(one)]
+    if models and len(what) > 1:
+        raise ConfigError(f"{models[0]} is a model, which stands alone; export one at a time")
+    if models:
         checkpoint = load_checkpoint(what[0])
         export_model(checkpoint, out)
         kind, number = "items", len(checkpoint.items)
     else:
+        apart(what, out)
         data = read(what, user_column, item_column, time_column, skip_bad)
         kind, number = "events", export_events(data, out)
     if json:

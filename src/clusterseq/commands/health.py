@@ -132,6 +132,8 @@ def _store(address: str) -> Finding:
     except ImportError:
         return Finding("store", "wrong", "needs the extra serve: pip install 'clusterseq[serve]'")
     if "://" not in address and ":" not in address and not Path(address).exists():
+        if not Path(address).absolute().parent.is_dir():
+            return Finding("store", "wrong", f"{address}: no such folder; name one that exists")
         return Finding("store", "note", f"{address} isn't there yet; serve makes it")
     try:
         with contextlib.closing(open_store(address, Retention())) as store:

@@ -12,6 +12,7 @@ import typer
 
 from clusterseq.commands import options
 from clusterseq.commands.printing import print_json
+from clusterseq.errors import ConfigError
 
 
 def keys(
@@ -20,12 +21,13 @@ def keys(
         str | None, typer.Option(metavar="NAME", help="Make a key for somebody, shown once.")
     ] = None,
     scopes: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="read,events,admin",
-            help="What it opens: recommendations, people's events, changing the model.",
+            help="What it opens: recommendations (alone, if nothing is said), people's events, "
+            "changing the model.",
         ),
-    ] = "read",
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Make API keys for the service, or list who has one.
@@ -39,10 +41,12 @@ def keys(
     from clusterseq.service.keys import Keyring, add_key
 
     if add is not None:
-        asked = scopes.split(",")
+        asked = [scope.strip() for scope in (scopes or "read").split(",")]
         made = add_key(path, add, asked)
         print_json({"name": add, "scopes": asked, "key": made}) if json else print(made)
         return
+    if scopes is not None:
+        raise ConfigError("--scopes goes with --add; a key keeps the scopes it was made with")
     found = Keyring.read(path).keys
     if json:
         print_json({"keys": [{"name": key.name, "scopes": list(key.scopes)} for key in found]})

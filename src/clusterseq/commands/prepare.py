@@ -6,6 +6,7 @@ Knows nothing about: how events are made ready.
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -77,4 +78,4 @@ def prepare(
     notes.print(
         f"written   {out}: {summary.shards} shards, {summary.items:,} items", soft_wrap=True
     )
-    notes.print(f"next      clusterseq train {out} --out model", soft_wrap=True)
+    notes.print(f"next      clusterseq train {shlex.quote(str(out))} --out model", soft_wrap=True)

@@ -5,6 +5,7 @@ Knows nothing about: storages.
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -41,4 +42,4 @@ def push(
         return
     notes = screen(stderr=True)
     notes.print(f"pushed    {address}: {moved / 2**20:,.1f} MiB", soft_wrap=True)
-    notes.print(f"next      clusterseq pull {address} --out model", soft_wrap=True)
+    notes.print(f"next      clusterseq pull {shlex.quote(address)} --out model", soft_wrap=True)

@@ -5,10 +5,14 @@ Knows nothing about: what becomes of the events.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from clusterseq.data.dataset import Data, Dataset, is_dataset
 from clusterseq.errors import DataError
 from clusterseq.reading.event_report import EventReport
 from clusterseq.reading.events import read_events
+from clusterseq.reading.sources import pieces_of
 from clusterseq.showing.terminal import screen
 
 
@@ -44,6 +48,22 @@ def read(
     if not quiet:
         show(data.report)
     return data
+
+
+def apart(paths: Sequence[str], *outputs: Path | None) -> None:
+    """Refuse to write over what is about to be read.
+
+    Raises:
+        DataError: an output is one of the inputs.
+    """
+    there = [output for output in outputs if output is not None and output.is_file()]
+    for piece in pieces_of([*paths]) if there else ():
+        for output in there:
+            if isinstance(piece, str | Path) and Path(piece).exists() and output.samefile(piece):
+                raise DataError(
+                    f"{output}: is what is read, and would be lost; name another file to write",
+                    code="output",
+                )
 
 
 def show(report: EventReport) -> None:

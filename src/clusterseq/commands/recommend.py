@@ -80,10 +80,11 @@ def recommend(
         )
         _show(found, history, as_json=json)
         return
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.reading import apart, read
     from clusterseq.machine.mapping import by_ray, one_by_one
     from clusterseq.using.batch import recommend_file
 
+    apart([source], output)
     events = read([source], user_column, item_column, time_column, skip_bad)
     write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
     mapper = by_ray if engine == "ray" else one_by_one

@@ -71,11 +71,12 @@ def report(
         raise ConfigError(f"format = {kind!r} can't be used; give html, md or json")
     from clusterseq.bench.results import holds_results
     from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.reading import apart, read
     from clusterseq.machine.files import write_whole
     from clusterseq.report.page import markdown, page
     from clusterseq.showing.terminal import screen
 
+    apart(events or [], out)
     if holds_results(subject):
         if events:
             raise ConfigError(f"{subject} is a bench, which knows its events; leave EVENTS out")

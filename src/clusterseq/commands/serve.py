@@ -6,6 +6,7 @@ Knows nothing about: what is served.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,6 +119,12 @@ def serve(
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError(f"--log-level {log_level}: give debug, info, warning or error")
+    for origin in cors or ():
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", origin):
+            raise ConfigError(
+                f"--cors {origin}: no origin, so no browser would send it; give scheme and host "
+                "alone, such as https://a.shop"
+            )
     settings = Settings(
         model=model or DEMO,
         host=host,

@@ -5,6 +5,7 @@ Knows nothing about: how options are proposed, how models learn.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clusterseq.commands import options
+from clusterseq.errors import ConfigError
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -69,6 +71,8 @@ def tune(
     from clusterseq.using.evaluation import split_events
 
     chosen = configuration(preset, config, assignments or [], split)
+    if chosen.data.split == "none":
+        raise ConfigError('split = "none" leaves nobody to judge; give temporal or random')
     looked = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]
     found = read(events, user_column, item_column, time_column, skip_bad)
     if threads:
@@ -96,7 +100,7 @@ def tune(
         )
         return
     screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
-    screen().print(f"train --config {written[0]}", soft_wrap=True)
+    screen().print(f"train --config {shlex.quote(str(written[0]))}", soft_wrap=True)
 
 
 def _run(search: Search, out: Path, trials: int) -> Study:

@@ -50,13 +50,14 @@ def update(
     from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
     from clusterseq.commands.showing import print_comparison, print_next
-    from clusterseq.learning.checkpoint import load_checkpoint, save_checkpoint
+    from clusterseq.learning.checkpoint import load_checkpoint, require_place, save_checkpoint
     from clusterseq.reading.titles import read_titles
     from clusterseq.showing.terminal import TrainingScreen, screen
     from clusterseq.using.update import update_checkpoint
 
     names = None if titles is None else read_titles(titles)
     former = load_checkpoint(model)
+    require_place(out)
     found = read(events, user_column, item_column, time_column, skip_bad)
     with TrainingScreen() as shown:
         newer = update_checkpoint(
@@ -79,6 +80,9 @@ def update(
         f"{newer.new_items:,} items are new; the model knows {len(newer.checkpoint.items):,} now",
         soft_wrap=True,
     )
-    if newer.comparison is not None:
+    if newer.comparison is None:
+        note = "Nobody was left to compare the model before and after: everyone taught."
+        screen(stderr=True).print(note, soft_wrap=True)
+    else:
         print_comparison(newer.comparison)
     print_next(out, newer.checkpoint)

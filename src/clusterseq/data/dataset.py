@@ -29,7 +29,7 @@ from clusterseq.machine.directory import present, replacing
 from clusterseq.machine.files import file_sha256
 from clusterseq.reading.event_report import EventReport
 from clusterseq.reading.events import Events
-from clusterseq.reading.vocab import Vocabulary
+from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 
 __all__ = ["Dataset", "Sequences"]
 
@@ -82,13 +82,18 @@ class Dataset:
         return self.report.timed
 
     def filtered(
-        self, *, k_core: int = 0, min_user_events: int = 1, min_item_events: int = 1
+        self,
+        *,
+        k_core: int = 0,
+        min_user_events: int = 1,
+        min_item_events: int = 1,
+        known: Vocabulary | None = None,
     ) -> Dataset:
         """Filter until everyone left has the events asked for.
 
         ``k_core=k`` asks for k events of each user and each item; the other two limits raise one
         of them. Dropping an item can push a user below the limit, so the filter is repeated until
-        nothing changes.
+        nothing changes. Items that are ``known`` stay, however few their events are here.
 
         Raises:
             DataError: nothing is left.
@@ -102,7 +107,9 @@ class Dataset:
         limits = max(k_core, min_user_events), max(k_core, min_item_events)
         if max(limits) <= 1:
             return self
-        kept = _filtered(self.sequences.user_of_event, self.sequences.items, *limits)
+        users, items = self.sequences.user_of_event, self.sequences.items
+        exempt = None if known is None else known.encode_series(self.items.series) != UNKNOWN
+        kept = _filtered(users, items, *limits, exempt)
         left = self.sequences.where(kept)
         users, items = np.flatnonzero(left.lengths), np.unique(left.items)
         places = np.zeros(len(self.items), dtype=np.int32)
@@ -194,15 +201,22 @@ def write_manifest(
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def _filtered(users: Codes, items: Codes, user_min: int, item_min: int) -> Bool[np.ndarray, " n"]:
-    """Which events are left once every user and item left has enough of them."""
+def _filtered(
+    users: Codes,
+    items: Codes,
+    user_min: int,
+    item_min: int,
+    exempt: Bool[np.ndarray, " items"] | None,
+) -> Bool[np.ndarray, " n"]:
+    """Which events are left once every user and item left has enough of them, or is exempt."""
     kept = np.ones(len(users), dtype=bool)
     before = -1
     while before != (left := int(kept.sum())):
         before = left
-        for codes, limit in ((users, user_min), (items, item_min)):
+        for codes, limit, free in ((users, user_min, None), (items, item_min, exempt)):
             if limit > 1:
-                kept &= np.bincount(codes[kept], minlength=len(codes))[codes] >= limit
+                enough = np.bincount(codes[kept], minlength=len(codes))[codes] >= limit
+                kept &= enough if free is None else enough | free[codes]
     if not before:
         raise DataError(
             f"no event of {len(users)} is left when each user needs {user_min} and each item "

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias, cast
 
 import polars as pl
 
-from clusterseq.data.dataset import MANIFEST, write_items, write_manifest
+from clusterseq.data.dataset import MANIFEST, is_dataset, write_items, write_manifest
 from clusterseq.data.shards import Shard, read_arrow, shard_of, write_arrow, write_shard
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.machine.directory import replacing, scratch
@@ -100,6 +100,9 @@ def prepare_dataset(
     >>> summary.shards, summary.items, summary.report.users
     (2, 2, 2)
     """
+    for one in source if isinstance(source, list | tuple) else [source]:
+        if isinstance(one, str | Path) and is_dataset(one):
+            raise DataError(f"{one}: is prepared already; give the files that it was made of")
     pieces = [_Piece(number, one) for number, one in enumerate(pieces_of(source))]
     shards = _shards([piece.source for piece in pieces]) if shards is None else shards
     if not 1 <= shards <= MOST_SHARDS:

@@ -31,7 +31,7 @@ from clusterseq.config import OUR_PARTS, Config, ModelConfig
 from clusterseq.data.ledger import HALF_LIVES, Ledger
 from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.learning.card import model_card
-from clusterseq.machine.directory import present, replacing
+from clusterseq.machine.directory import present, replacing, require_ours
 from clusterseq.machine.manifest import (
     MANIFEST,
     damaged,
@@ -77,6 +77,8 @@ class Provenance:
     """How many people the model was trained on."""
     events: int
     """How many events of theirs."""
+    updated_by: tuple[str, ...] = ()
+    """The same digest of each batch of events that was added later."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,7 @@ def save_checkpoint(
         write_json(target / METRICS, checkpoint.metrics)
         if log is not None:
             shutil.copyfile(log, target / LOG)
-        about = {"provenance": dataclasses.asdict(checkpoint.provenance)}
+        about: dict[str, Any] = {"provenance": _plain(checkpoint.provenance)}
         card = model_card(len(checkpoint.items), about["provenance"], checkpoint.metrics)
         (target / CARD).write_text(card, encoding="utf-8")
         if (ledger := checkpoint.ledger) is not None:
@@ -154,6 +156,16 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
         metrics=read_json(path / METRICS),
         content=manifest["content"],
     )
+
+
+def require_place(directory: str | Path) -> None:
+    """Refuse a place where a checkpoint can't be saved, before minutes are spent on one.
+
+    Raises:
+        DataError: something else lies there.
+    """
+    if not is_checkpoint(directory):
+        require_ours(directory, MANIFEST)
 
 
 def is_checkpoint(directory: str | Path) -> bool:
@@ -253,12 +265,20 @@ def _least_numbers(config: ModelConfig) -> int:
     return numbers
 
 
+def _plain(provenance: Provenance) -> dict[str, Any]:
+    """As JSON holds it; batches, which came later, are named where there are some."""
+    values = dataclasses.asdict(provenance)
+    batches = list(values.pop("updated_by"))
+    return {**values, "updated_by": batches} if batches else values
+
+
 def _provenance(directory: Path, values: Any) -> Provenance:
-    kinds = typing.get_type_hints(Provenance)
-    fits = isinstance(values, dict) and values.keys() == kinds.keys()
+    kinds = typing.get_type_hints(Provenance) | {"updated_by": list}
+    values = {"updated_by": [], **values} if isinstance(values, dict) else {}
+    fits = values.keys() == kinds.keys()
     if not fits or not all(isinstance(values[name], kind) for name, kind in kinds.items()):
         raise damaged(directory / MANIFEST, "its provenance is incomplete")
-    return Provenance(**values)
+    return Provenance(**{**values, "updated_by": tuple(map(str, values["updated_by"]))})
 
 
 @contextmanager

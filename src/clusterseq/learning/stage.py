@@ -217,8 +217,8 @@ def _require_finite(
 
 def _diverged(where: str, noun: str, value: float) -> TrainingError:
     return TrainingError(
-        f"{where}: the {noun} is {value}; the state of the last good epoch is kept; lower the "
-        "learning rate and train again"
+        f"{where}: the {noun} is {value}; what was kept before stays; lower the learning "
+        "rate and train again"
     )
 
 

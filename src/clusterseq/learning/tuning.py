@@ -74,6 +74,11 @@ class Range:
         found = re.fullmatch(r"([^:|]+):([^:|]+)(:log)?", values)
         if not equals or not values or (":" in values and not found):
             raise ConfigError(f'range "{text}" can\'t be read; write OPTION=LOW:HIGH or =A|B|C')
+        if option.startswith("data."):
+            raise ConfigError(
+                f'range "{text}": people are split once, before the search, so {option} can\'t be '
+                "looked through; give it by --set"
+            )
         if found is None:
             one = cls(option, choices=tuple(values.split("|")))
         else:

@@ -34,18 +34,15 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         DataError: the place is taken by something else, or can't be written, for example because
             the disk is full; then what was there before is there still.
     """
-    target = Path(directory)
-    if target.exists() and not (target / marker).exists() and not _is_empty(target):
-        raise DataError(
-            f"{target}: holds no {marker}, so it isn't replaced; name another place", code="output"
-        )
+    target = Path(directory).resolve()  # a link stays, and what it leads to is replaced
     try:
+        require_ours(directory, marker)
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_away(target)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.{NEW}-", dir=target.parent))
     except OSError as error:
         raise DataError(
-            f"{target}: {error.strerror}; name a place that can be written", code="output"
+            f"{directory}: {error.strerror}; name a place that can be written", code="output"
         ) from error
     try:
         yield draft
@@ -53,21 +50,36 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         for file in draft.iterdir():
             sync(file)
         sync(draft)
+        require_ours(directory, marker)  # something may have come there meanwhile
         _swap(draft, target)
     except OSError as error:
         raise DataError(
-            f"{target}: {error.strerror or error}; free some room or name another place (what was "
-            "there before is kept)",
+            f"{directory}: {error.strerror or error}; free some room or name another place (what "
+            "was there before is kept)",
             code="output",
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def require_ours(directory: str | Path, marker: str) -> None:
+    """Refuse to replace anything but a directory that holds the file ``marker`` or nothing.
+
+    Raises:
+        DataError: something else is there.
+    """
+    target = Path(directory).resolve()
+    if target.exists() and not (target / marker).exists() and not _is_empty(target):
+        raise DataError(
+            f"{directory}: holds no {marker}, so it isn't replaced; name another place",
+            code="output",
+        )
+
+
 @contextmanager
 def scratch(beside: str | Path) -> Iterator[Path]:
     """A directory for what is needed on the way, beside a target; gone when the block ends."""
-    target = Path(beside)
+    target = Path(beside).resolve()
     _clear_away(target)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.{SCRATCH}-", dir=target.parent))
     try:
@@ -79,7 +91,7 @@ def scratch(beside: str | Path) -> Iterator[Path]:
 def present(directory: str | Path) -> Path:
     """Where the directory lies now: the former one, if a kill fell into the swap itself."""
     target = Path(directory)
-    former = _former(target)
+    former = _former(target.resolve())
     return former if not target.exists() and former.exists() else target
 
 

@@ -57,10 +57,15 @@ def read_manifest(directory: Path, files: Iterable[str]) -> dict[str, Any]:
     return {**manifest, "content": content}
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON that people can read, the same bytes for the same values."""
+def as_json(values: Mapping[str, Any]) -> bytes:
+    """JSON that people can read, the same bytes for the same values."""
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    return f"{text}\n".encode()
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write it to a file."""
+    path.write_bytes(as_json(values))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
     value = table.rows[role][row]
     kind = "a time" if role == "time" else "a string or a 64-bit integer"
     wrong = f"{role} {shown(value)} is not {kind}"
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         wrong = f"the {role} is missing"
     return DataError(
         f"{table.name} {table.place(row)}: {wrong}; "

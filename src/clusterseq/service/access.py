@@ -13,8 +13,10 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from clusterseq.service.keys import Keyring
 from clusterseq.service.problems import ProblemError
 
+HEADERS = ("Authorization", "X-API-Key")
+"""Where a key may stand."""
 _BEARER = HTTPBearer(auto_error=False, description="An API key.")
-_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, plainly.")
+_HEADER = APIKeyHeader(name=HEADERS[1], auto_error=False, description="The same, plainly.")
 
 
 def needs(scope: str, keyring: Keyring) -> Any:

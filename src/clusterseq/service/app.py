@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from clusterseq import __version__
+from clusterseq.service.access import HEADERS
 from clusterseq.service.context import Context
 from clusterseq.service.document import add_document
 from clusterseq.service.envelope import LOG, Envelope
@@ -59,7 +60,12 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
     add_document(app, context.limits)
     context.metrics.watch(lambda: len(context.desk.batcher))
     if origins:
-        app.add_middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"])
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["*"],
+            allow_headers=[*HEADERS, "Content-Type"],
+        )
     app.add_middleware(Envelope, metrics=context.metrics, body_bytes=context.limits.body_bytes)
     return app
 

@@ -75,8 +75,10 @@ def add_key(path: Path, name: str, scopes: Iterable[str]) -> str:
     """Add a key to a file, which only its owner may read; returns the key, to be shown once.
 
     Raises:
-        ConfigError: a scope is unknown, the name is taken, or the file can't be written.
+        ConfigError: a scope is unknown, the name taken or unreadable, or the file can't be written.
     """
+    if not name.strip() or not name.isprintable():
+        raise ConfigError(f"a key can't be named {name!r}; give a name that can be read in a list")
     wanted = tuple(dict.fromkeys(scopes))
     if unknown := sorted(set(wanted) - set(SCOPES)):
         raise ConfigError(f"there is no scope {unknown[0]}; give some of {', '.join(SCOPES)}")

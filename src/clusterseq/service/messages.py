@@ -7,16 +7,18 @@ Knows nothing about: what is done with them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StrictInt,
     StrictStr,
+    Tag,
 )
 
 
@@ -163,6 +165,17 @@ class Events(Message):
     """Several at once."""
 
     events: list[Event] = Field(min_length=1)
+
+
+def _one_or_several(value: Any) -> str:
+    return "events" if isinstance(value, Events | dict) and "events" in dict(value) else "event"
+
+
+OneOrSeveral: TypeAlias = Annotated[
+    Annotated[Event, Tag("event")] | Annotated[Events, Tag("events")],
+    Discriminator(_one_or_several),
+]
+"""What a body is, by whether it has a list of events: else each kind complains of the other."""
 
 
 class EventsAnswer(BaseModel):

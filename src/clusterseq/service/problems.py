@@ -69,6 +69,10 @@ async def _foreseen(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError), "registered for these alone"
     wrong = [_complaint(each) for each in error.errors()[:5]]
+    kind = request.headers.get("content-type", "")
+    if "json" not in kind and any(each["loc"] == ("body",) for each in error.errors()):
+        said = f"its content type is {kind[:100]!r}" if kind else "it has no content type"
+        wrong = [f"body: {said}; send JSON with the header Content-Type: application/json"]
     return respond(422, "Request not understood", "; ".join(wrong))
 
 

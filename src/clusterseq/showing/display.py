@@ -22,7 +22,7 @@ from clusterseq.using.recommendations import Recommendations, Why
 
 TITLES = {
     "full": "Full catalogue",
-    "sampled": f"Sampled: the target against {NEGATIVES} items",
+    "sampled": f"Sampled: the target against {NEGATIVES} items, or as many as there are",
 }
 COLUMNS = ("mrr", "hr@10", "ndcg@10")
 GROUPS = ("minor", "major")

@@ -5,8 +5,6 @@ Knows nothing about: terminals, formats of files, how models learn and are saved
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import numpy as np
 import torch
 
@@ -15,7 +13,7 @@ from clusterseq.config import DataConfig
 from clusterseq.data.dataset import Data, dataset_of
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import Split, all_new, split_users
-from clusterseq.errors import DataError
+from clusterseq.errors import ConfigError, DataError
 from clusterseq.judging.scorer import Scorer
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.machine.progress import Progress
@@ -24,7 +22,7 @@ from clusterseq.model.ranker import Ranker
 from clusterseq.reading.vocab import Vocabulary
 from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare, simple_models
 
-Part: TypeAlias = Literal["test", "validation"]
+PARTS = ("test", "validation")
 ALL_NEW = "all-new"
 
 
@@ -33,7 +31,7 @@ def evaluate_checkpoint(
     events: Data,
     *,
     k: int = 3,
-    part: Part = "test",
+    part: str = "test",
     everyone_is_new: bool = False,
     repeats: bool = False,
     baselines: bool = True,
@@ -48,6 +46,8 @@ def evaluate_checkpoint(
     Raises:
         DataError: the events are not those it was trained on, or nobody has more than ``k``.
     """
+    if part not in PARTS:
+        raise ConfigError(f"part = {part!r} can't be used; give {' or '.join(PARTS)}")
     if everyone_is_new:
         return _judged_on_strangers(checkpoint, events, k, repeats, baselines, progress)
     split = split_of_training(checkpoint, events)
@@ -64,13 +64,20 @@ def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
         DataError: they aren't the same events, or nobody was left out of the training.
     """
     origin = checkpoint.provenance
-    split = split_events(events, checkpoint.config.data, origin.seed)
-    if split.fingerprint != origin.fingerprint:
+    if origin.updated_by:
         raise DataError(
-            "the events' known users aren't those that the model was trained on; give the file it "
-            "was trained on, or --all-new if everyone in this one is new to it",
+            "the model was updated since its training, so no file has all that it knows; judge it "
+            "on people it has never seen: evaluate --all-new",
             code="split",
         )
+    try:
+        split = split_events(events, checkpoint.config.data, origin.seed)
+    except DataError as error:
+        if str(error.code) != "split":
+            raise
+        raise _of_others(f"({str(error).partition(';')[0]})") from error
+    if split.fingerprint != origin.fingerprint:
+        raise _of_others()
     if split.kind == "none":
         raise DataError(
             "the model was trained on everyone in these events, so nobody is left to judge it; "
@@ -80,21 +87,36 @@ def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
     return split
 
 
+def _of_others(why: str = "") -> DataError:
+    told = f"the events' known users aren't those that the model was trained on {why}".strip()
+    return DataError(
+        f"{told}; give the file it was trained on, or use evaluate --all-new if everyone in this "
+        "one is new to it",
+        code="split",
+    )
+
+
 def split_events(
     events: Data, config: DataConfig, seed: int, catalogue: Vocabulary | None = None
 ) -> Split:
     """Filter events and split their users, as a configuration says.
 
-    New users keep the items of known ones and those of the ``catalogue``.
+    With a ``catalogue`` that a model knows already, new users keep its items too, and the filters
+    are for other items alone: the rest has passed them before.
 
     Raises:
         DataError: nothing is left, or there are too few users for the split.
     """
-    dataset = dataset_of(events).filtered(
-        k_core=config.k_core,
-        min_user_events=config.min_user_events,
-        min_item_events=config.min_item_events,
-    )
+    dataset = dataset_of(events)
+    if catalogue is None:
+        dataset = dataset.filtered(
+            k_core=config.k_core,
+            min_user_events=config.min_user_events,
+            min_item_events=config.min_item_events,
+        )
+    else:
+        rare = max(config.k_core, config.min_item_events)
+        dataset = dataset.filtered(min_item_events=rare, known=catalogue)
     return split_users(
         dataset,
         config.split,

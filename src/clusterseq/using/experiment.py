@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from filelock import FileLock, Timeout
 
 from clusterseq.config import Config, Runtime
 from clusterseq.data.dataset import Data
@@ -24,7 +27,7 @@ from clusterseq.learning.checkpoint import (
     LOG,
     Checkpoint,
     Provenance,
-    is_checkpoint,
+    require_place,
     save_checkpoint,
 )
 from clusterseq.learning.footprint import require_room
@@ -37,6 +40,9 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.titles import titles_of
 from clusterseq.using.comparison import Comparison
 from clusterseq.using.evaluation import judged, split_events
+
+LOCK = "lock"
+"""In the directory of a training that isn't finished: held while somebody is at work there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,37 +85,42 @@ class Experiment:
             ClusterSeqError: the events don't allow it, or the place is taken by something else.
             KeyboardInterrupt: stopped by Ctrl-C; ``resume=True`` goes on.
         """
-        split = self._prepared()
-        log = self._log(resume=resume)
-        model = fit(
+        split = self._prepared(resume=resume)
+        if not speaks():  # of several processes that train it, one writes
+            return self._checkpoint(self._fit(split, None, resume=resume), split), None
+        with _alone_at(self.unfinished):
+            log = self._log(resume=resume)
+            told = Together(TrainingLog(log), watcher or Silent())
+            checkpoint = self._checkpoint(self._fit(split, told, resume=resume), split)
+            comparison = None
+            if split.kind != "none":
+                model, test = checkpoint.model, split.test
+                comparison = judged(model, split, test, self.k, progress)
+                metrics = {"test": comparison.to_dict(), "baselines": comparison.baselines()}
+                metrics = {**checkpoint.metrics, **metrics}
+                checkpoint = dataclasses.replace(checkpoint, metrics=metrics)
+            save_checkpoint(self.out, checkpoint, log=log)
+        shutil.rmtree(self.unfinished)
+        return checkpoint, comparison
+
+    def _fit(self, split: Split, watcher: Watcher | None, *, resume: bool) -> ClusterSeq:
+        return fit(
             split.known,
             split.validation,
             self.config,
             n_items=len(split.items),
             runtime=self.runtime,
-            watcher=Together(TrainingLog(log), watcher or Silent()) if speaks() else None,
+            watcher=watcher,
             resume_at=self.unfinished,
             resume=resume,
         )
-        checkpoint = self._checkpoint(model, split)
-        if not speaks():  # of several processes that trained it, one judges and saves
-            return checkpoint, None
-        comparison = None
-        if split.kind != "none":
-            comparison = judged(model, split, split.test, self.k, progress)
-            metrics = {"test": comparison.to_dict(), "baselines": comparison.baselines()}
-            checkpoint = dataclasses.replace(checkpoint, metrics={**checkpoint.metrics, **metrics})
-        save_checkpoint(self.out, checkpoint, log=log)
-        shutil.rmtree(self.unfinished)
-        return checkpoint, comparison
 
-    def _prepared(self) -> Split:
+    def _prepared(self, *, resume: bool) -> Split:
         """The split, once nothing is left that would spoil the minutes of training to come."""
-        out = Path(self.out)
-        free = not out.exists() or is_checkpoint(out) or (out.is_dir() and not any(out.iterdir()))
-        if not free:
-            told = f"{self.out}: holds no model, so it isn't replaced; name another place"
-            raise DataError(told, code="output")
+        require_place(self.out)
+        if resume and not can_go_on(self.unfinished):
+            told = f"{self.unfinished}: nothing to resume; train without --resume"
+            raise CheckpointError(told, code="resume")
         split = split_events(self.events, self.config.data, self.runtime.seed)
         if self.runtime.device == "cpu":
             shares = expected() if self.runtime.shard_items else 1
@@ -124,16 +135,9 @@ class Experiment:
         return [teachers_config(self.config)] if self.config.train.taught else []
 
     def _log(self, *, resume: bool) -> Path:
-        if resume and not self.can_resume:
-            told = f"{self.unfinished}: nothing to resume; train without --resume"
-            raise CheckpointError(told, code="resume")
-        if not resume and speaks() and self.unfinished.exists():
-            shutil.rmtree(self.unfinished)
-        try:
-            self.unfinished.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            told = f"{self.unfinished}: {error.strerror}; name another place"
-            raise DataError(told, code="output") from error
+        for left in () if resume else self.unfinished.iterdir():
+            if left.name != LOCK:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
         return self.unfinished / LOG
 
     def _checkpoint(self, model: ClusterSeq, split: Split) -> Checkpoint:
@@ -160,12 +164,42 @@ class Experiment:
 
 def unfinished_at(out: str | Path) -> Path:
     """Where a training that is to end in ``out`` keeps its state and its log."""
-    return Path(out).with_name(Path(out).name + ".training")
+    place = Path(out) if Path(out).name else Path(out).resolve()  # as of "."
+    return place.with_name(place.name + ".training")
+
+
+@contextmanager
+def _alone_at(unfinished: Path) -> Iterator[None]:
+    """Keep other trainings from a place; what died there before holds nothing any more.
+
+    Raises:
+        DataError: another one is at work there, or the place can't be written.
+    """
+    try:
+        unfinished.mkdir(parents=True, exist_ok=True)
+        with FileLock(unfinished / LOCK, blocking=False):
+            yield
+    except Timeout as error:
+        raise DataError(
+            f"{unfinished}: another training is at work here; wait for its end, or name another "
+            "place",
+            code="output",
+        ) from error
+    except OSError as error:
+        told = f"{unfinished}: {error.strerror or error}; name another place"
+        raise DataError(told, code="output") from error
 
 
 def can_resume(out: str | Path) -> bool:
     """Whether a training that was to end in ``out`` was stopped and has left its state."""
-    return can_go_on(unfinished_at(out))
+    place = unfinished_at(out)
+    if not can_go_on(place):
+        return False
+    try:
+        with FileLock(place / LOCK, blocking=False):
+            return True
+    except Timeout:  # it isn't stopped
+        return False
 
 
 def _check_lengths(people: Sequences, k: int) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.checkpoint import CARD, FILES, LOG
@@ -46,6 +48,8 @@ def push_model(directory: str | Path, address: str, *, progress: Progress | None
     read_manifest(place, FILES)
     there = [*FILES, *(name for name in BESIDE if (place / name).is_file()), MANIFEST]
     told = _Told(sum((place / name).stat().st_size for name in there), progress)
+    if address.startswith("file://"):  # elsewhere a folder is but a part of a name
+        Path(url2pathname(urlsplit(address).path)).mkdir(parents=True, exist_ok=True)
     folder = _Folder(address)
     for name in sorted(folder.sizes().keys() & set(BESIDE) - set(there)):
         folder.remove(name)  # an index, for example, of the former model
@@ -90,6 +94,11 @@ class _Folder:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        if "://" not in address:
+            raise DataError(
+                f'"{address}" is no address; write s3://bucket/folder, gs://…, az://… or '
+                "file:///folder"
+            )
         with needed("storage", address):
             import obstore.exceptions
             import obstore.store

@@ -18,12 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Float, Int32
-from torch import Tensor
+from jaxtyping import Int32
 
 from clusterseq.config import Runtime, TrainConfig
 from clusterseq.data.dataset import Data
-from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
@@ -41,9 +39,10 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.titles import titles_of
-from clusterseq.reading.vocab import UNKNOWN, Vocabulary
+from clusterseq.reading.vocab import Vocabulary
 from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare
 from clusterseq.using.evaluation import split_events
+from clusterseq.using.former import Former
 
 UPDATE = "update"
 BEFORE = "before the update"
@@ -81,7 +80,7 @@ def update_checkpoint(
 
     They are split as the model's configuration says: known people teach, some of the new ones
     judge the training, and the rest compare the model before and after. Everybody counts as
-    somebody never seen, as the model holds no user.
+    somebody never seen, as the model holds no user. Too few people for that all teach.
 
     Args:
         epochs: passes over the new events.
@@ -90,12 +89,12 @@ def update_checkpoint(
         k: items that each person of the comparison shows.
 
     Raises:
-        DataError: the model was saved without what an update needs, or the events can't be split.
+        DataError: the model was saved without what an update needs, or knows these events.
     """
     runtime = runtime or Runtime()
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
-    split = split_events(events, checkpoint.config.data, runtime.seed, checkpoint.items)
+    split = _split(checkpoint, events, runtime.seed)
     places = split.items.encode_series(checkpoint.items.series)
     train = dataclasses.replace(
         checkpoint.config.train,
@@ -120,6 +119,24 @@ def update_checkpoint(
         titles=_titles(checkpoint, split.items, places, titles),
     )
     return Update(newer, len(split.items) - len(places), comparison)
+
+
+def _split(checkpoint: Checkpoint, events: Data, seed: int) -> Split:
+    """As the model's configuration says, if there are enough people."""
+    data, items = checkpoint.config.data, checkpoint.items
+    try:
+        split = split_events(events, data, seed, items)
+    except DataError as error:
+        if str(error.code) != "split":
+            raise
+        split = split_events(events, dataclasses.replace(data, split="none"), seed, items)
+    origin = checkpoint.provenance
+    if split.fingerprint in (origin.fingerprint, *origin.updated_by):
+        raise DataError(
+            "the model has these events already; adding them again would count them twice, so "
+            "give the events since"
+        )
+    return split
 
 
 @dataclass(frozen=True)
@@ -153,29 +170,6 @@ class _Counted:
         """With some people's events beside."""
         n_items = len(self.ledger.counts)
         return _Counted(self.ledger.plus(people), self.sums.plus(Sums.of(people, n_items)))
-
-
-class Former:
-    """A model in a larger catalogue than its own: it doesn't know the other items."""
-
-    def __init__(self, ranker: Ranker, places: Int32[np.ndarray, " items"], n_items: int) -> None:
-        self.ranker, self.n_items, self.needs_history = ranker, n_items, ranker.needs_history
-        self.places = torch.from_numpy(places.astype(np.int64))
-        self.own = torch.full((n_items,), UNKNOWN)
-        self.own[self.places] = torch.arange(len(places))
-
-    def score(self, histories: Histories) -> Float[Tensor, "users items"]:
-        """Its own scores, and less than any of them for what it doesn't know."""
-        rows = [
-            own[own != UNKNOWN].numpy()
-            for row, length in zip(histories.items, histories.lengths.tolist(), strict=True)
-            for own in [self.own[row[:length]]]
-        ]
-        scores = self.ranker.score(Histories.from_lists(rows))
-        lowest = scores.min(dim=1, keepdim=True).values - 1
-        found = lowest.repeat(1, self.n_items)
-        found[:, self.places] = scores
-        return found
 
 
 def _taught(
@@ -256,6 +250,7 @@ def _checkpoint(
         coverage=split.coverage,
         known_users=origin.known_users + len(split.known),
         events=origin.events + len(split.known.items),
+        updated_by=(*origin.updated_by, split.fingerprint),
     )
     metrics = {}
     if comparison is not None:

@@ -9,6 +9,8 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from fastapi import APIRouter
 
@@ -22,7 +24,7 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["events"], dependencies=context.needs("events"))
 
     @routes.post("/events", response_model=messages.EventsAnswer, status_code=200)
-    async def take_events(request: messages.Event | messages.Events) -> messages.EventsAnswer:
+    async def take_events(request: messages.OneOrSeveral) -> messages.EventsAnswer:
         """Keep one event or several, in any order; once answered, they are safe.
 
         An event of an id that was sent before counts once, so a request can be repeated.
@@ -40,10 +42,15 @@ async def _kept(context: Context, events: Sequence[messages.Event]) -> messages.
     consented = [event for event in events if event.consent]
     for event in consented:
         when = now if event.time is None else event.time
-        by_user[event.user].append(Event(event.id or uuid.uuid4().hex, event.item, when))
-    accepted = 0
+        kept = Event(event.id or uuid.uuid4().hex, event.item, when)
+        by_user[event.user].append((event.recommendation_id is not None, kept))
+    accepted = attributed = 0
     for user, theirs in by_user.items():
-        accepted += await context.store.append(user, theirs)
+        # Apart, in their order, since the store tells how many were new and not which.
+        for came_of_us, some in groupby(theirs, key=itemgetter(0)):
+            new = await context.store.append(user, [event for _, event in some])
+            accepted += new
+            attributed += new * came_of_us
     outcomes = {
         "accepted": accepted,
         "duplicates": len(consented) - accepted,
@@ -51,5 +58,5 @@ async def _kept(context: Context, events: Sequence[messages.Event]) -> messages.
     }
     for outcome, count in outcomes.items():
         context.metrics.events.labels(outcome).inc(count)
-    context.metrics.attributed.inc(sum(e.recommendation_id is not None for e in events))
+    context.metrics.attributed.inc(attributed)
     return messages.EventsAnswer(**outcomes)
