@@ -27,7 +27,7 @@ PACKAGES = [
     ("judging", "metrics judge scorer evaluate"),
     ("learning", "footprint stage resume teacher pretrain metatrain calibrate trainer train"),
     ("learning", "training_log trackers tuning profiler card checkpoint"),
-    ("baselines", "peer popularity session_knn evidence neighbours sequence_rules item_knn"),
+    ("baselines", "peer popularity evidence session_knn neighbours sequence_rules item_knn"),
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
     ("baselines", "peers __init__"),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 
 from clusterseq.baselines.bert4rec import BERT4Rec
 from clusterseq.baselines.item_table import ItemTable
+from clusterseq.baselines.peer import Peer, Setting, tune
+from clusterseq.baselines.popularity import Popularity
 from clusterseq.data.histories import Histories
+from clusterseq.data.synthetic import from_rows
+from clusterseq.errors import TrainingError
 
 WINDOWS = Histories.from_lists([[3, 7, 5, 9], [4, 8]] * 2_000)
 
@@ -44,3 +51,27 @@ def test_the_cloze_hides_its_share_of_items_or_the_end_of_a_prefix() -> None:
     for item, share in expected.items():
         assert abs(float(found[item]) - share) < 0.03
     assert set(targets.tolist()) == {*expected}
+
+
+def test_something_is_hidden_in_every_batch() -> None:
+    bert = network(hidden=0.01)
+    for seed in range(50):
+        generator = torch.Generator().manual_seed(seed)
+        queries, _ = bert.exercises(Histories.from_lists([[3, 7]]), generator)
+        assert len(queries) == 1
+
+
+def test_one_bad_point_of_a_grid_does_not_cost_a_peer_its_place() -> None:
+    people = from_rows([[0, 1, 2], [1, 2]])
+    setting = Setting(people, people, 3, 0)
+
+    def fit(setting: Setting, rate: float) -> Any:
+        if rate > 1:
+            raise TrainingError("the loss is nan")
+        return Popularity.fit(setting.known, setting.n_items)
+
+    found = tune(Peer("x", "An example.", fit, {"rate": (9, 0.1)}), setting)
+    assert found.options == {"rate": 0.1}
+    assert [reached > 0 for _, reached in found.trials] == [False, True]
+    with pytest.raises(TrainingError, match="the loss is nan"):
+        tune(Peer("x", "An example.", fit, {"rate": (9,)}), setting)

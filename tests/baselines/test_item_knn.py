@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from clusterseq.baselines.item_knn import ItemKNN, Similarity
 from clusterseq.data.histories import Histories
+from clusterseq.data.sequences import Sequences
 from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import ClusterSeqError
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
@@ -36,6 +38,17 @@ def test_cosine_scores_follow_the_formula(history: list[int], shrinkage: float) 
     model = ItemKNN.fit(from_rows(ROWS), N_ITEMS, shrinkage=shrinkage)
     scores = model.score(Histories.from_lists([history]))[0]
     assert scores.tolist() == pytest.approx(by_loops(history, shrinkage), rel=1e-5)
+
+
+def test_items_that_everybody_touches_are_similar() -> None:
+    people = 50_000  # whose square doesn't fit into 32 bits
+    known = Sequences(
+        np.tile(np.array([0, 1], np.int32), people),
+        np.tile(np.arange(2), people),
+        np.arange(0, 2 * people + 1, 2),
+    )
+    model = ItemKNN.fit(known, 2, shrinkage=0.0)
+    assert model.score(Histories.from_lists([[0]]))[0, 1] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "tfidf", "bm25"])

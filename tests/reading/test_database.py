@@ -15,6 +15,8 @@ import pytest
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.prepare import prepare_dataset
 from clusterseq.errors import DataError
+from clusterseq.reading import sources
+from clusterseq.reading.database import rows_of
 from clusterseq.reading.events import read_events
 
 USER = "postgres"
@@ -76,6 +78,20 @@ def test_a_query_gives_what_a_file_gives(
     prepared, direct = Dataset.load(tmp_path / "data"), Dataset.from_events(from_frame)
     assert prepared.sequences.items.tolist() == direct.sequences.items.tolist()
     assert "secret" not in (tmp_path / "data" / "dataset.json").read_text()
+
+
+def test_a_bad_row_is_told_by_its_place_in_all_of_the_answer(
+    clicks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "rows_of", lambda query: in_threes(rows_of(query)))
+    query = "select n::text, n::text item, case n when 8 then null else n end at"
+    with pytest.raises(DataError, match=r"row 8: the time is missing"):
+        read_events(f"{clicks}#{query} from generate_series(1, 9) n", user_column="n")
+
+
+def in_threes(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    for batch in batches:
+        yield from batch.iter_slices(3)
 
 
 def test_what_the_database_refuses_is_told_without_the_password(clicks: str) -> None:

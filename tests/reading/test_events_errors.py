@@ -20,6 +20,7 @@ HEADER = "user,item,time\n"
 GOOD = "".join(f"u{n},i{n},{n}\n" for n in range(5))
 NOISE = random.Random(0).randbytes(20_000)
 MANY = "".join(f"u{n},i{n},{n}\n" for n in range(9999))
+LATE = '{"user": 1, "item": 2}\n' * 1_500 + '{"user": LATE, "item": 2}\n'
 GZIP = gzip.compress((HEADER + MANY).encode(), mtime=0)
 
 
@@ -98,6 +99,14 @@ def message_of(source: Any, **options: Any) -> str:
         ("e.jsonl", '\n{"user": 1, "item": 2}\n\n{"user": 1}\n', [" line 4: the item is missing"]),
         ("e.jsonl", '{"user": 1, "item": 2}\n{"user": 1.5, "item": 3}\n', [' line 2: user "1.5"']),
         ("e.jsonl", b'{"user": "caf\xe9", "item": 2}\n', [" line 1: not UTF-8"]),
+        *(
+            (
+                "e.jsonl",
+                LATE.replace("LATE", value),
+                [" line 1501: user ", "is not a string", "--skip-bad"],
+            )
+            for value in ('{"a": 1}', "[1, 2]", "true")
+        ),
         ("e.jsonl.gz", GZIP[:-9], ["damaged or cut short"]),
     ],
 )
@@ -162,6 +171,12 @@ def test_bad_values_in_a_data_frame(frame: dict[str, list[Any]], expected: str) 
             "e.jsonl",
             '{"user": 1, "item": 1}\n{"user": "a", "item": 1}\n{\n',
             {"not a JSON object": 1},
+        ),
+        (
+            "e.jsonl",
+            '{"user": [1], "item": 1}\n{"user": true, "item": 1}\n{"user": "a", "item": {}}\n'
+            '{"user": 5, "item": 1}\n',
+            {"user unusable": 2, "item unusable": 1},
         ),
     ],
 )

@@ -108,3 +108,15 @@ def test_typed_columns(column: pl.Series, expected: float) -> None:
 def test_a_boolean_is_no_time_and_the_calendar_has_an_end() -> None:
     assert microseconds(pl.Series([True]))[0].to_list() == [None]
     assert iso(2**62) == f"{2**62} µs since 1970"
+
+
+@pytest.mark.parametrize("kind", [pl.Int64, pl.String])
+def test_days_written_as_one_number_are_days(kind: Any) -> None:
+    times, unit = microseconds(pl.Series([20240131, 20231201, None]).cast(kind))
+    assert unit == "dates"
+    assert [None if one is None else iso(one) for one in times] == [
+        "2024-01-31T00:00:00Z",
+        "2023-12-01T00:00:00Z",
+        None,
+    ]
+    assert microseconds(pl.Series([20240131, 20240132]).cast(kind))[1] == "seconds"  # no such day

@@ -124,6 +124,44 @@ def test_a_killed_process_is_replaced(model_directory: Path, redis_url: str) -> 
                 assert one.post("/v1/recommend", json={"history": []}).status_code == 200
 
 
+def test_numbers_outlive_processes_and_take_no_more_room(
+    model_directory: Path, redis_url: str
+) -> None:
+    with processes(model_directory, redis_url) as (client, said):
+        asked = 12
+        for _ in range(asked):
+            with fresh(client) as one:
+                one.post("/v1/recommend", json={"history": ["i01"]})
+        for place in (0, 1):
+            numbers = re.findall(r"Started server process \[(\d+)\]", "".join(said))
+            os.kill(int(numbers[place]), signal.SIGKILL)
+            wait_until(lambda expected=3 + place: started(said) == expected)  # type: ignore[misc]
+        told = httpx2.get(f"{client.base_url}/metrics").text
+        found = re.findall(r"clusterseq_people_total\{.*\} (\S+)", told)
+        assert sum(map(float, found)) == asked
+        (folder,) = {Path(file).parent for file in _open_files(said) if file.endswith(".db")}
+        assert len([*folder.glob("counter_*.db")]) == 2
+
+
+def _open_files(said: list[str]) -> Iterator[str]:
+    number = re.findall(r"Started server process \[(\d+)\]", "".join(said))[-1]
+    yield from (os.readlink(link) for link in Path(f"/proc/{number}/fd").iterdir())
+
+
+def test_processes_end_with_their_supervisor(model_directory: Path, redis_url: str) -> None:
+    with processes(model_directory, redis_url) as (client, said):
+        numbers = map(int, re.findall(r"Started server process \[(\d+)\]", "".join(said)))
+        parent = int(Path(f"/proc/{next(numbers)}/stat").read_text().split()[3])
+        os.kill(parent, signal.SIGKILL)
+        address = httpx2.URL(client.base_url)
+
+        def gone() -> bool:
+            with socket.socket() as probe:
+                return probe.connect_ex((address.host, address.port or 80)) != 0
+
+        wait_until(gone)
+
+
 def test_a_process_that_dies_while_it_is_asked_is_replaced(
     model_directory: Path, redis_url: str
 ) -> None:

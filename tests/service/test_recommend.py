@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from clusterseq.service import engine as engine_module
 from clusterseq.service.answers import recommend
 from clusterseq.service.context import Context
+from clusterseq.service.engine import Engine
 from clusterseq.service.limits import Limits
 from clusterseq.service.messages import RecommendRequest
 from clusterseq.service.server import build
@@ -87,6 +90,42 @@ def test_unknown_items_are_ignored_and_told_once(service: Service) -> None:
     answer = service.recommend(history=["i01", "x", 12, "x", "i02"])
     assert answer["ignored_items"] == ["x", 12]
     assert ids(answer) == ids(service.recommend(history=["i01", "i02"]))
+
+
+def test_each_touch_counts_as_known_or_unknown(service: Service) -> None:
+    def counted() -> list[float]:
+        text = service.client.get("/metrics").text
+        told = dict(re.findall(r'clusterseq_history_items_total\{known="(\w+)"\} (\S+)', text))
+        return [float(told.get(known, 0)) for known in ("yes", "no")]
+
+    before = counted()
+    service.recommend(history=["i01", "i01", "x", "x", 12])
+    assert counted() == [before[0] + 2, before[1] + 3]
+
+
+def test_equal_people_of_a_batch_take_one_turn(model_directory: Path) -> None:
+    limits = Limits(waiting=2)
+    with serving(settings_of(model_directory, limits=limits)) as service:
+        body = {"histories": [["i01"], ["i02"]] * 20}
+        found = service.client.post("/v1/recommend:batch", json=body)
+        assert found.status_code == 200
+        answers = [ids(one) for one in found.json()["results"]]
+    assert answers == answers[:2] * 20
+
+
+def test_reasons_that_take_too_long_are_left_out(model_directory: Path) -> None:
+    with serving(settings_of(model_directory, limits=Limits(deadline_ms=100.0))) as service:
+        engine = service.context.engine
+
+        def slow(*arguments: Any) -> list[dict[str, Any]]:
+            time.sleep(0.3)
+            return Engine.whys(engine, *arguments)
+
+        service.recommend(history=["i01"])
+        object.__setattr__(engine, "whys", slow)
+        answer = service.recommend(history=["i01"], explain=True)
+        assert answer["items"][0].get("why") is None  # type: ignore[index]
+        assert len(ids(answer)) == 10
 
 
 def test_a_repeated_request_is_remembered(service: Service) -> None:

@@ -191,6 +191,47 @@ def test_pages_of_other_sites_may_call_where_they_are_named(model_directory: Pat
                 assert (found.status_code == 200) == (origin in origins)
 
 
+def test_a_file_without_a_key_lets_nobody_in(model_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "keys.jsonl").write_text("\n")
+    with pytest.raises(ConfigError, match="holds no key, so nobody could call"):
+        build(settings_of(model_directory, keys=tmp_path / "keys.jsonl"))
+
+
+def test_a_key_whose_line_is_gone_opens_nothing_after_a_reload(
+    model_directory: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys.jsonl"
+    admin, shop = add_key(path, "boss", ["admin"]), add_key(path, "shop", ["read"])
+
+    def status(key: str, method: str, address: str) -> int:
+        headers = {"X-API-Key": key}
+        body = {"history": ["i01"]} if address.endswith("recommend") else None
+        return running.client.request(method, address, json=body, headers=headers).status_code
+
+    with serving(settings_of(model_directory, keys=path)) as running:
+        assert status(shop, "POST", "/v1/recommend") == 200
+        path.write_text(path.read_text().splitlines()[0])  # and no newline at the end
+        later = add_key(path, "later", ["read"])
+        assert status(admin, "POST", "/v1/model:reload") == 200
+        assert status(shop, "POST", "/v1/recommend") == 401
+        assert status(later, "POST", "/v1/recommend") == 200
+        path.write_text("")
+        assert status(admin, "POST", "/v1/model:reload") == 409
+        assert status(later, "POST", "/v1/recommend") == 200
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb"])
+def test_a_key_has_a_name_that_can_be_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="a key can't be named"):
+        add_key(tmp_path / "keys.jsonl", name, ["read"])
+
+
+def test_no_cache_keeps_what_is_told_of_a_person(service: Service) -> None:
+    for address in ("/v1/users/ann", "/v1/model", "/nowhere"):
+        assert service.client.get(address).headers["Cache-Control"] == "no-store"
+    assert service.client.get("/").headers["Cache-Control"] == "no-cache"
+
+
 def test_keys_are_kept_as_hashes_for_their_owner_alone(
     keys: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

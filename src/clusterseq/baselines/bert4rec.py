@@ -75,6 +75,8 @@ class BERT4Rec(NextItemNetwork):
         anywhere = draw(people, steps) < self.hidden
         last = torch.arange(steps, device=generator.device) == sequences.lengths[:, None] - 1
         hidden = torch.where(cut[:, None], last, anywhere) & sequences.mask
+        if not hidden.any():  # as may be where few people are left for a last batch
+            hidden = last
         return self.guesses(sequences, hidden, generator)[hidden], sequences.items[hidden]
 
     def query(self, histories: Histories) -> Float[Tensor, "users dim"]:

@@ -54,7 +54,8 @@ class EASE:
         if n_items > MOST_ITEMS:
             raise TrainingError(
                 f"EASE on {n_items} items would take {12e-9 * n_items**2:.0f} GB, and the limit is "
-                f"{MOST_ITEMS} items; drop rare items with --min-item-events or leave EASE out",
+                f"{MOST_ITEMS} items; leave EASE out, or rare items: "
+                "--set data.min_item_events=5",
                 code="memory",
             )
         touched = incidence(known, n_items)

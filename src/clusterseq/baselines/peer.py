@@ -19,6 +19,7 @@ import torch
 
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Tasks
+from clusterseq.errors import TrainingError
 from clusterseq.judging.judge import judged_tasks, mean_reciprocal_rank
 from clusterseq.judging.scorer import Scorer
 from clusterseq.machine.accelerator import CPU
@@ -95,24 +96,26 @@ class Tuned:
     """Every point with the validation MRR it reached."""
 
 
-def tune(
-    peer: Peer, setting: Setting, *, progress: Callable[[int, int], None] | None = None
-) -> Tuned:
-    """Fit a peer with every point of its grid and keep the best.
+def tune(peer: Peer, setting: Setting) -> Tuned:
+    """Fit a peer with every point of its grid and keep the best; one that diverges reaches 0.
 
     Raises:
         ClusterSeqError: the peer can't be fitted to this data, or needs an extra to be installed.
     """
     best: tuple[float, Scorer, Settings] | None = None
+    failed: TrainingError | None = None
     trials = []
-    points = peer.settings()
-    for done, options in enumerate(points, 1):
-        scorer = peer.fit(setting, **options)
-        reached = setting.mrr(scorer)
+    for options in peer.settings():
+        try:
+            scorer = peer.fit(setting, **options)
+            reached = setting.mrr(scorer)
+        except TrainingError as error:
+            failed, reached = error, 0.0
+        else:
+            if best is None or reached > best[0]:
+                best = reached, scorer, options
         trials.append((options, reached))
-        if best is None or reached > best[0]:
-            best = reached, scorer, options
-        if progress:
-            progress(done, len(points))
-    assert best is not None  # the product of no options is one empty point
+    if best is None:
+        assert failed is not None  # the product of no options is one empty point
+        raise failed
     return Tuned(best[1], best[2], trials)

@@ -13,11 +13,12 @@ Knows nothing about: the order in which neighbours touched things, and when.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32
 from scipy import sparse
 from torch import Tensor
 
+from clusterseq.baselines.evidence import popularity_order, reached_first
+from clusterseq.data.graph import incidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 
@@ -33,11 +34,11 @@ class SessionKNN:
         """Take the neighbours: a people × items matrix of ones."""
         people, self.n_items = touched.shape
         self.recency = recency
-        counts = touched.sum(axis=0)
+        counts = np.diff(touched.tocsc().indptr)
         roots = np.sqrt(np.maximum(touched.sum(axis=1), 1))
         rarity = np.log(people / np.maximum(counts, 1)) if idf else np.ones(self.n_items)
         self.idf: Float32[np.ndarray, " items"] = _single(rarity)
-        self._unreached: Float32[np.ndarray, " items"] = _single(-1 / (1 + counts))
+        self._unreached = popularity_order(counts)
         self._similar = (touched / roots[:, None]).T.tocsr().astype(np.float32)
         self._touched = (touched * self.idf).tocsr().astype(np.float32)
 
@@ -58,17 +59,12 @@ class SessionKNN:
         >>> model.score(Histories.from_lists([[0]])).argsort(descending=True).tolist()
         [[0, 1, 3, 2]]
         """
-        touched = sparse.csr_array(
-            (np.ones(len(known.items)), (known.user_of_event, known.items)),
-            shape=(len(known), n_items),
-        )
-        touched.data[:] = 1  # an item touched twice by one person is still one
-        return cls(touched, recency=recency, idf=idf)
+        return cls(incidence(known, n_items).astype(np.float64), recency=recency, idf=idf)
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Sum the neighbours' similarities: positive where one reaches, negative elsewhere."""
         scores = (self._vectors(histories) @ self._similar @ self._touched).toarray()
-        return torch.from_numpy(np.where(scores > 0, scores, self._unreached))
+        return reached_first(scores, self._unreached)
 
     def _vectors(self, histories: Histories) -> sparse.csr_array:
         """One row per person: recency times idf; an item met twice adds up both places."""

@@ -34,6 +34,11 @@ from clusterseq.reading.table import (
 
 HEAD = 1000
 NOT_JSON = "not a JSON object"
+ID_KINDS = {str, int, float}
+"""What an id may be; a truth value is none of these."""
+UNUSABLE = {role: f"{role} unusable" for role in ("user", "item")}
+"""Why lines whose ids are something else are left out."""
+DOUBTFUL = r"\x00|^[\[{]|^(true|false)$"
 Object: TypeAlias = dict[str, Any]
 Dtype: TypeAlias = Any  # polars' own dtype classes confuse runtime type checkers
 
@@ -55,22 +60,25 @@ def read_json_lines(
         raise DataError(f"{path}: the file is empty; give one with events in it")
     names = list(dict.fromkeys(name for row in head.values() for name in row))
     columns = choose(names, str(path))
-    candidates = [_dtypes(head, role, name, path) for role, name in columns.roles().items()]
+    candidates = [_dtypes(head, role, name) for role, name in columns.roles().items()]
     dropped: Counter[str] = Counter()
     with reading(str(path), "JSON lines"):
         rows: pl.DataFrame | None = None
         with suppress(pl.exceptions.ComputeError):
             rows = _scan(glob.escape(str(path)), columns, candidates, collect)
-        if rows is None or _holds_zeros(rows):
-            good, dropped = _good_lines(path, skip_bad=skip_bad)
+        if rows is None or _are_doubtful(rows):
+            good, dropped = _good_lines(path, skip_bad=skip_bad, columns=columns)
             rows = _scan(good, columns, candidates, collect)
     return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
 
 
-def _holds_zeros(rows: pl.DataFrame) -> bool:
-    """Whether an id holds a zero character, which is also what polars makes of half a character."""
+def _are_doubtful(rows: pl.DataFrame) -> bool:
+    """Whether an id may be something else than the text that polars has made of it.
+
+    Of half a character it makes a zero, and of lists, objects and truth values their JSON.
+    """
     texts = [name for name in ("user", "item") if rows[name].dtype == pl.String]
-    return any(rows[name].str.contains("\0", literal=True).any() for name in texts)
+    return any(rows[name].str.contains(DOUBTFUL).any() for name in texts)
 
 
 def _scan(
@@ -90,19 +98,11 @@ def _scan_as(dtypes: tuple[Dtype, ...], source: str | bytes, columns: Columns) -
     return frame.select(*event_columns(columns), blank=pl.lit(False))
 
 
-def _dtypes(head: dict[int, Object], role: str, name: str, path: Path) -> list[Dtype]:
+def _dtypes(head: dict[int, Object], role: str, name: str) -> list[Dtype]:
     """What to try for a column, by the values at the head of the file."""
     if role == "time":
         return [pl.String]
-    values = {line: row[name] for line, row in head.items() if row.get(name) is not None}
-    for line, value in values.items():
-        if type(value) not in {str, int, float}:
-            raise DataError(
-                f"{path} line {line}: {role} {shown(value)} is not a string or an integer; "
-                f"name another column with --{role}-column",
-                code="row",
-            )
-    kinds = set(map(type, values.values()))
+    kinds = {type(row[name]) for row in head.values() if name in row} & ID_KINDS
     if not kinds or str in kinds:
         return [pl.String]
     return [pl.Float64 if float in kinds else pl.Int64, pl.String]
@@ -129,15 +129,25 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _good_lines(path: Path, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
-    """Copy the lines that are JSON objects, or raise at the first that isn't."""
+def _good_lines(
+    path: Path, *, skip_bad: bool, columns: Columns | None = None
+) -> tuple[bytes, Counter[str]]:
+    """Copy the lines that are JSON objects with ids, or raise at the first that isn't."""
     kept, dropped = list[bytes](), Counter[str]()
     for number, line in _lines(path):
-        reason = _fault(line)
+        reason = _fault(line, columns)
         if reason is None:
             kept.append(line.removeprefix(BOM_UTF8))
         elif skip_bad:
             dropped[reason] += 1
+        elif columns and reason in UNUSABLE.values():
+            role = next(role for role, told in UNUSABLE.items() if told == reason)
+            value = (_parsed(line) or {})[columns.roles()[role]]
+            raise DataError(
+                f"{path} line {number}: {role} {shown(value)} is not a string or an integer; "
+                f"drop such lines with --skip-bad or name another column with --{role}-column",
+                code="row",
+            )
         elif reason == NOT_UTF8:
             raise not_utf8(path, number)
         elif line.lstrip().startswith(b"["):
@@ -154,12 +164,20 @@ def _good_lines(path: Path, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
     return b"".join(kept), dropped
 
 
-def _fault(line: bytes) -> str | None:
+def _fault(line: bytes, columns: Columns | None = None) -> str | None:
     try:
         line.decode()
     except UnicodeDecodeError:
         return NOT_UTF8
-    return None if _parsed(line) is not None else NOT_JSON
+    if (parsed := _parsed(line)) is None:
+        return NOT_JSON
+    roles = {} if columns is None else columns.roles()
+    wrong = (
+        told
+        for role, told in UNUSABLE.items()
+        if role in roles and type(parsed.get(roles[role], "")) not in ID_KINDS | {type(None)}
+    )
+    return next(wrong, None)
 
 
 def _place(path: Path, row: int) -> str:

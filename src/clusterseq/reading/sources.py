@@ -9,6 +9,8 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -55,8 +57,11 @@ def tables_of(
             yield from tables_of(one, choose, skip_bad=skip_bad, collect=collect)
     elif is_database(source):
         query = query_of(source)
+        before = 0
         for rows in rows_of(query):
-            yield _from_polars(rows.lazy(), query.name, choose, collect)
+            table = _from_polars(rows.lazy(), query.name, choose, collect)
+            yield replace(table, place=partial(_row_after, before))
+            before += len(rows)
     elif isinstance(source, str) and (reader := _reader_at(source)):
         yield _read_by(reader, source, choose, collect)
     elif _is_address(source):
@@ -85,6 +90,10 @@ def pieces_of(source: Source) -> list[Source]:
     if isinstance(source, str | os.PathLike) and not (is_database(source) or _is_address(source)):
         return [*files_of(source)]
     return [source]
+
+
+def _row_after(before: int, row: int) -> str:
+    return row_number(before + row)
 
 
 def _is_address(source: object) -> bool:

@@ -20,6 +20,8 @@ UNITS = (
 )
 """Unit, the magnitude that it stays below (the year 5138 in each), and its microseconds."""
 
+DAYS = 19000101, 21001231
+"""The first and the last day that is read where days are written as one number."""
 ISO = (
     r"^(\d{4})[-/](\d\d?)[-/](\d\d?)"  # year, month, day
     r"(?:[Tt ] *(\d\d?:\d\d)(:\d\d(?:\.\d+)?)?)?"  # hours and minutes, seconds
@@ -31,7 +33,7 @@ def microseconds(column: pl.Series) -> tuple[pl.Series, str]:
     """Read a column as times; what is no time becomes null. Also says how the column was read.
 
     Numbers, also those written as text, are one unit for the whole column, chosen by the median
-    magnitude. Dates without a zone are UTC.
+    magnitude, unless all of them are days such as 20240131. Dates without a zone are UTC.
 
     >>> times, unit = microseconds(pl.Series(["2013-04-13", "2013-04-13T02:00:00+02:00", "n/a"]))
     >>> times.to_list(), unit
@@ -44,6 +46,8 @@ def microseconds(column: pl.Series) -> tuple[pl.Series, str]:
         return _from_text(column.str.strip_chars())
     if column.dtype.is_integer():
         whole = column.cast(pl.Int64, strict=False)
+        if (dates := _calendar(whole)) is not None:
+            return dates, "dates"
         return _scaled(whole, whole.cast(pl.Float64))
     if column.dtype.is_float() or column.dtype.is_decimal():
         return _scaled(None, column.cast(pl.Float64))
@@ -70,11 +74,23 @@ def iso(microseconds: int) -> str:
 def _from_text(text: pl.Series) -> tuple[pl.Series, str]:
     whole = text.cast(pl.Int64, strict=False)
     if whole.null_count() == text.null_count():
+        if (dates := _calendar(whole)) is not None:
+            return dates, "dates"
         return _scaled(whole, whole.cast(pl.Float64))
     real = text.cast(pl.Float64, strict=False)
     if 2 * real.count() >= text.count():
         return _scaled(whole, real)
     return _from_iso(text), "dates"
+
+
+def _calendar(whole: pl.Series) -> pl.Series | None:
+    """Days written as one number, if all are; as seconds they would be some weeks of 1970."""
+    if not whole.count() or not whole.is_between(*DAYS).all():
+        return None
+    days = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
+    if days.null_count() > whole.null_count():
+        return None
+    return days.cast(pl.Datetime("us")).dt.epoch("us")
 
 
 def _from_iso(text: pl.Series) -> pl.Series:

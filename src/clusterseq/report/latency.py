@@ -29,9 +29,9 @@ class Latency:
     threads: int
 
 
-def latency(ranker: Ranker, seed: int = 0) -> Latency:
+def latency(ranker: Ranker) -> Latency:
     """Measure newcomers of three random items."""
-    draws = np.random.default_rng(seed).integers(0, ranker.n_items, (ALONE, ITEMS_EACH))
+    draws = np.random.default_rng(0).integers(0, ranker.n_items, (ALONE, ITEMS_EACH))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -29,8 +29,10 @@ class Asked:
 
     person: Person
     """What they touched, and what there is to choose from."""
+    touched: int
+    """How often they touched something."""
     unknown: list[RawId]
-    """What they touched that the model doesn't know."""
+    """What they touched that the model doesn't know, once each."""
     refused: set[int]
     """What may not be recommended to them."""
 
@@ -84,11 +86,12 @@ async def recommend(
     ):
         if answers:  # a batch takes a second, and others have a turn meanwhile
             await asyncio.sleep(0)
-        context.metrics.served(served, len(asked.person.codes), len(asked.unknown))
+        known = len(asked.person.codes)
+        context.metrics.served(served, known, asked.touched - known)
         context.metrics.shown([item for item, _ in best], engine.n_items)
         answer = _answer(engine, served, asked, best)
         if explain and best and not served.fallback:
-            await _add_reasons(engine, answer, asked.person, best)
+            await _add_reasons(context, engine, answer, asked.person, best)
         answers.append(answer)
     total = 1000 * (time.perf_counter() - begun) + store_ms
     for answer in answers:
@@ -141,12 +144,16 @@ def _answer(
 
 
 async def _add_reasons(
-    engine: Engine, answer: dict[str, Any], person: Person, best: Sequence[tuple[int, float]]
+    context: Context,
+    engine: Engine,
+    answer: dict[str, Any],
+    person: Person,
+    best: Sequence[tuple[int, float]],
 ) -> None:
-    """Say why of each item; others are answered meanwhile."""
-    begun, items = time.perf_counter(), [item for item, _ in best]
-    whys = await asyncio.to_thread(engine.whys, items, person.codes, person.steps)
-    for row, why in zip(answer["items"], whys, strict=True):
+    """Say why of each item, if there is time; others are answered meanwhile."""
+    begun = time.perf_counter()
+    whys = await context.desk.why(engine, person, [item for item, _ in best])
+    for row, why in zip(answer["items"], whys, strict=False):
         row["why"] = why
     answer["timing_ms"]["explain"] = round(1000 * (time.perf_counter() - begun), 3)
 
@@ -157,7 +164,8 @@ def _asked(engine: Engine, history: Sequence[RawId], wanted: Filters, choice: Ch
     # All steps are the same as none said, and are remembered as one.
     all_steps = wanted.steps is None or wanted.steps >= engine.max_steps
     allowed = None if choice.only is None else _mask(engine, choice.only - refused, others=False)
-    return Asked(Person(codes, None if all_steps else wanted.steps, allowed), unknown, refused)
+    person = Person(codes, None if all_steps else wanted.steps, allowed)
+    return Asked(person, len(history), unknown, refused)
 
 
 def _deeper(engine: Engine, asked: Asked) -> Person:

@@ -17,7 +17,7 @@ from clusterseq import __version__
 from clusterseq.service.access import HEADERS
 from clusterseq.service.context import Context
 from clusterseq.service.document import add_document
-from clusterseq.service.envelope import LOG, Envelope
+from clusterseq.service.envelope import LOG, REQUEST_ID, Envelope
 from clusterseq.service.problems import Problem, add_problems
 from clusterseq.service.routes import events, health, items, model, page, recommend, users
 from clusterseq.service.store.protocol import StoreError
@@ -32,11 +32,11 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
 
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
-        context.desk.batcher.start()
+        context.desk.start()
         purging = asyncio.create_task(_purge(context))
         yield
         purging.cancel()
-        await context.desk.batcher.stop()
+        await context.desk.stop()
         await context.store.close()
         context.metrics.close()
 
@@ -64,7 +64,8 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(origins),
             allow_methods=["*"],
-            allow_headers=[*HEADERS, "Content-Type"],
+            allow_headers=[*HEADERS, "Content-Type", REQUEST_ID],
+            expose_headers=[REQUEST_ID, "Retry-After"],
         )
     app.add_middleware(Envelope, metrics=context.metrics, body_bytes=context.limits.body_bytes)
     return app

@@ -34,6 +34,8 @@ class Context:
     """Whether the model is compiled, which a reload does anew."""
     keyring: Keyring = field(default_factory=Keyring)
     """Who may do what."""
+    key_file: Path | None = None
+    """Where the keys are read from, at the start and at a reload; None asks nobody for one."""
     metrics: Metrics = field(default_factory=Metrics)
     """What is counted."""
     replace_others: Callable[[], None] = lambda: None
@@ -52,10 +54,14 @@ class Context:
     def load(self) -> Engine:
         """What the model's directory holds now, ready to serve as many as come at once.
 
+        The keys are read again, too.
+
         Raises:
             CheckpointError: it can't be used.
-            ConfigError: it can't be compiled.
+            ConfigError: it can't be compiled, or the keys can't be used.
         """
+        if self.key_file is not None:
+            self.keyring.renew(self.key_file)
         return Engine.load(self.model, self.limits.at_once, compiled=self.compiled)
 
     def needs(self, scope: str) -> list[Any]:

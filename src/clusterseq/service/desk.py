@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from clusterseq.errors import ConfigError
 from clusterseq.service.batcher import Batcher
@@ -31,6 +31,15 @@ class Job:
 
     engine: Engine
     person: Person
+
+
+@dataclass(frozen=True)
+class Question:
+    """Why some items are recommended to a person."""
+
+    engine: Engine
+    person: Person
+    items: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,20 @@ class Desk:
         self.batcher: Batcher[Job, Ranking] = Batcher(
             _serve, at_once=limits.at_once, gather_ms=limits.gather_ms, waiting=limits.waiting
         )
+
+        self.reasons: Batcher[Question, list[dict[str, Any]]] = Batcher(
+            _explain, at_once=1, gather_ms=1.0, waiting=limits.waiting
+        )
+
+    def start(self) -> None:
+        """Begin to serve, in the running event loop."""
+        self.batcher.start()
+        self.reasons.start()
+
+    async def stop(self) -> None:
+        """Serve everybody who waits, and end."""
+        await self.batcher.stop()
+        await self.reasons.stop()
 
     def use(self, engine: Engine) -> None:
         """Serve by another engine from now on; what was remembered is forgotten."""
@@ -89,6 +112,21 @@ class Desk:
             for place, ranking in enumerate(found)
         ]
 
+    async def why(
+        self, engine: Engine, person: Person, items: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """Why of each item, as JSON holds it; none where the turn doesn't come in time.
+
+        Raises:
+            OverloadedError: too many are waiting.
+        """
+        (future,) = self.reasons.submit([Question(engine, person, items)])
+        try:
+            await asyncio.wait([future], timeout=self.limits.deadline_ms / 1000)
+        finally:
+            self.reasons.forget(future)
+        return future.result() if future.done() and not future.cancelled() else []
+
     def _part(self, futures: Sequence[asyncio.Future[Ranking]]) -> None:
         """Somebody waits no longer; what nobody waits for needs no turn."""
         self._askers.subtract(futures)
@@ -104,7 +142,12 @@ class Desk:
     def _order(self, engine: Engine, people: Sequence[Person]) -> list[asyncio.Future[Ranking]]:
         """Put people in line, but for those who ask what somebody else waits for already."""
         keys = [_key(engine, person) for person in people]
-        new = [place for place, key in enumerate(keys) if not self._is_coming(key)]
+        first = {key: place for place, key in reversed([*enumerate(keys)])}
+        new = [
+            place
+            for place, key in enumerate(keys)
+            if key is None or (place == first[key] and not self._is_coming(key))
+        ]
         futures = self.batcher.submit([Job(engine, people[place]) for place in new])
         own = dict(zip(new, futures, strict=True))
         for place, future in own.items():
@@ -127,6 +170,10 @@ class Desk:
             return
         if key[0] == self.engine.version:
             self._remembered.keep(key, future.result())
+
+
+def _explain(questions: Sequence[Question]) -> list[list[dict[str, Any]]]:
+    return [one.engine.whys(one.items, one.person.codes, one.person.steps) for one in questions]
 
 
 def _key(engine: Engine, person: Person) -> Key | None:

@@ -23,7 +23,8 @@ from clusterseq.service.problems import respond
 LOG = logging.getLogger("clusterseq.service")
 REQUEST_ID = "X-Request-ID"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-SECURITY = {
+STANDARD = {
+    "Cache-Control": "no-store",  # most answers are about a person
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -108,7 +109,7 @@ class _Outcome:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID] = self.request_id
-            for name, value in SECURITY.items():
+            for name, value in STANDARD.items():
                 headers.setdefault(name, value)
         await self.send(message)
 

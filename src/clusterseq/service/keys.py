@@ -56,6 +56,29 @@ class Keyring:
             ) from error
         return cls([_parsed(path, at, line) for at, line in enumerate(lines, 1) if line.strip()])
 
+    @classmethod
+    def guarding(cls, path: Path) -> Keyring:
+        """The same for a service, which a file without a key would open to everybody.
+
+        Raises:
+            ConfigError: it is missing, empty or holds anything else.
+        """
+        found = cls.read(path)
+        if found.open:
+            raise ConfigError(
+                f"{path}: holds no key, so nobody could call; make one with clusterseq keys {path} "
+                "--add NAME"
+            )
+        return found
+
+    def renew(self, path: Path) -> None:
+        """Take the keys that a file holds now: whose line is gone is let in no more.
+
+        Raises:
+            ConfigError: it is missing, empty or holds anything else.
+        """
+        self.keys = self.guarding(path).keys
+
     @property
     def open(self) -> bool:
         """Whether no key is asked for."""
@@ -90,6 +113,8 @@ def add_key(path: Path, name: str, scopes: Iterable[str]) -> str:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "a", encoding="utf-8") as file:
+            if path.read_bytes()[-1:] not in (b"", b"\n"):  # somebody has edited it
+                file.write("\n")
             file.write(json.dumps(asdict(Key(name, _digest(secret), wanted))) + "\n")
     except OSError as error:
         raise ConfigError(

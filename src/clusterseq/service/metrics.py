@@ -2,7 +2,8 @@
 
 Where several processes serve one port, each keeps its numbers in files of one folder, and whichever
 is asked tells the sums over all of them. The library decides that when it is imported, by the
-environment variable ``PROMETHEUS_MULTIPROC_DIR``.
+environment variable ``PROMETHEUS_MULTIPROC_DIR``. A process goes on in the files of one that is
+gone, so that there are never more of them than processes at once.
 
 Knows nothing about: HTTP, what happens to the numbers.
 """
@@ -11,8 +12,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock, Timeout
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -21,6 +26,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
     multiprocess,
+    values,
 )
 
 from clusterseq.service.desk import Served
@@ -30,12 +36,26 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
+def _free_place(folder: Path) -> tuple[int, FileLock]:
+    """The first place in which no living process counts, and what holds it as long as this one."""
+    for place in count():
+        lock = FileLock(folder / f"{place}.lock", blocking=False)
+        with suppress(Timeout):
+            lock.acquire()
+            return place, lock
+    raise AssertionError("there is always another place")
+
+
 class Metrics:
     """The numbers of one service; each service has its own."""
 
     def __init__(self) -> None:
         self.registry, self._shared = CollectorRegistry(), FOLDER in os.environ
-        if not self._shared:
+        if self._shared:
+            self._place, self._lock = _free_place(Path(os.environ[FOLDER]))
+            kept = values.MultiProcessValue(lambda: self._place)  # type: ignore[no-untyped-call]
+            values.ValueClass = kept
+        else:
             ProcessCollector(registry=self.registry)
         self.requests = self._counter("requests", "Requests.", "route", "status")
         self.seconds = self._histogram("request_seconds", "Seconds of a request.", "route")
@@ -55,6 +75,8 @@ class Metrics:
         )
         self._shown: set[int] = set()
         self._waiting: Callable[[], int] = lambda: 0
+        for gauge in (self._queue, self._coverage):  # of a process that was killed, perhaps
+            gauge.set(0)
 
     def watch(self, queue: Callable[[], int]) -> None:
         """Say how many wait, whenever somebody is served or asks for the numbers."""
@@ -93,7 +115,8 @@ class Metrics:
     def close(self) -> None:
         """This process serves no more: what it has counted stays, what it held does not."""
         if self._shared:
-            multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+            multiprocess.mark_process_dead(self._place)  # type: ignore[no-untyped-call]
+            self._lock.release()
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", about, labels, registry=self.registry)

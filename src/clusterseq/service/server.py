@@ -14,6 +14,8 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,6 +47,8 @@ DRAIN_SECONDS = 20
 """How long requests under way may take after the service was told to stop."""
 OTHER_FILES = 256
 """Files that a process has open beside its connections."""
+PARENT_SECONDS = 1
+"""Between two looks at whether the supervisor is still there."""
 READY_SECONDS = 60
 """How long one of several processes may take until it serves, or doesn't answer."""
 
@@ -109,7 +113,7 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
         ConfigError: keys or store can't be used, or the model can't be compiled.
     """
     torch.set_num_threads(settings.threads)
-    keyring = Keyring() if settings.keys is None else Keyring.read(settings.keys)
+    keyring = Keyring() if settings.keys is None else Keyring.guarding(settings.keys)
     limits = settings.limits
     engine = Engine.load(settings.model, limits.at_once, compiled=settings.compiled)
     store = open_store(settings.store, settings.retention)
@@ -119,6 +123,7 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
         model=settings.model,
         compiled=settings.compiled,
         keyring=keyring,
+        key_file=settings.keys,
         replace_others=replace_others,
     )
     return create_app(context, origins=settings.origins)
@@ -163,6 +168,8 @@ def _serve(settings: Settings, address: socket.socket) -> None:
     config.load()
     # The server drains at SIGTERM and then raises it once more; having drained is no failure.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
+    if sys.platform != "win32":  # a terminal that is closed ends it as Ctrl-C does
+        signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGINT))
     uvicorn.Server(config).run([address])
 
 
@@ -171,13 +178,28 @@ def _application(settings: Settings) -> FastAPI:
     if settings.processes > 1:  # in a process that was born a moment ago
         share_one_arena()
         log_to_stderr(settings.log_level)
-        app = build(settings, lambda: os.kill(os.getppid(), signal.SIGHUP))
+        parent = os.getppid()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        app = build(settings, lambda: _replace_others(parent))
     else:
         app = build(settings)
     # What is there now stays; a collection that looked at it all would stop everything for .2 s.
     gc.collect()
     gc.freeze()
     return app
+
+
+def _end_with(parent: int) -> None:
+    """End as at SIGTERM once the supervisor is gone: nobody else would end or replace this one."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _replace_others(parent: int) -> None:
+    """Ask the supervisor for it, and nobody who has come in its place."""
+    if os.getppid() == parent:
+        os.kill(parent, signal.SIGHUP)
 
 
 def allow_files(connections: int) -> None:

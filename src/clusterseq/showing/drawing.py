@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 BLUE, GREEN, PINK, ORANGE = "#0072B2", "#009E73", "#CC79A7", "#D55E00"
 AMBER, SKY, GREY = "#E69F00", "#56B4E9", "#6B7280"
+COLUMNS = 2
+"""Panels that stand side by side at most."""
 COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, GREY, "#332288")
 
 
-def panels(count: int, size: tuple[float, float], *, columns: int = 2) -> tuple[Figure, list[Axes]]:
+def panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     """A figure of some panels, each of so many inches.
 
     Raises:
@@ -29,7 +31,7 @@ def panels(count: int, size: tuple[float, float], *, columns: int = 2) -> tuple[
     """
     with needed("report", "a chart"):
         from matplotlib.figure import Figure
-    columns = min(count, columns)
+    columns = min(count, COLUMNS)
     rows = -(-count // columns)
     figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
     found = [figure.add_subplot(rows, columns, place) for place in range(1, count + 1)]
