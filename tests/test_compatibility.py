@@ -8,9 +8,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clusterseq.data.dataset import Dataset
+from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.using.update import update_checkpoint
 from tests.fixtures.make import DATA, EXPECTED, MODEL, contents
@@ -44,7 +46,11 @@ def test_what_a_former_version_wrote_is_read_as_it_was(written: Path) -> None:
 
 def test_a_former_model_is_updated_with_a_former_data_set(written: Path) -> None:
     former, data = load_checkpoint(written / MODEL), Dataset.load(written / DATA)
-    found = update_checkpoint(former, data, epochs=1).checkpoint
+    with pytest.raises(DataError, match="has these events already"):
+        update_checkpoint(former, data)
+    some = np.arange(0, len(data.users), 2)  # who stand for others
+    later = Dataset(data.sequences.select(some), data.users.select(some), data.items, data.report)
+    found = update_checkpoint(former, later, epochs=1).checkpoint
     assert found.items == former.items
     assert (found.item_counts >= former.item_counts).all()
     assert found.item_counts.sum() > former.item_counts.sum()

@@ -16,6 +16,8 @@ ROWS = {"genre": ["x", "y", "z"], "movieId": ["007", "8", "007"], "Title": ["Bon
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     "items.csv": lambda frame, path: frame.write_csv(path),
     "items.tsv": lambda frame, path: frame.write_csv(path, separator="\t"),
+    "items.txt": lambda frame, path: frame.write_csv(path),
+    "spreadsheet.csv": lambda frame, path: frame.write_csv(path, separator=";"),
     "items.jsonl": lambda frame, path: frame.write_ndjson(path),
     "items.parquet": lambda frame, path: frame.write_parquet(path),
 }
@@ -27,6 +29,12 @@ def test_every_kind_of_file_gives_the_same(tmp_path: Path, name: str) -> None:
     rows = read_titles(tmp_path / name)
     assert rows.columns == ["item", "title"]
     assert titles_of(rows, Vocabulary.from_ids(["007", "8", "9"])) == ["Bond", None, None]
+
+
+def test_titles_may_begin_late(tmp_path: Path) -> None:
+    lines = ['{"item": "x"}'] * 500 + ['{"item": "y", "title": "Why"}']
+    (tmp_path / "items.jsonl").write_text("\n".join(lines))
+    assert titles_of(read_titles(tmp_path / "items.jsonl"), Vocabulary.from_ids(["y"])) == ["Why"]
 
 
 def test_ids_meet_across_kinds() -> None:

@@ -5,6 +5,7 @@ Knows nothing about: models, results.
 
 from __future__ import annotations
 
+import io
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import polars as pl
 from clusterseq.bench.datasets import DataSet
 from clusterseq.bench.study import Study
 from clusterseq.data.synthetic import World
+from clusterseq.machine.files import write_whole
+from clusterseq.reading.sources import is_of_events
 
 BUNDLED = Path(str(files("clusterseq"))) / "data" / "movietweetings.parquet"
 PLANTED = "planted"
@@ -42,7 +45,7 @@ def _place(name: str, folder: Path | None, out: Path) -> Path | None:
     if name == PLANTED:
         return _planted(out / f"{PLANTED}.parquet")
     for file in sorted(folder.glob(f"{name}.*")) if folder is not None else ():
-        if file.suffix in (".parquet", ".csv", ".tsv", ".jsonl", ".inter", ".gz"):
+        if is_of_events(file) and DataSet(str(file), "random").name == name:
             return file
     return BUNDLED if BUNDLED.stem == name else None
 
@@ -53,7 +56,8 @@ def _planted(path: Path) -> Path:
         draws = np.random.default_rng(0)
         world = World.of(SHARES, OWN_ITEMS, SHARED_ITEMS, draws)
         people = world.draw(USERS, SHORTEST, LONGEST, draws).sequences
-        path.parent.mkdir(parents=True, exist_ok=True)
         events = {"user": people.user_of_event, "item": people.items, "time": people.times}
-        pl.DataFrame(events).write_parquet(path)
+        content = io.BytesIO()
+        pl.DataFrame(events).write_parquet(content)
+        write_whole(path, content.getvalue())
     return path

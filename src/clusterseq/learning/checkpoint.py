@@ -38,6 +38,7 @@ from clusterseq.machine.manifest import (
     read_json,
     read_manifest,
     unreadable,
+    versions,
     write_json,
     write_manifest,
 )
@@ -101,6 +102,8 @@ class Checkpoint:
     """What an update adds to; None in a model that was saved before there were updates."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Results of its evaluation, as JSON holds them."""
+    versions: Mapping[str, str] = field(default_factory=versions)
+    """Of this program and of what decides the numbers, when it was made."""
     content: str = ""
     """A digest of all files that it was read from; empty where it was read from none."""
 
@@ -141,6 +144,8 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
     path = present(directory)
     manifest = read_manifest(path, FILES)
     provenance = _provenance(path, manifest.get("provenance"))
+    if not isinstance(manifest.get("versions"), dict):
+        raise damaged(path / MANIFEST, "it doesn't say what made it")
     config = _config(path / CONFIG)
     if 4 * _least_numbers(config.model) > manifest["files"][WEIGHTS]["bytes"]:
         raise damaged(path / WEIGHTS, "too small for the model that the configuration describes")
@@ -154,6 +159,7 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
         titles=items["title"].to_list() if "title" in items.columns else None,
         ledger=_ledger(path, items, manifest.get("clock")),
         metrics=read_json(path / METRICS),
+        versions=manifest["versions"],
         content=manifest["content"],
     )
 

@@ -119,8 +119,7 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(source)
     if path.is_dir():
-        known = {*DELIMITED, *JSON_LINES, *PARQUET, *(f".{r.name}" for r in extensions("readers"))}
-        found = [file for file in path.rglob("*") if _suffix(file) in known]
+        found = [file for file in path.rglob("*") if is_of_events(file)]
         found = [file for file in found if not _hidden(file, path)]
         found = [file for file in found if file.is_file()]
         if not found:
@@ -132,6 +131,12 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
     if not found:
         raise DataError(f"{source}: no file matches; check the pattern")
     return sorted(file for match in found for file in files_of(match))
+
+
+def is_of_events(path: Path) -> bool:
+    """Whether a file's ending is one of those that events are read from."""
+    brought = (f".{reader.name}" for reader in extensions("readers"))
+    return _suffix(path) in {*DELIMITED, *JSON_LINES, *PARQUET, *brought}
 
 
 def _suffix(path: Path) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 from clusterseq.errors import DataError
 from clusterseq.reading.columns import ITEM_ALIASES, listed, plain
 from clusterseq.reading.identifiers import identifiers
-from clusterseq.reading.lines import check_unpacked
+from clusterseq.reading.lines import check_unpacked, raw_lines
 from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 
 TITLE_ALIASES = (
@@ -26,6 +26,7 @@ TITLE_ALIASES = (
     "movietitle",
 )
 """Names of the column of titles, compared as those of events are."""
+SEPARATORS = (",", "\t", ";", "|")
 
 
 def read_titles(path: str | Path) -> pl.DataFrame:
@@ -73,13 +74,19 @@ def _scan(path: Path) -> pl.LazyFrame:
     if suffix in (".parquet", ".pq"):
         return pl.scan_parquet(path, glob=False)
     if suffix in (".jsonl", ".ndjson", ".json"):
-        return pl.scan_ndjson(path)
-    if suffix in (".csv", ".tsv", ".txt", ".item"):
-        separator, quote = "," if suffix == ".csv" else "\t", None if suffix == ".item" else '"'
-        return pl.scan_csv(
-            path, separator=separator, quote_char=quote, infer_schema=False, glob=False
-        )
+        return pl.scan_ndjson(path, infer_schema_length=None)  # titles may be rare
+    if suffix == ".item":
+        return pl.scan_csv(path, separator="\t", quote_char=None, infer_schema=False, glob=False)
+    if suffix in (".csv", ".tsv", ".tab", ".txt"):
+        separator = _separator(path)
+        return pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
     raise DataError(f"{path}: unknown kind of file; give titles as CSV, TSV, JSON lines or Parquet")
+
+
+def _separator(path: Path) -> str:
+    """What stands between the names in the first line most often."""
+    header = next(raw_lines(path), b"").decode("utf-8", "replace")
+    return max(SEPARATORS, key=header.count)
 
 
 def _column(path: Path, names: Sequence[str], role: str, aliases: Sequence[str]) -> str:

@@ -13,10 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-import torch
-
-import clusterseq
 from clusterseq.data.dataset import Data
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import LOG, Checkpoint
@@ -117,9 +113,7 @@ def card_of(checkpoint: Checkpoint) -> dict[str, Any]:
         "coverage": origin.coverage,
         "data": origin.fingerprint,
         "changed_options": changed(checkpoint.config),
-        "clusterseq": clusterseq.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
+        "versions": dict(checkpoint.versions),
     }
 
 

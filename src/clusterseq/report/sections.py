@@ -201,7 +201,6 @@ def _latency(findings: Findings) -> Section:
 
 def _card(findings: Findings) -> Section:
     card, cutoff = findings.card, findings.card["cutoff"]
-    versions = [("clusterseq", "clusterseq"), ("PyTorch", "torch"), ("NumPy", "numpy")]
     options = ", ".join(f"{name} = {value}" for name, value in card["changed_options"].items())
     rows = [
         ["content", card["version"]],
@@ -214,7 +213,7 @@ def _card(findings: Findings) -> Section:
         ["catalogue", f"{card['items']:,} items"],
         ["parameters", f"{card['parameters']:,}"],
         ["options that aren't the default", options or "none"],
-        ["versions", ", ".join(f"{name} {card[key]}" for name, key in versions)],
+        ["trained by", ", ".join(f"{name} {one}" for name, one in card["versions"].items())],
     ]
     return Section("Model card", INTENDED, None, Table(["", ""], rows, prose=True))
 
