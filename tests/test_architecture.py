@@ -44,9 +44,9 @@ PACKAGES = [
     ("report", "sections page"),
     ("bench", "datasets prepared own models cost results cell plan __main__ night summary report"),
     ("bench", "plot sections screen study study_data study_page study_plot"),
-    ("commands", "printing options health reading showing config train evaluate recommend report"),
-    ("commands", "demo prepare update serve keys inspect export index bench experiment tune"),
-    ("commands", "doctor push pull help"),
+    ("commands", "printing options health reading showing configuring running config train"),
+    ("commands", "evaluate recommend report demo prepare update serve keys inspect export index"),
+    ("commands", "bench experiment tune doctor push pull help"),
     ("", "cli __main__"),
 ]
 """What stands in each package, from left to right. ``__init__`` of most holds nothing but words and

@@ -110,8 +110,8 @@ def bench(
     from clusterseq.bench.models import chosen
     from clusterseq.bench.plan import Plan, numbers
     from clusterseq.bench.results import Results
+    from clusterseq.commands.configuring import configuration
     from clusterseq.commands.reading import read
-    from clusterseq.commands.train import configuration
     from clusterseq.machine.accelerator import device_named
     from clusterseq.presets import PRESETS
 

@@ -34,7 +34,7 @@ def demo(
     clusterseq demo
     """
     from clusterseq.commands.printing import print_json
-    from clusterseq.commands.train import as_dict, show
+    from clusterseq.commands.running import as_dict, show
     from clusterseq.showing.display import newcomer_table
     from clusterseq.showing.terminal import screen
     from clusterseq.using.demo import newcomers
@@ -55,7 +55,7 @@ def trained(
 ) -> tuple[Experiment, Checkpoint, Comparison | None]:
     """Train on the bundled ratings under the eyes of the user."""
     from clusterseq.commands.reading import show
-    from clusterseq.commands.train import run
+    from clusterseq.commands.running import run
     from clusterseq.config import Runtime
     from clusterseq.using.demo import experiment
 

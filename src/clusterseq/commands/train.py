@@ -7,26 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from clusterseq.commands import options
-from clusterseq.config import Config, Runtime
-from clusterseq.presets import preset as named
-from clusterseq.values import from_dict, read_toml
-
-if TYPE_CHECKING:
-    from clusterseq.learning.checkpoint import Checkpoint
-    from clusterseq.learning.profiler import Profiler
-    from clusterseq.learning.trackers import Tracker
-    from clusterseq.machine.progress import Watcher
-    from clusterseq.using.comparison import Comparison
-    from clusterseq.using.experiment import Experiment
-
+from clusterseq.commands.configuring import configuration
+from clusterseq.commands.running import as_dict, run, show
+from clusterseq.config import Runtime
 
 PROGRAM = "clusterseq.cli:main"
 
@@ -132,109 +121,3 @@ def _together(workers: int, engine: str, out: Path, *, resume: bool, as_json: bo
 
     started(sys.argv[1:], workers)
     raise typer.Exit
-
-
-def as_dict(out: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-    """What has come of a training; ``test`` is what evaluate prints, or null if nobody judges."""
-    return {
-        "out": str(out),
-        "items": len(checkpoint.items),
-        "known_users": checkpoint.provenance.known_users,
-        "test": checkpoint.metrics.get("test"),
-    }
-
-
-def show(out: Path, checkpoint: Checkpoint, comparison: Comparison | None) -> None:
-    """The same for people, and what to type next."""
-    from clusterseq.commands.showing import print_comparison, print_next
-
-    if comparison:
-        print_comparison(comparison)
-    print_next(out, checkpoint)
-
-
-def configuration(
-    base: str, file: Path | None, assignments: list[str], split: str | None
-) -> Config:
-    """A preset, changed by a TOML file, then by single options, then by the split asked for.
-
-    Raises:
-        ConfigError: a key is unknown or a value can't be used.
-    """
-    from clusterseq.overrides import with_assignments
-
-    config = named(base)
-    if file is not None:
-        config = read_toml(file, base=config)
-    config = with_assignments(config, assignments)
-    if split is not None:
-        config = from_dict(Config, {"data": {"split": split}}, base=config)
-    return config
-
-
-def run(
-    experiment: Experiment,
-    *,
-    resume: bool = False,
-    profile: Path | None = None,
-    tracker: str | None = None,
-) -> tuple[Checkpoint, Comparison | None]:
-    """Run an experiment under the eyes of the user, and of a profiler and a tracker if asked for.
-
-    Raises:
-        KeyboardInterrupt: after saying how to go on.
-    """
-    from clusterseq.learning.training_log import Together
-    from clusterseq.machine.workers import speaks
-    from clusterseq.showing.terminal import TrainingScreen, screen
-
-    if not speaks():
-        return experiment.run(resume=resume)
-    notes = screen(stderr=True)
-    if experiment.can_resume and not resume:
-        notes.print("A training was stopped here; it is begun anew, since --resume isn't given.")
-    tracked = _tracked(experiment, tracker)
-    try:
-        with TrainingScreen() as shown, ExitStack() as stack:
-            progress = partial(shown.step, "evaluate")
-            watcher: Watcher = shown if tracked is None else Together(shown, tracked)
-            if profile is not None:
-                watcher = stack.enter_context(_profiler(watcher, profile))
-            found = experiment.run(resume=resume, watcher=watcher, progress=progress)
-    except KeyboardInterrupt:
-        if experiment.can_resume:
-            place = experiment.unfinished
-            note = f"What was learnt is kept in {place}; the same command with --resume goes on."
-            notes.print(note, soft_wrap=True)
-        raise
-    if profile is not None:
-        notes.print(f"Traces are in {profile}; a .json opens in a browser's chrome://tracing.")
-    if tracked is not None:
-        tracked.finish(_test_figures(found[1]))
-    return found
-
-
-def _tracked(experiment: Experiment, name: str | None) -> Tracker | None:
-    if name is None:
-        return None
-    from clusterseq.learning.trackers import tracker_named
-
-    return tracker_named(name, Path(experiment.out), experiment.config)
-
-
-def _profiler(watcher: Watcher, folder: Path) -> Profiler:
-    from clusterseq.learning.profiler import Profiler
-
-    return Profiler(watcher, folder)
-
-
-def _test_figures(comparison: Comparison | None) -> dict[str, float]:
-    if comparison is None:
-        return {}
-    figures = comparison.to_dict()
-    return {
-        f"test/{ranking}_{name}": value
-        for ranking in ("full", "sampled")
-        for name, value in figures[ranking].items()
-        if isinstance(value, float)
-    }

@@ -62,9 +62,9 @@ def tune(
 
     What is done is kept: the same command goes on after Ctrl-C; more --trials add some.
     """
+    from clusterseq.commands.configuring import configuration
     from clusterseq.commands.printing import print_json
     from clusterseq.commands.reading import read
-    from clusterseq.commands.train import configuration
     from clusterseq.learning.tuning import DEFAULT_RANGES, Range, Search, best_assignments
     from clusterseq.overrides import with_assignments
     from clusterseq.showing.terminal import screen
