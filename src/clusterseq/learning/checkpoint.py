@@ -29,9 +29,9 @@ from safetensors.torch import load_file
 
 from clusterseq.config import OUR_PARTS, Config, ModelConfig
 from clusterseq.data.ledger import HALF_LIVES, Ledger
-from clusterseq.errors import CheckpointError, ConfigError
+from clusterseq.errors import CheckpointError, ConfigError, DataError
 from clusterseq.learning.card import model_card
-from clusterseq.machine.directory import present, replacing, require_ours
+from clusterseq.machine.directory import present, replaceable, replacing
 from clusterseq.machine.manifest import (
     MANIFEST,
     damaged,
@@ -170,8 +170,10 @@ def require_place(directory: str | Path) -> None:
     Raises:
         DataError: something else lies there.
     """
-    if not is_checkpoint(directory):
-        require_ours(directory, MANIFEST)
+    if not (is_checkpoint(directory) or replaceable(directory, MANIFEST)):
+        raise DataError(
+            f"{directory}: holds no model, so it isn't replaced; name another place", code="output"
+        )
 
 
 def is_checkpoint(directory: str | Path) -> bool:

@@ -36,7 +36,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
     """
     target = Path(directory).resolve()  # a link stays, and what it leads to is replaced
     try:
-        require_ours(directory, marker)
+        _require_ours(directory, marker)
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_away(target)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.{NEW}-", dir=target.parent))
@@ -50,7 +50,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         for file in draft.iterdir():
             sync(file)
         sync(draft)
-        require_ours(directory, marker)  # something may have come there meanwhile
+        _require_ours(directory, marker)  # something may have come there meanwhile
         _swap(draft, target)
     except OSError as error:
         raise DataError(
@@ -62,14 +62,14 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def require_ours(directory: str | Path, marker: str) -> None:
-    """Refuse to replace anything but a directory that holds the file ``marker`` or nothing.
-
-    Raises:
-        DataError: something else is there.
-    """
+def replaceable(directory: str | Path, marker: str) -> bool:
+    """Whether nothing but a directory that holds the file ``marker`` or nothing lies there."""
     target = Path(directory).resolve()
-    if target.exists() and not (target / marker).exists() and not _is_empty(target):
+    return not target.exists() or (target / marker).exists() or _is_empty(target)
+
+
+def _require_ours(directory: str | Path, marker: str) -> None:
+    if not replaceable(directory, marker):
         raise DataError(
             f"{directory}: holds no {marker}, so it isn't replaced; name another place",
             code="output",
