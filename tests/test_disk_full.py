@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
@@ -56,7 +57,9 @@ def test_an_update_keeps_the_former_model(
 ) -> None:
     out = tmp_path / "model"
     shutil.copytree(model_directory, out)
-    done = bounded("update", str(out), str(events_file), "--out", str(out), "--epochs", "0")
+    later = tmp_path / "later.csv"
+    pl.read_csv(events_file).filter(pl.col("user") > "u1").write_csv(later)
+    done = bounded("update", str(out), str(later), "--out", str(out), "--epochs", "0")
     assert done.returncode == 2, done.stderr
     assert "free some room" in done.stderr.splitlines()[-2]
     assert load_checkpoint(out).content == load_checkpoint(model_directory).content
