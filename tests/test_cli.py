@@ -151,7 +151,7 @@ def test_keys_are_made_once_and_listed_without_themselves(run: Run, tmp_path: Pa
     assert listed.out == "shop\tread,events\nops\tadmin\n"
     assert key not in path.read_text()
     assert "has a key already" in run("keys", path, "--add", "shop").error
-    assert "no scope write" in run("keys", path, "--add", "x", "--scopes", "write").error
+    assert 'no scope "write"' in run("keys", path, "--add", "x", "--scopes", "write").error
 
 
 @pytest.mark.parametrize(
@@ -350,6 +350,20 @@ def test_figures_are_shown_before_a_file_fails(
     found = run("evaluate", trained, events_file, "--no-baselines", "--csv", tmp_path)
     assert found.status == 2
     assert "Full catalogue" in found.out
+
+
+def test_the_place_may_be_where_one_stands(
+    run: Run,
+    events_file: Path,
+    small_options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert run("train", events_file, "--out", ".", *small_options, "--json").status == 0
+    assert (tmp_path / "here" / "model.safetensors").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 def test_one_training_at_a_place(run: Run, events_file: Path, tmp_path: Path) -> None:

@@ -107,6 +107,11 @@ def test_without_pretraining_mrr_judges(tmp_path: Path) -> None:
         search(ranges=mixed).run(tmp_path / "mixed", 1, lambda *told: None)
 
 
+def test_a_trial_without_an_epoch_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has nothing to be judged by"):
+        search(config=tiny({}, pretrain_epochs=0, meta_epochs=0)).run(tmp_path, 1, lambda *_: None)
+
+
 def test_options_that_came_later_are_as_whole_as_others() -> None:
     one = Range.parse("train.teacher_dim=64:256", CONFIG)
     assert one.whole(CONFIG)

@@ -10,6 +10,7 @@ import pytest
 
 from clusterseq.errors import DataError
 from clusterseq.machine.directory import ABANDONED_S, replacing, scratch
+from clusterseq.machine.files import write_whole
 
 MARKER = "manifest.json"
 
@@ -89,3 +90,25 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no manifest"):
         save(tmp_path / "letters", "whole")
     assert (tmp_path / "letters" / "letter.txt").read_text() == "dear"
+
+
+def test_a_file_is_written_through_a_link_and_into_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "figures.json").write_bytes(b"former")
+    (tmp_path / "link.json").symlink_to("figures.json")
+    write_whole(tmp_path / "link.json", b"whole")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "figures.json").read_bytes() == b"whole"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(tmp_path / "pipe", b"told")
+        assert os.read(reader, 9) == b"told"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_links_that_lead_to_each_other_are_told(tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to("model")
+    with pytest.raises(DataError, match="leads nowhere"):
+        save(tmp_path / "model", "whole")

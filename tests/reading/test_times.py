@@ -110,13 +110,16 @@ def test_a_boolean_is_no_time_and_the_calendar_has_an_end() -> None:
     assert iso(2**62) == f"{2**62} µs since 1970"
 
 
-@pytest.mark.parametrize("kind", [pl.Int64, pl.String])
+@pytest.mark.parametrize("kind", [pl.Int64, pl.Float64, pl.String])
 def test_days_written_as_one_number_are_days(kind: Any) -> None:
-    times, unit = microseconds(pl.Series([20240131, 20231201, None]).cast(kind))
+    times, unit = microseconds(pl.Series([20240131, None, *[20231201] * 20, 20240230]).cast(kind))
     assert unit == "dates"
-    assert [None if one is None else iso(one) for one in times] == [
-        "2024-01-31T00:00:00Z",
-        "2023-12-01T00:00:00Z",
-        None,
-    ]
-    assert microseconds(pl.Series([20240131, 20240132]).cast(kind))[1] == "seconds"  # no such day
+    told = [None if one is None else iso(one) for one in times]
+    assert told[:3] == ["2024-01-31T00:00:00Z", None, "2023-12-01T00:00:00Z"]
+    assert told[-1] is None, "there is no such day"
+    assert microseconds(pl.Series([20240131, 20240132]).cast(kind))[1] == "seconds"
+
+
+def test_a_value_that_is_none_does_not_make_days_seconds() -> None:
+    times, unit = microseconds(pl.Series(["20240131"] * 20 + ["n/a"]))
+    assert (unit, times[-1], iso(times[0])) == ("dates", None, "2024-01-31T00:00:00Z")

@@ -79,7 +79,7 @@ class Provenance:
     events: int
     """How many events of theirs."""
     updated_by: tuple[str, ...] = ()
-    """The same digest of each batch of events that was added later."""
+    """A digest of each batch of events that was added later."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,7 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
         titles=items["title"].to_list() if "title" in items.columns else None,
         ledger=_ledger(path, items, manifest.get("clock")),
         metrics=read_json(path / METRICS),
-        versions=manifest["versions"],
+        versions={str(name): str(one) for name, one in manifest["versions"].items()},
         content=manifest["content"],
     )
 
@@ -170,7 +170,7 @@ def require_place(directory: str | Path) -> None:
     Raises:
         DataError: something else lies there.
     """
-    if not (is_checkpoint(directory) or replaceable(directory, MANIFEST)):
+    if not replaceable(directory, MANIFEST):
         raise DataError(
             f"{directory}: holds no model, so it isn't replaced; name another place", code="output"
         )

@@ -9,6 +9,7 @@ Knows nothing about: terminals, files of events.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -188,6 +189,12 @@ class Search:
         except BaseException:
             study.tell(trial, state=TrialState.FAIL)
             raise
+        if not math.isfinite(watcher.best):
+            study.tell(trial, state=TrialState.FAIL)
+            raise ConfigError(
+                "a trial without an epoch has nothing to be judged by; let train.pretrain_epochs "
+                "or train.meta_epochs be 1 or more"
+            )
         return study.tell(trial, watcher.best)
 
 

@@ -34,7 +34,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         DataError: the place is taken by something else, or can't be written, for example because
             the disk is full; then what was there before is there still.
     """
-    target = Path(directory).resolve()  # a link stays, and what it leads to is replaced
+    target = _followed(directory)  # a link stays, and what it leads to is replaced
     try:
         _require_ours(directory, marker)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,8 +64,17 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
 
 def replaceable(directory: str | Path, marker: str) -> bool:
     """Whether nothing but a directory that holds the file ``marker`` or nothing lies there."""
-    target = Path(directory).resolve()
+    target = _followed(directory)
     return not target.exists() or (target / marker).exists() or _is_empty(target)
+
+
+def _followed(directory: str | Path) -> Path:
+    try:
+        return Path(directory).resolve()
+    except (OSError, RuntimeError) as error:  # links that lead to each other
+        raise DataError(
+            f"{directory}: leads nowhere ({error}); name another place", code="output"
+        ) from error
 
 
 def _require_ours(directory: str | Path, marker: str) -> None:

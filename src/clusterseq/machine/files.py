@@ -17,10 +17,16 @@ from clusterseq.errors import DataError
 def write_whole(path: Path, content: bytes) -> None:
     """Put ``content`` in the place of whatever lies at ``path``, in one step.
 
+    A link stays one, and what is no file, such as a pipe, is written to.
+
     Raises:
         DataError: the place can't be written.
     """
     try:
+        path = path.resolve()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
         try:

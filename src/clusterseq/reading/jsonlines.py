@@ -144,8 +144,9 @@ def _good_lines(
             role = next(role for role, told in UNUSABLE.items() if told == reason)
             value = (_parsed(line) or {})[columns.roles()[role]]
             raise DataError(
-                f"{path} line {number}: {role} {shown(value)} is not a string or an integer; "
-                f"drop such lines with --skip-bad or name another column with --{role}-column",
+                f"{path} line {number}: {role} {shown(json.dumps(value))} is not a string or an "
+                "integer; drop such lines with --skip-bad or name another column with "
+                f"--{role}-column",
                 code="row",
             )
         elif reason == NOT_UTF8:

@@ -22,6 +22,8 @@ UNITS = (
 
 DAYS = 19000101, 21001231
 """The first and the last day that is read where days are written as one number."""
+NEARLY_ALL = 0.9
+"""Share of the numbers that have to be days for all to be read so; the others are no times."""
 ISO = (
     r"^(\d{4})[-/](\d\d?)[-/](\d\d?)"  # year, month, day
     r"(?:[Tt ] *(\d\d?:\d\d)(:\d\d(?:\.\d+)?)?)?"  # hours and minutes, seconds
@@ -33,7 +35,7 @@ def microseconds(column: pl.Series) -> tuple[pl.Series, str]:
     """Read a column as times; what is no time becomes null. Also says how the column was read.
 
     Numbers, also those written as text, are one unit for the whole column, chosen by the median
-    magnitude, unless all of them are days such as 20240131. Dates without a zone are UTC.
+    magnitude, unless nearly all are days such as 20240131. Dates without a zone are UTC.
 
     >>> times, unit = microseconds(pl.Series(["2013-04-13", "2013-04-13T02:00:00+02:00", "n/a"]))
     >>> times.to_list(), unit
@@ -46,11 +48,9 @@ def microseconds(column: pl.Series) -> tuple[pl.Series, str]:
         return _from_text(column.str.strip_chars())
     if column.dtype.is_integer():
         whole = column.cast(pl.Int64, strict=False)
-        if (dates := _calendar(whole)) is not None:
-            return dates, "dates"
-        return _scaled(whole, whole.cast(pl.Float64))
+        return _numbers(whole, whole.cast(pl.Float64))
     if column.dtype.is_float() or column.dtype.is_decimal():
-        return _scaled(None, column.cast(pl.Float64))
+        return _numbers(None, column.cast(pl.Float64))
     if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
         return column.cast(pl.Datetime("us")).dt.epoch("us"), "dates"
     return pl.Series([None] * len(column), dtype=pl.Int64), "unknown"
@@ -74,21 +74,25 @@ def iso(microseconds: int) -> str:
 def _from_text(text: pl.Series) -> tuple[pl.Series, str]:
     whole = text.cast(pl.Int64, strict=False)
     if whole.null_count() == text.null_count():
-        if (dates := _calendar(whole)) is not None:
-            return dates, "dates"
-        return _scaled(whole, whole.cast(pl.Float64))
+        return _numbers(whole, whole.cast(pl.Float64))
     real = text.cast(pl.Float64, strict=False)
     if 2 * real.count() >= text.count():
-        return _scaled(whole, real)
+        return _numbers(whole, real)
     return _from_iso(text), "dates"
 
 
-def _calendar(whole: pl.Series) -> pl.Series | None:
-    """Days written as one number, if all are; as seconds they would be some weeks of 1970."""
-    if not whole.count() or not whole.is_between(*DAYS).all():
-        return None
+def _numbers(whole: pl.Series | None, real: pl.Series) -> tuple[pl.Series, str]:
+    """Days or amounts of a unit since 1970; whole numbers beside them, where they are known."""
+    days = _calendar(real)
+    return _scaled(whole, real) if days is None else (days, "dates")
+
+
+def _calendar(real: pl.Series) -> pl.Series | None:
+    """Days written as one number, if nearly all are; as seconds they would be weeks of 1970."""
+    whole = real.cast(pl.Int64, strict=False)
+    whole = whole.set(~(whole.is_between(*DAYS) & (whole == real)), None)
     days = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
-    if days.null_count() > whole.null_count():
+    if not days.count() or days.count() < NEARLY_ALL * real.count():
         return None
     return days.cast(pl.Datetime("us")).dt.epoch("us")
 

@@ -78,15 +78,16 @@ def _scan(path: Path) -> pl.LazyFrame:
     if suffix == ".item":
         return pl.scan_csv(path, separator="\t", quote_char=None, infer_schema=False, glob=False)
     if suffix in (".csv", ".tsv", ".tab", ".txt"):
-        separator = _separator(path)
+        separator = _separator(path, "," if suffix == ".csv" else "\t")
         return pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
     raise DataError(f"{path}: unknown kind of file; give titles as CSV, TSV, JSON lines or Parquet")
 
 
-def _separator(path: Path) -> str:
-    """What stands between the names in the first line most often."""
-    header = next(raw_lines(path), b"").decode("utf-8", "replace")
-    return max(SEPARATORS, key=header.count)
+def _separator(path: Path, usual: str) -> str:
+    """What stands between the names in the first line most often; else what the ending says."""
+    header = next((line for line in raw_lines(path) if line.strip()), b"")
+    text = header.decode("utf-8", "replace")
+    return max((usual, *SEPARATORS), key=text.count)
 
 
 def _column(path: Path, names: Sequence[str], role: str, aliases: Sequence[str]) -> str:

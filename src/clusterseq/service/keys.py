@@ -104,7 +104,7 @@ def add_key(path: Path, name: str, scopes: Iterable[str]) -> str:
         raise ConfigError(f"a key can't be named {name!r}; give a name that can be read in a list")
     wanted = tuple(dict.fromkeys(scopes))
     if unknown := sorted(set(wanted) - set(SCOPES)):
-        raise ConfigError(f"there is no scope {unknown[0]}; give some of {', '.join(SCOPES)}")
+        raise ConfigError(f'there is no scope "{unknown[0]}"; give some of {", ".join(SCOPES)}')
     if not wanted:
         raise ConfigError(f"a key without a scope opens nothing; give some of {', '.join(SCOPES)}")
     if path.exists() and any(key.name == name for key in Keyring.read(path).keys):

@@ -168,11 +168,11 @@ class Events(Message):
 
 
 def _one_or_several(value: Any) -> str:
-    return "events" if isinstance(value, Events | dict) and "events" in dict(value) else "event"
+    return "<several>" if isinstance(value, Events | dict) and "events" in dict(value) else "<one>"
 
 
 OneOrSeveral: TypeAlias = Annotated[
-    Annotated[Event, Tag("event")] | Annotated[Events, Tag("events")],
+    Annotated[Event, Tag("<one>")] | Annotated[Events, Tag("<several>")],
     Discriminator(_one_or_several),
 ]
 """What a body is, by whether it has a list of events: else each kind complains of the other."""

@@ -39,7 +39,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 def _free_place(folder: Path) -> tuple[int, FileLock]:
     """The first place in which no living process counts, and what holds it as long as this one."""
     for place in count():
-        lock = FileLock(folder / f"{place}.lock", blocking=False)
+        lock = FileLock(folder / f"{place}.lock", timeout=0)
         with suppress(Timeout):
             lock.acquire()
             return place, lock

@@ -7,6 +7,7 @@ Knows nothing about: routes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -20,6 +21,8 @@ from clusterseq.service.store.protocol import StoreError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+KIND = "<"
+"""What the names of kinds of a body begin with, which are nobody's fields."""
 
 
 class Problem(BaseModel):
@@ -70,15 +73,24 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError), "registered for these alone"
     wrong = [_complaint(each) for each in error.errors()[:5]]
     kind = request.headers.get("content-type", "")
-    if "json" not in kind and any(each["loc"] == ("body",) for each in error.errors()):
+    if "json" not in kind.lower() and any(_is_whole(each["loc"]) for each in error.errors()):
         said = f"its content type is {kind[:100]!r}" if kind else "it has no content type"
         wrong = [f"body: {said}; send JSON with the header Content-Type: application/json"]
     return respond(422, "Request not understood", "; ".join(wrong))
 
 
+def _named(place: Sequence[str | int]) -> list[str | int]:
+    """The parts of a place that somebody has sent, without our own names of kinds of bodies."""
+    return [part for part in place if part != "body" and not str(part).startswith(KIND)]
+
+
+def _is_whole(place: Sequence[str | int]) -> bool:
+    return bool(place) and place[0] == "body" and not _named(place)
+
+
 def _complaint(error: Any) -> str:
     """Where in the request, and what is the matter."""
-    place = ".".join(str(part) for part in error["loc"] if part != "body") or "body"
+    place = ".".join(map(str, _named(error["loc"]))) or "body"
     told = place[:200].encode("utf-8", "backslashreplace").decode()  # half a character, perhaps
     return f"{told}: {error['msg']}"
 

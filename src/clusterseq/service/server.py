@@ -9,13 +9,13 @@ import gc
 import ipaddress
 import logging
 import math
+import multiprocessing
 import os
 import signal
 import socket
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -47,8 +47,6 @@ DRAIN_SECONDS = 20
 """How long requests under way may take after the service was told to stop."""
 OTHER_FILES = 256
 """Files that a process has open beside its connections."""
-PARENT_SECONDS = 1
-"""Between two looks at whether the supervisor is still there."""
 READY_SECONDS = 60
 """How long one of several processes may take until it serves, or doesn't answer."""
 
@@ -168,7 +166,8 @@ def _serve(settings: Settings, address: socket.socket) -> None:
     config.load()
     # The server drains at SIGTERM and then raises it once more; having drained is no failure.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
-    if sys.platform != "win32":  # a terminal that is closed ends it as Ctrl-C does
+    # A terminal that is closed ends it as Ctrl-C does, unless nohup says that it shall not.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGINT))
     uvicorn.Server(config).run([address])
 
@@ -178,9 +177,8 @@ def _application(settings: Settings) -> FastAPI:
     if settings.processes > 1:  # in a process that was born a moment ago
         share_one_arena()
         log_to_stderr(settings.log_level)
-        parent = os.getppid()
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-        app = build(settings, lambda: _replace_others(parent))
+        threading.Thread(target=_end_with_supervisor, daemon=True).start()
+        app = build(settings, _replace_others)
     else:
         app = build(settings)
     # What is there now stays; a collection that looked at it all would stop everything for .2 s.
@@ -189,17 +187,19 @@ def _application(settings: Settings) -> FastAPI:
     return app
 
 
-def _end_with(parent: int) -> None:
+def _end_with_supervisor() -> None:
     """End as at SIGTERM once the supervisor is gone: nobody else would end or replace this one."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _replace_others(parent: int) -> None:
+def _replace_others() -> None:
     """Ask the supervisor for it, and nobody who has come in its place."""
-    if os.getppid() == parent:
-        os.kill(parent, signal.SIGHUP)
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None and supervisor.pid is not None and supervisor.is_alive():
+        os.kill(supervisor.pid, signal.SIGHUP)
 
 
 def allow_files(connections: int) -> None:

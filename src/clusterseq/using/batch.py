@@ -174,12 +174,13 @@ def _writing(output: Path) -> Iterator[Path]:
         raise DataError(f"{output}: is a directory; name a file", code="output")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with scratch(output) as folder:
+        target = output.resolve()
+        with scratch(target) as folder:
             (folder / PARTS).mkdir()
             yield folder
             whole = folder / "whole"
             WRITERS[ending](pl.scan_parquet(sorted((folder / PARTS).iterdir())), whole)
-            put_in_place(whole, output)
+            put_in_place(whole, target)
     except OSError as error:
         raise DataError(
             f"{output}: {error.strerror or error}; free some room or name a place that can be "

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ class Experiment:
     k: int = 3
     """Support items of the evaluation."""
 
-    @property
+    @cached_property
     def unfinished(self) -> Path:
         """Where the state and the log of the training lie until it is finished."""
         return unfinished_at(self.out)
@@ -100,7 +101,7 @@ class Experiment:
                 metrics = {**checkpoint.metrics, **metrics}
                 checkpoint = dataclasses.replace(checkpoint, metrics=metrics)
             save_checkpoint(self.out, checkpoint, log=log)
-        shutil.rmtree(self.unfinished)
+            shutil.rmtree(self.unfinished, ignore_errors=True)
         return checkpoint, comparison
 
     def _fit(self, split: Split, watcher: Watcher | None, *, resume: bool) -> ClusterSeq:
@@ -164,7 +165,7 @@ class Experiment:
 
 def unfinished_at(out: str | Path) -> Path:
     """Where a training that is to end in ``out`` keeps its state and its log."""
-    place = Path(out) if Path(out).name else Path(out).resolve()  # as of "."
+    place = Path(out).resolve() if Path(out).name in ("", "..") else Path(out)
     return place.with_name(place.name + ".training")
 
 
@@ -175,10 +176,10 @@ def _alone_at(unfinished: Path) -> Iterator[None]:
     Raises:
         DataError: another one is at work there, or the place can't be written.
     """
+    lock = FileLock(unfinished / LOCK, timeout=0)
     try:
         unfinished.mkdir(parents=True, exist_ok=True)
-        with FileLock(unfinished / LOCK, blocking=False):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise DataError(
             f"{unfinished}: another training is at work here; wait for its end, or name another "
@@ -188,6 +189,10 @@ def _alone_at(unfinished: Path) -> Iterator[None]:
     except OSError as error:
         told = f"{unfinished}: {error.strerror or error}; name another place"
         raise DataError(told, code="output") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def can_resume(out: str | Path) -> bool:
@@ -195,10 +200,12 @@ def can_resume(out: str | Path) -> bool:
     place = unfinished_at(out)
     if not can_go_on(place):
         return False
+    if not (place / LOCK).exists():
+        return True
     try:
-        with FileLock(place / LOCK, blocking=False):
+        with FileLock(place / LOCK, timeout=0):
             return True
-    except Timeout:  # it isn't stopped
+    except (Timeout, OSError):  # it isn't stopped, or is somebody else's
         return False
 
 

@@ -18,6 +18,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from clusterseq.errors import TrainingError
+from clusterseq.learning.train import can_go_on
 from clusterseq.machine.mapping import started
 from clusterseq.using.experiment import can_resume, unfinished_at
 
@@ -73,5 +74,7 @@ def _run(told: dict[str, Any]) -> int:
     main = resolve_name(told["program"])
     os.chdir(told["folder"])
     words = [word for word in told["words"] if word != "--resume"]
-    status: int = main([*words, "--resume"] if can_resume(told["out"]) else words)
+    # Not whether it is free: another of them may hold the place already.
+    resumes = can_go_on(unfinished_at(told["out"]))
+    status: int = main([*words, "--resume"] if resumes else words)
     return status

@@ -12,7 +12,7 @@ Knows nothing about: terminals, files.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,8 @@ import polars as pl
 import torch
 from jaxtyping import Int32
 
-from clusterseq.config import Runtime, TrainConfig
-from clusterseq.data.dataset import Data
+from clusterseq.config import DataConfig, Runtime, TrainConfig
+from clusterseq.data.dataset import Data, dataset_of
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
@@ -29,7 +29,7 @@ from clusterseq.data.split import Split
 from clusterseq.errors import DataError
 from clusterseq.judging.judge import judged_tasks
 from clusterseq.learning.calibrate import calibrate
-from clusterseq.learning.checkpoint import Checkpoint, Provenance
+from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.learning.metatrain import measure_clusters
 from clusterseq.learning.pretrain import prefix_stage
 from clusterseq.learning.stage import Place, run_stage
@@ -94,6 +94,8 @@ def update_checkpoint(
     runtime = runtime or Runtime()
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
+    events = dataset_of(events)
+    _require_new(checkpoint, events)
     split = _split(checkpoint, events, runtime.seed)
     places = split.items.encode_series(checkpoint.items.series)
     train = dataclasses.replace(
@@ -115,7 +117,7 @@ def update_checkpoint(
             progress=progress,
         )
     newer = dataclasses.replace(
-        _checkpoint(checkpoint, model, ledger, split, comparison),
+        _checkpoint(checkpoint, model, ledger, split, comparison, _digest(events)),
         titles=_titles(checkpoint, split.items, places, titles),
     )
     return Update(newer, len(split.items) - len(places), comparison)
@@ -125,18 +127,33 @@ def _split(checkpoint: Checkpoint, events: Data, seed: int) -> Split:
     """As the model's configuration says, if there are enough people."""
     data, items = checkpoint.config.data, checkpoint.items
     try:
-        split = split_events(events, data, seed, items)
+        return split_events(events, data, seed, items)
     except DataError as error:
         if str(error.code) != "split":
             raise
-        split = split_events(events, dataclasses.replace(data, split="none"), seed, items)
-    origin = checkpoint.provenance
-    if split.fingerprint in (origin.fingerprint, *origin.updated_by):
+        return split_events(events, dataclasses.replace(data, split="none"), seed, items)
+
+
+def _digest(events: Data) -> str:
+    """What tells a batch of events from others, however it is split and filtered."""
+    return split_events(events, DataConfig(split="none"), seed=0).fingerprint
+
+
+def _require_new(checkpoint: Checkpoint, events: Data) -> None:
+    """Refuse events that the model was trained on or updated with.
+
+    Raises:
+        DataError: it has these.
+    """
+    origin, known = checkpoint.provenance, [*checkpoint.provenance.updated_by]
+    with suppress(DataError):  # too few for that split: they aren't those of the training
+        trained = split_events(events, checkpoint.config.data, origin.seed).fingerprint
+        known += [_digest(events)] if trained == origin.fingerprint else []
+    if _digest(events) in known:
         raise DataError(
             "the model has these events already; adding them again would count them twice, so "
             "give the events since"
         )
-    return split
 
 
 @dataclass(frozen=True)
@@ -239,18 +256,15 @@ def _checkpoint(
     ledger: Ledger,
     split: Split,
     comparison: Comparison | None,
+    batch: str,
 ) -> Checkpoint:
     origin = former.provenance
-    both = f"{origin.fingerprint} {split.fingerprint}".encode()
-    provenance = Provenance(
-        split=split.kind,
-        seed=split.seed,
-        cutoff=split.cutoff,
-        fingerprint=hashlib.sha256(both).hexdigest(),
+    provenance = dataclasses.replace(
+        origin,
         coverage=split.coverage,
         known_users=origin.known_users + len(split.known),
         events=origin.events + len(split.known.items),
-        updated_by=(*origin.updated_by, split.fingerprint),
+        updated_by=(*origin.updated_by, batch),
     )
     metrics = {}
     if comparison is not None:
