@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from clusterseq.cli import main
-from clusterseq.config import Config
+from clusterseq.config import Config, Runtime
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
@@ -128,7 +128,7 @@ def test_new_people_keep_items_that_the_model_knew(checkpoint: Checkpoint) -> No
 
 
 def test_updated_twice_and_saved_between(
-    checkpoint: Checkpoint, later: Events, tmp_path: Path
+    checkpoint: Checkpoint, later: Events, events_frame: pl.DataFrame, tmp_path: Path
 ) -> None:
     once = update_checkpoint(checkpoint, later, epochs=1).checkpoint
     save_checkpoint(tmp_path / "model", once)
@@ -142,9 +142,9 @@ def test_updated_twice_and_saved_between(
     assert twice.items == once.items
     assert twice.item_counts.sum() > once.item_counts.sum()
     assert len(twice.provenance.updated_by) == 2
-    for again in (later, read_events(frame)):
+    for again in (later, read_events(frame), read_events(events_frame)):
         with pytest.raises(DataError, match="has these events already"):
-            update_checkpoint(twice, again)
+            update_checkpoint(twice, again, runtime=Runtime(seed=9))
 
 
 def test_an_updated_model_is_not_judged_on_any_file_as_if_it_were_its_own(

@@ -89,10 +89,12 @@ def _numbers(whole: pl.Series | None, real: pl.Series) -> tuple[pl.Series, str]:
 
 def _calendar(real: pl.Series) -> pl.Series | None:
     """Days written as one number, if nearly all are; as seconds they would be weeks of 1970."""
-    whole = real.cast(pl.Int64, strict=False)
-    whole = whole.set(~(whole.is_between(*DAYS) & (whole == real)), None)
+    enough, inside = max(1.0, NEARLY_ALL * real.count()), real.is_between(*DAYS)
+    if inside.sum() < enough:  # as nearly always, so it is told first
+        return None
+    whole = real.set(~(inside & (real == real.round())), None).cast(pl.Int64)
     days = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
-    if not days.count() or days.count() < NEARLY_ALL * real.count():
+    if days.count() < enough:
         return None
     return days.cast(pl.Datetime("us")).dt.epoch("us")
 

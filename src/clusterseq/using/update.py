@@ -145,11 +145,12 @@ def _require_new(checkpoint: Checkpoint, events: Data) -> None:
     Raises:
         DataError: it has these.
     """
-    origin, known = checkpoint.provenance, [*checkpoint.provenance.updated_by]
+    origin = checkpoint.provenance
+    there = _digest(events) in origin.updated_by
     with suppress(DataError):  # too few for that split: they aren't those of the training
-        trained = split_events(events, checkpoint.config.data, origin.seed).fingerprint
-        known += [_digest(events)] if trained == origin.fingerprint else []
-    if _digest(events) in known:
+        trained_on = split_events(events, checkpoint.config.data, origin.seed).fingerprint
+        there = there or trained_on == origin.fingerprint
+    if there:
         raise DataError(
             "the model has these events already; adding them again would count them twice, so "
             "give the events since"
