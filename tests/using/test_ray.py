@@ -47,7 +47,6 @@ def test_recommendations_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("clusterseq.using.batch.ROWS_PER_PART", 600)
-    monkeypatch.setattr("clusterseq.using.batch.SCORES_AT_ONCE", 60 * 40)
     recommender = Recommender.load(model_directory)
     recommend_file(recommender, events_frame, tmp_path / "here.csv")
     recommend_file(recommender, events_frame, tmp_path / "there.csv", mapper=by_ray)
