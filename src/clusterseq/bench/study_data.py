@@ -16,7 +16,7 @@ from clusterseq.bench.datasets import DataSet
 from clusterseq.bench.study import Study
 from clusterseq.data.synthetic import World
 from clusterseq.machine.files import write_whole
-from clusterseq.reading.sources import is_of_events
+from clusterseq.reading.sources import of_events
 
 BUNDLED = Path(str(files("clusterseq"))) / "data" / "movietweetings.parquet"
 PLANTED = "planted"
@@ -44,8 +44,8 @@ def find(study: Study, folder: Path | None, out: Path) -> tuple[list[DataSet], l
 def _place(name: str, folder: Path | None, out: Path) -> Path | None:
     if name == PLANTED:
         return _planted(out / f"{PLANTED}.parquet")
-    for file in sorted(folder.glob(f"{name}.*")) if folder is not None else ():
-        if is_of_events(file) and DataSet(str(file), "random").name == name:
+    for file in sorted(of_events(folder.glob(f"{name}.*"))) if folder is not None else ():
+        if DataSet(str(file), "random").name == name:
             return file
     return BUNDLED if BUNDLED.stem == name else None
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -59,8 +57,7 @@ def tables_of(
         query = query_of(source)
         before = 0
         for rows in rows_of(query):
-            table = _from_polars(rows.lazy(), query.name, choose, collect)
-            yield replace(table, place=partial(_row_after, before))
+            yield _from_polars(rows.lazy(), query.name, choose, collect).after(before)
             before += len(rows)
     elif isinstance(source, str) and (reader := _reader_at(source)):
         yield _read_by(reader, source, choose, collect)
@@ -92,10 +89,6 @@ def pieces_of(source: Source) -> list[Source]:
     return [source]
 
 
-def _row_after(before: int, row: int) -> str:
-    return row_number(before + row)
-
-
 def _is_address(source: object) -> bool:
     """Whether it lies in an object storage or on the web, or where a package's reader finds it."""
     if not isinstance(source, str):
@@ -119,8 +112,7 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(source)
     if path.is_dir():
-        found = [file for file in path.rglob("*") if is_of_events(file)]
-        found = [file for file in found if not _hidden(file, path)]
+        found = [file for file in of_events(path.rglob("*")) if not _hidden(file, path)]
         found = [file for file in found if file.is_file()]
         if not found:
             raise DataError(f"{path}: no file of events in this folder; it may hold {KINDS}")
@@ -133,10 +125,10 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
     return sorted(file for match in found for file in files_of(match))
 
 
-def is_of_events(path: Path) -> bool:
-    """Whether a file's ending is one of those that events are read from."""
-    brought = (f".{reader.name}" for reader in extensions("readers"))
-    return _suffix(path) in {*DELIMITED, *JSON_LINES, *PARQUET, *brought}
+def of_events(paths: Iterable[Path]) -> list[Path]:
+    """Those whose endings are among those that events are read from."""
+    known = {*DELIMITED, *JSON_LINES, *PARQUET, *(f".{r.name}" for r in extensions("readers"))}
+    return [path for path in paths if _suffix(path) in known]
 
 
 def _suffix(path: Path) -> str:

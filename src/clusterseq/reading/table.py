@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TypeAlias
 
 import polars as pl
@@ -51,14 +50,14 @@ class Table:
         """The same table, so many rows at a time; what was left out counts for the first."""
         for start in range(0, max(1, len(self.rows)), size):
             yield replace(
-                self,
+                self.after(start),
                 rows=self.rows.slice(start, size),
-                place=partial(self._place_after, start),
                 dropped={} if start else self.dropped,
             )
 
-    def _place_after(self, start: int, row: int) -> str:
-        return self.place(start + row)
+    def after(self, before: int) -> Table:
+        """The same table, whose first row stands after so many others of the same source."""
+        return replace(self, place=lambda row: self.place(before + row))
 
 
 def row_number(row: int) -> str:

@@ -67,7 +67,6 @@ class Desk:
         self.batcher: Batcher[Job, Ranking] = Batcher(
             _serve, at_once=limits.at_once, gather_ms=limits.gather_ms, waiting=limits.waiting
         )
-
         self.reasons: Batcher[Question, list[dict[str, Any]]] = Batcher(
             _explain, at_once=1, gather_ms=1.0, waiting=limits.waiting
         )

@@ -95,7 +95,7 @@ def update_checkpoint(
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     events = dataset_of(events)
-    _require_new(checkpoint, events)
+    batch = _new_batch(checkpoint, events)
     split = _split(checkpoint, events, runtime.seed)
     places = split.items.encode_series(checkpoint.items.series)
     train = dataclasses.replace(
@@ -117,7 +117,7 @@ def update_checkpoint(
             progress=progress,
         )
     newer = dataclasses.replace(
-        _checkpoint(checkpoint, model, ledger, split, comparison, _digest(events)),
+        _checkpoint(checkpoint, model, ledger, split, comparison, batch),
         titles=_titles(checkpoint, split.items, places, titles),
     )
     return Update(newer, len(split.items) - len(places), comparison)
@@ -134,19 +134,15 @@ def _split(checkpoint: Checkpoint, events: Data, seed: int) -> Split:
         return split_events(events, dataclasses.replace(data, split="none"), seed, items)
 
 
-def _digest(events: Data) -> str:
-    """What tells a batch of events from others, however it is split and filtered."""
-    return split_events(events, DataConfig(split="none"), seed=0).fingerprint
-
-
-def _require_new(checkpoint: Checkpoint, events: Data) -> None:
-    """Refuse events that the model was trained on or updated with.
+def _new_batch(checkpoint: Checkpoint, events: Data) -> str:
+    """What tells these events from others, however they are split and filtered.
 
     Raises:
-        DataError: it has these.
+        DataError: the model was trained on them or updated with them.
     """
     origin = checkpoint.provenance
-    there = _digest(events) in origin.updated_by
+    batch = split_events(events, DataConfig(split="none"), seed=0).fingerprint
+    there = batch in origin.updated_by
     with suppress(DataError):  # too few for that split: they aren't those of the training
         trained_on = split_events(events, checkpoint.config.data, origin.seed).fingerprint
         there = there or trained_on == origin.fingerprint
@@ -155,6 +151,7 @@ def _require_new(checkpoint: Checkpoint, events: Data) -> None:
             "the model has these events already; adding them again would count them twice, so "
             "give the events since"
         )
+    return batch
 
 
 @dataclass(frozen=True)
