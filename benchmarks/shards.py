@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from clusterseq.config import Config, ModelConfig, Runtime, TrainConfig
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.learning.train import fit
 
 ITEMS, PEOPLE, EVENTS = 1_000_000, 10_000, 9
@@ -65,7 +65,10 @@ def main() -> None:
 def _train(*, shard_items: bool) -> None:
     draws = np.random.default_rng(0)
     people = (ITEMS * draws.random((PEOPLE, EVENTS)) ** 3).astype(np.int64)
-    known, judges = from_rows(people[:-100].tolist()), from_rows(people[-100:].tolist())
+    known, judges = (
+        Sequences.from_rows(people[:-100].tolist()),
+        Sequences.from_rows(people[-100:].tolist()),
+    )
     runtime = Runtime(threads=1, shard_items=shard_items)
     try:
         fit(known, judges, CONFIG, n_items=ITEMS, runtime=runtime, watcher=_Meter())

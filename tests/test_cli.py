@@ -291,7 +291,7 @@ def test_evaluate_prints_one_json_object_and_nothing_else(
 ) -> None:
     found = run("evaluate", trained, events_file, "--json")
     assert found.status == 0
-    assert list(found.json) == ["k", "split", "users", "coverage", "repeats", *PARTS]
+    assert list(found.json) == ["k", "split", "users", "coverage", "keep_seen", *PARTS]
     assert (found.json["k"], found.json["split"]) == (3, "temporal")
     assert {"mrr", "hr@10", "ndcg@10", "mrr_ci95"} < set(found.json["full"])
     groups = found.json["groups"]
@@ -309,7 +309,7 @@ def test_evaluate_takes_k_and_the_part(run: Run, trained: Path, events_file: Pat
     other = run("evaluate", trained, events_file, "--json", "--part", "validation").json
     assert other["users"] != three["users"]
     kept = run("evaluate", trained, events_file, "--json", "--keep-seen").json
-    assert (kept["repeats"], three["repeats"]) == (True, False)
+    assert (kept["keep_seen"], three["keep_seen"]) == (True, False)
     assert kept["full"]["mrr"] < three["full"]["mrr"], "more compete, and nobody here comes back"
     assert kept["sampled"] == three["sampled"]
     told = run("evaluate", trained, events_file, "--keep-seen", "--no-baselines").out

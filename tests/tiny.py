@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from clusterseq.bench.planted import World
 from clusterseq.config import Config, ModelConfig, Runtime, TrainConfig
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.synthetic import World
 from clusterseq.learning.train import fit
 from clusterseq.model.clusterseq import ClusterSeq
 

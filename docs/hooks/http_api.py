@@ -23,12 +23,12 @@ from clusterseq.learning.checkpoint import Checkpoint, Provenance
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.vocab import Vocabulary
 from clusterseq.service.app import PROBLEMS, create_app
-from clusterseq.service.archive import Archive
+from clusterseq.service.async_store import AsyncStore
 from clusterseq.service.context import Context
-from clusterseq.service.desk import Desk
 from clusterseq.service.engine import Engine
 from clusterseq.service.limits import Limits
 from clusterseq.service.metrics import Metrics
+from clusterseq.service.ranking_service import RankingService
 from clusterseq.service.store import open_store
 from clusterseq.service.store.protocol import Retention
 
@@ -64,8 +64,8 @@ def application() -> FastAPI:
     )
     engine = Engine(checkpoint, "none")
     limits = Limits()
-    store = Archive(open_store("memory:", Retention()), limits.store_seconds)
-    return create_app(Context(Desk(engine, limits), store, Path()))
+    store = AsyncStore(open_store("memory:", Retention()), limits.store_seconds)
+    return create_app(Context(RankingService(engine, limits), store, Path()))
 
 
 def page(document: dict[str, Any], metrics: Metrics) -> str:

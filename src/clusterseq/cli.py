@@ -30,12 +30,12 @@ from clusterseq.commands.index import index
 from clusterseq.commands.inspect import inspect
 from clusterseq.commands.keys import keys
 from clusterseq.commands.prepare import prepare
-from clusterseq.commands.printing import print_json_line
 from clusterseq.commands.pull import pull
 from clusterseq.commands.push import push
 from clusterseq.commands.recommend import recommend
 from clusterseq.commands.report import report
 from clusterseq.commands.serve import serve
+from clusterseq.commands.shared.json_output import print_json_line
 from clusterseq.commands.train import train
 from clusterseq.commands.tune import tune
 from clusterseq.commands.update import update

@@ -22,14 +22,15 @@ LATER: Mapping[str, Mapping[str, Any]] = {
     "model": OUR_PARTS,
     "train": {"teacher_members": 0, "teacher_dim": 128},
 }
-"""Options that there weren't from the first, and the values that say what was so before."""
+"""Options added later, each with the value that keeps what was so before; at that value ``to_dict``
+leaves them out, so that digests of older configurations stay what they were."""
 
 
 def require(holds: bool, name: str, value: Any, wanted: str) -> None:
     """Refuse an option's value that can't be used.
 
     Raises:
-        ConfigError: it doesn't hold.
+        ConfigError: ``holds`` is false.
     """
     if not holds:
         raise ConfigError(f"{name} = {shown(value)} can't be used; give {wanted}")
@@ -95,13 +96,13 @@ class ModelConfig:
     smoothing: float = 0.7
     """Share of an item's vector taken from its neighbours in the transition graph (0: off)."""
     freshness: bool = True
-    """Let it count how much of an item's attention is recent."""
+    """Add a term for how recent an item's events are."""
     memory: bool = True
     """Blend in what people with the same items did next (the neighbour memory)."""
     clustering: bool = True
     """Assign people to clusters by autoencoders (section 3.2.4)."""
     clusterer: str = "autoencoders"
-    """What assigns: autoencoders, or what a package brings."""
+    """Which module assigns people to clusters: autoencoders, or one that a package brings."""
     clusters: int = 8
     """Number of autoencoders."""
     cluster_dim: int = 16
@@ -113,7 +114,7 @@ class ModelConfig:
     conditioning: bool = True
     """Let the cluster gate and shift the parameters that adapt (needs clustering)."""
     conditioner: str = "gates"
-    """What lets it: gates (and shifts), or what a package brings."""
+    """Which module conditions on the clusters: gates (and shifts), or one that a package brings."""
     meta: MetaOrder = "second"
     """Adapt by gradient steps (section 3.2.5), trained by second or first order, or not at all."""
     inner_steps: int = 3

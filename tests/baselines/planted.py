@@ -9,7 +9,7 @@ import numpy as np
 
 from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.popularity import Popularity
-from clusterseq.data.synthetic import World
+from clusterseq.bench.planted import World
 from clusterseq.judging.scorer import Scorer
 
 WORLD = World.of((0.5, 0.3, 0.2), own=20, shared=6, generator=np.random.default_rng(0))

@@ -12,7 +12,7 @@ from clusterseq.baselines.item_table import ItemTable
 from clusterseq.baselines.peer import Peer, Setting, tune
 from clusterseq.baselines.popularity import Popularity
 from clusterseq.data.histories import Histories
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import TrainingError
 
 WINDOWS = Histories.from_lists([[3, 7, 5, 9], [4, 8]] * 2_000)
@@ -62,7 +62,7 @@ def test_something_is_hidden_in_every_batch() -> None:
 
 
 def test_one_bad_point_of_a_grid_does_not_cost_a_peer_its_place() -> None:
-    people = from_rows([[0, 1, 2], [1, 2]])
+    people = Sequences.from_rows([[0, 1, 2], [1, 2]])
     setting = Setting(people, people, 3, 0)
 
     def fit(setting: Setting, rate: float) -> Any:

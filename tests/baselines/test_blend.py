@@ -11,7 +11,7 @@ from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.sequence_rules import SequenceRules
 from clusterseq.baselines.session_knn import SessionKNN
 from clusterseq.data.histories import Histories
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ConfigError
 from tests.baselines.planted import KNOWN, SETTING, WORLD, gain_over_popularity
 
@@ -35,7 +35,7 @@ def test_scores_are_the_weighted_mean_on_one_scale() -> None:
 
 def test_the_weights_are_those_that_validation_users_like_best() -> None:
     """Everyone goes on to item 2: neither scorer has it first, and some of their means have."""
-    newcomers = from_rows([[0, 2]] * 3)
+    newcomers = Sequences.from_rows([[0, 2]] * 3)
     setting = Setting(newcomers, newcomers, n_items=4)
     left, right = Fixed(0.0, 1.0, 0.7, 0.0), Fixed(0.0, 0.0, 0.7, 1.0)
     blend = Blend.fit(setting, [left, right])
@@ -46,7 +46,7 @@ def test_the_weights_are_those_that_validation_users_like_best() -> None:
 
 
 def test_a_scorer_that_only_harms_gets_no_weight() -> None:
-    newcomers = from_rows([[0, 2]] * 3)
+    newcomers = Sequences.from_rows([[0, 2]] * 3)
     setting = Setting(newcomers, newcomers, n_items=4)
     good, bad = Fixed(0.0, 0.0, 1.0, 0.9), Fixed(0.0, 0.9, 0.0, 1.0)
     assert Blend.fit(setting, [bad, good, bad]).weights == (0.0, 1.0, 0.0)

@@ -16,8 +16,9 @@ from clusterseq.baselines.mecos import fit_mecos
 from clusterseq.baselines.melu import fit_melu
 from clusterseq.baselines.metatl import fit_metatl
 from clusterseq.baselines.peer import Setting
+from clusterseq.bench.planted import World
 from clusterseq.data.histories import Histories
-from clusterseq.data.synthetic import World, from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Tasks
 from clusterseq.errors import DataError
 from clusterseq.judging.scorer import Scorer
@@ -73,7 +74,7 @@ class Slider(nn.Module):
 
 
 def test_training_ends_after_some_checks_and_keeps_the_best_state() -> None:
-    people = from_rows([[1, 0], [2, 0]])
+    people = Sequences.from_rows([[1, 0], [2, 0]])
     setting, slider = Setting(people, people, 2_000), Slider()
     schedule = Schedule(support=1, batch=2, learning_rate=0.1, check_every=1, patience=3)
     assert learn(slider, slider.loss, slider.score, setting, schedule) == 5
@@ -83,7 +84,13 @@ def test_training_ends_after_some_checks_and_keeps_the_best_state() -> None:
 def test_nobody_with_two_events_is_an_error() -> None:
     slider = Slider()
     with pytest.raises(DataError, match="two events"):
-        learn(slider, slider.loss, slider.score, Setting(from_rows([[1]]), VALIDATION, 9), BRIEF)
+        learn(
+            slider,
+            slider.loss,
+            slider.score,
+            Setting(Sequences.from_rows([[1]]), VALIDATION, 9),
+            BRIEF,
+        )
 
 
 def test_rivals_are_uniform_over_what_a_person_does_not_hold() -> None:

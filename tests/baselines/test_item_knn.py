@@ -12,7 +12,6 @@ import torch
 from clusterseq.baselines.item_knn import ItemKNN, Similarity
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import ClusterSeqError
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
 
@@ -35,7 +34,7 @@ def by_loops(history: list[int], shrinkage: float) -> list[float]:
 @pytest.mark.parametrize("shrinkage", [0.0, 20.0])
 @pytest.mark.parametrize("history", [[0], [3, 0], [2, 2, 4], [6], [1, 2, 3, 4, 0], []])
 def test_cosine_scores_follow_the_formula(history: list[int], shrinkage: float) -> None:
-    model = ItemKNN.fit(from_rows(ROWS), N_ITEMS, shrinkage=shrinkage)
+    model = ItemKNN.fit(Sequences.from_rows(ROWS), N_ITEMS, shrinkage=shrinkage)
     scores = model.score(Histories.from_lists([history]))[0]
     assert scores.tolist() == pytest.approx(by_loops(history, shrinkage), rel=1e-5)
 

@@ -6,13 +6,13 @@ import numpy as np
 from scipy import sparse
 
 from clusterseq.baselines.neighbours import Neighbours, Pairs, newest_of_row
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 
 ROWS = [[3, 1, 3], [0], [], [2, 2, 1, 0]]
 
 
 def test_everyone_keeps_each_item_once_at_its_latest_place() -> None:
-    people = Neighbours.of(from_rows(ROWS), 4, newest_first=np.array([3, 2, 0, 1]))
+    people = Neighbours.of(Sequences.from_rows(ROWS), 4, newest_first=np.array([3, 2, 0, 1]))
     assert [row.tolist() for row in people.sequences] == [[2, 1, 0], [], [1, 3], [0]]
     assert people.places.tolist() == [2, 3, 4, 2, 3, 1]
     assert people.who_touched.toarray().tolist() == [
@@ -24,7 +24,7 @@ def test_everyone_keeps_each_item_once_at_its_latest_place() -> None:
 
 
 def test_touches_are_those_of_each_pair_in_turn() -> None:
-    people = Neighbours.of(from_rows(ROWS), 4, newest_first=np.arange(4))
+    people = Neighbours.of(Sequences.from_rows(ROWS), 4, newest_first=np.arange(4))
     pairs = Pairs(np.array([0, 0, 1, 4]), np.array([3, 1, 2, 0]), np.ones(4))
     which, events = people.touches(pairs)
     assert which.tolist() == [0, 0, 0, 1, 3, 3]

@@ -18,9 +18,9 @@ from clusterseq.baselines.next_item_losses import GBCE, FullSoftmax, SampledSoft
 from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.sasrec import fit_sasrec
 from clusterseq.baselines.transrec import fit_transrec
+from clusterseq.bench.planted import World
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.synthetic import World
 from clusterseq.judging.judge import mean_reciprocal_rank
 
 Fit: TypeAlias = Callable[..., NextItemNetwork]

@@ -6,7 +6,7 @@ import pytest
 
 from clusterseq.baselines.sequence_rules import SequenceRules
 from clusterseq.data.histories import Histories
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from tests.baselines.planted import KNOWN, WORLD, gain_over_popularity
 
 ROWS = [[0, 1, 2], [1, 2, 0, 2, 4, 5, 3], [3, 0], [5]]
@@ -30,7 +30,7 @@ def by_loops(history: list[int], shrinkage: float) -> list[float]:
 @pytest.mark.parametrize("shrinkage", [1.0, 20.0])
 @pytest.mark.parametrize("history", [[0], [3, 0], [2, 2, 4], [6], [1, 2, 3, 4, 0], []])
 def test_scores_follow_the_formula(history: list[int], shrinkage: float) -> None:
-    model = SequenceRules.fit(from_rows(ROWS), N_ITEMS, shrinkage=shrinkage)
+    model = SequenceRules.fit(Sequences.from_rows(ROWS), N_ITEMS, shrinkage=shrinkage)
     scores = model.score(Histories.from_lists([history]))[0]
     assert scores.tolist() == pytest.approx(by_loops(history, shrinkage), rel=1e-5)
 

@@ -20,8 +20,8 @@ from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.datasets import DataSet, parse_all
 from clusterseq.bench.models import catalogue, choose
 from clusterseq.bench.plan import numbers
-from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_force
+from clusterseq.bench.split_arrays import SplitArrays
 from clusterseq.config import DataConfig
 from clusterseq.data.histories import Histories
 from clusterseq.errors import ConfigError, DataError
@@ -150,17 +150,17 @@ def test_the_store_tells_finished_from_failed_and_damaged(tmp_path: Path) -> Non
 
 def test_a_prepared_split_survives_its_file(tmp_path: Path) -> None:
     users = np.arange(len(VALIDATION))
-    prepared = Prepared(KNOWN, VALIDATION, VALIDATION, users, N_ITEMS, 0.5)
-    prepared.save(tmp_path / "split")
-    found = Prepared.load(tmp_path / "split")
+    split = SplitArrays(KNOWN, VALIDATION, VALIDATION, users, N_ITEMS, 0.5)
+    split.save(tmp_path / "split")
+    found = SplitArrays.load(tmp_path / "split")
     assert [row.tolist() for row in found.known] == [row.tolist() for row in KNOWN]
     assert (found.n_items, found.coverage) == (N_ITEMS, 0.5)
     assert found.setting(3).seed == 3
     with pytest.raises(DataError, match="none of 15 test users has more than k = 99 events"):
-        found.check(99)
+        found.require_longer(99)
     (tmp_path / "split").write_bytes(b"torn")
     with pytest.raises(DataError, match="delete it and run the bench again"):
-        Prepared.load(tmp_path / "split")
+        SplitArrays.load(tmp_path / "split")
 
 
 class Counting(Popularity):

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from clusterseq.data.evidence import Evidence, places_of
 from clusterseq.data.histories import Histories
 from clusterseq.data.memory import KINDS, Memory
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 
 N_ITEMS = 9
 ROWS = [[0, 1, 2, 3], [2, 1, 4], [5, 0, 5, 1], [6, 7], [3], [1, 0, 7, 2, 6, 4]]
@@ -20,7 +20,7 @@ HISTORIES = [[0, 1], [2], [1, 5, 1], [], [7, 6, 0, 3], [8]]
 
 @pytest.fixture
 def memory() -> Memory:
-    return Memory.build(from_rows(ROWS), N_ITEMS)
+    return Memory.build(Sequences.from_rows(ROWS), N_ITEMS)
 
 
 def catalogue(memory: Memory, *rows: list[int]) -> torch.Tensor:
@@ -85,7 +85,7 @@ def test_a_cell_is_told_once_to_each_kind(memory: Memory) -> None:
 
 
 def test_a_single_coincidence_is_less_than_a_habit() -> None:
-    memory = Memory.build(from_rows([[0, 1]] + [[2, 3]] * 30), N_ITEMS)
+    memory = Memory.build(Sequences.from_rows([[0, 1]] + [[2, 3]] * 30), N_ITEMS)
     heard = catalogue(memory, [0], [2])
     assert (heard[:, 1, 3] > 3 * heard[:, 0, 1]).all()
 
@@ -120,7 +120,7 @@ def test_padding_says_nothing(memory: Memory) -> None:
 
 
 def test_nobody_remembers_nothing() -> None:
-    memory = Memory.build(from_rows([]), N_ITEMS)
+    memory = Memory.build(Sequences.from_rows([]), N_ITEMS)
     evidence = Evidence(memory, Histories.from_lists(HISTORIES))
     assert not evidence.catalogue().any()
     assert not evidence.at_next().any()

@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose
 from clusterseq.data import graph
 from clusterseq.data.graph import HOPS, REACH, incidence, profiles, smoothing, transitions
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.synthetic import from_rows
 
 ROWS = [[0, 1, 2, 3, 0, 4, 5, 1], [2, 2, 1], [], [5], [4, 0]]
 N_ITEMS = 8
@@ -17,7 +16,7 @@ N_ITEMS = 8
 
 @pytest.fixture
 def known() -> Sequences:
-    return from_rows(ROWS)
+    return Sequences.from_rows(ROWS)
 
 
 def transitions_by_hand() -> np.ndarray:
@@ -62,7 +61,7 @@ def test_profiles_are_means_of_means(known: Sequences) -> None:
 
 
 def test_people_without_a_common_item_stay_apart() -> None:
-    known = from_rows([[0, 1], [1, 2], [3, 4], [4, 5]])
+    known = Sequences.from_rows([[0, 1], [1, 2], [3, 4], [4, 5]])
     found = profiles(known, np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32))
     between = np.linalg.norm(found[:3].mean(0) - found[3:].mean(0))
     within = np.linalg.norm(found[:3] - found[:3].mean(0), axis=1).max()
@@ -72,7 +71,7 @@ def test_people_without_a_common_item_stay_apart() -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("rows", [[], [[]], [[], [1]]])
 def test_hardly_any_events_give_finite_graphs(rows: list[list[int]]) -> None:
-    known = from_rows(rows)
+    known = Sequences.from_rows(rows)
     assert transitions(known, 3).nnz == smoothing(transitions(known, 3)).nnz == 0
     assert np.isfinite(profiles(known, np.ones((3, 2), dtype=np.float32))).all()
 
@@ -82,7 +81,7 @@ def test_only_mutual_neighbours_stay_where_there_are_too_many(
 ) -> None:
     # Item 0 is beside all others, ever less often; 1 and 2 are beside each other, too.
     rows = [[0, other] for other in range(1, 6) for _ in range(7 - other)] + [[1, 2]]
-    known = from_rows(rows)
+    known = Sequences.from_rows(rows)
     whole = smoothing(transitions(known, 6)).toarray()
     assert (whole[0] > 0).sum() == 5
     monkeypatch.setattr(graph, "NEIGHBOURS", 3)
@@ -95,7 +94,7 @@ def test_only_mutual_neighbours_stay_where_there_are_too_many(
 
 def test_of_a_dense_graph_fewer_neighbours_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [[0, other] for other in range(1, 6) for _ in range(7 - other)] + [[1, 2]]
-    directed = transitions(from_rows(rows), 6)  # twelve edges of six items
+    directed = transitions(Sequences.from_rows(rows), 6)  # twelve edges of six items
     whole = smoothing(directed).toarray()
     for enough, left in ((2, 12), (1, 2)):
         monkeypatch.setattr(graph, "ENOUGH", enough)

@@ -11,7 +11,6 @@ from clusterseq.data import memory as memory_module
 from clusterseq.data.ledger import counted
 from clusterseq.data.memory import KINDS, Memory, Sums
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.synthetic import from_rows
 from clusterseq.learning.metatrain import make_folds
 
 N_ITEMS = 9
@@ -20,7 +19,7 @@ ROWS = [[0, 1, 2, 3], [2, 1, 4], [5, 0, 5, 1], [6, 7], [3], [1, 0, 7, 2, 6, 4]]
 
 @pytest.fixture
 def memory() -> Memory:
-    return Memory.build(from_rows(ROWS), N_ITEMS)
+    return Memory.build(Sequences.from_rows(ROWS), N_ITEMS)
 
 
 def test_tensors_come_back(memory: Memory) -> None:
@@ -36,10 +35,10 @@ def rows(memory: Memory) -> list[Tensor]:
 
 
 def test_only_the_strongest_of_a_row_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = rows(Memory.build(from_rows(ROWS), N_ITEMS))
+    whole = rows(Memory.build(Sequences.from_rows(ROWS), N_ITEMS))
     assert max(map(len, whole)) > 2
     monkeypatch.setattr(memory_module, "ROW_LIMIT", 2)
-    bounded = rows(Memory.build(from_rows(ROWS), N_ITEMS))
+    bounded = rows(Memory.build(Sequences.from_rows(ROWS), N_ITEMS))
     assert len(bounded) == len(KINDS) * N_ITEMS
     for some, everything in zip(bounded, whole, strict=True):
         torch.testing.assert_close(some, everything[-2:])
@@ -48,7 +47,7 @@ def test_only_the_strongest_of_a_row_are_kept(monkeypatch: pytest.MonkeyPatch) -
 def test_a_fold_remembers_the_learners_of_the_other_folds_alone() -> None:
     # Items 2 u and 2 u + 1 are person u's alone, so the memory tells whose sequences it holds.
     users = 23
-    known = from_rows([[2 * user, 2 * user + 1] for user in range(users)])
+    known = Sequences.from_rows([[2 * user, 2 * user + 1] for user in range(users)])
     learners = np.arange(3, users)
     folds = make_folds(
         known,
@@ -66,7 +65,7 @@ def test_a_fold_remembers_the_learners_of_the_other_folds_alone() -> None:
 
 
 def test_folds_hold_those_who_can_learn() -> None:
-    known: Sequences = from_rows([[1, 2], [3], [], [4, 5]])
+    known: Sequences = Sequences.from_rows([[1, 2], [3], [], [4, 5]])
     folds = make_folds(
         known,
         np.arange(4),
@@ -82,14 +81,14 @@ def test_folds_hold_those_who_can_learn() -> None:
 def test_later_people_are_added_as_if_they_had_been_there(memory: Memory) -> None:
     """Catalogue 0 … 8 grows to 12, in which the former item i is called 11 − i."""
     later = [[1, 11, 3], [8, 9, 2, 9]]
-    known = from_rows(ROWS)
+    known = Sequences.from_rows(ROWS)
     counts, people = counted(known, N_ITEMS)
     places = 11 - np.arange(N_ITEMS, dtype=np.int32)
     renamed = [[int(places[item]) for item in row] for row in ROWS]
-    expected = Memory.build(from_rows(renamed + later), 12)
+    expected = Memory.build(Sequences.from_rows(renamed + later), 12)
     sums = Sums.recovered(memory, counts, people).moved(places, 12)
-    together = sums.plus(Sums.of(from_rows(later), 12))
-    found = together.memory(*counted(from_rows(renamed + later), 12))
+    together = sums.plus(Sums.of(Sequences.from_rows(later), 12))
+    found = together.memory(*counted(Sequences.from_rows(renamed + later), 12))
     assert torch.equal(found.starts, expected.starts)
     assert torch.equal(found.items, expected.items)
     torch.testing.assert_close(found.weights, expected.weights)

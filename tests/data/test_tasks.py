@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import SPREAD, Tasks, Windows, draw_tasks, prefixes
 
 
@@ -38,7 +38,7 @@ def rows_of(tasks: Tasks) -> list[list[int]]:
 )
 def test_tasks_are_in_the_order_of_one_person(lengths: list[int], support: int, seed: int) -> None:
     users = np.arange(len(lengths))[::-1].copy()
-    sequences = from_rows(numbered(lengths))
+    sequences = Sequences.from_rows(numbered(lengths))
     tasks = draw_tasks(sequences, users, np.random.default_rng(seed), support=support)
     assert len(tasks) == len(users)
     assert not tasks.support.items[~tasks.support.mask].any()
@@ -51,7 +51,7 @@ def test_tasks_are_in_the_order_of_one_person(lengths: list[int], support: int, 
 
 
 def test_every_size_and_place_comes_up_and_half_are_consecutive() -> None:
-    sequences = from_rows(numbered([12]))
+    sequences = Sequences.from_rows(numbered([12]))
     users = np.zeros(4_000, dtype=np.int64)
     rows = rows_of(draw_tasks(sequences, users, np.random.default_rng(0), support=3))
     sizes = Counter(len(row) for row in rows)
@@ -65,7 +65,7 @@ def test_every_size_and_place_comes_up_and_half_are_consecutive() -> None:
 
 
 def test_the_generator_alone_decides() -> None:
-    sequences = from_rows(numbered([12, 5, 7]))
+    sequences = Sequences.from_rows(numbered([12, 5, 7]))
     users = np.arange(3)
     first, same, other = (
         rows_of(draw_tasks(sequences, users, np.random.default_rng(seed), support=3))
@@ -75,7 +75,9 @@ def test_the_generator_alone_decides() -> None:
 
 
 def test_tasks_are_chosen_by_slice_and_index() -> None:
-    tasks = prefixes(from_rows(numbered([4])), np.random.default_rng(0), longest=9, at_most=9)
+    tasks = prefixes(
+        Sequences.from_rows(numbered([4])), np.random.default_rng(0), longest=9, at_most=9
+    )
     assert rows_of(tasks[1:]) == [[0, 1, 2], [0, 1, 2, 3]]
     assert rows_of(tasks[torch.tensor([2])]) == [[0, 1, 2, 3]]
 
@@ -83,13 +85,15 @@ def test_tasks_are_chosen_by_slice_and_index() -> None:
 @given(st.lists(st.integers(0, 9), max_size=8), st.integers(1, 6))
 def test_prefixes_are_all_there_is_up_to_the_longest(lengths: list[int], longest: int) -> None:
     rows = numbered(lengths)
-    tasks = prefixes(from_rows(rows), np.random.default_rng(0), longest=longest, at_most=1_000)
+    tasks = prefixes(
+        Sequences.from_rows(rows), np.random.default_rng(0), longest=longest, at_most=1_000
+    )
     expected = [row[: n + 1] for row in rows for n in range(1, min(len(row) - 1, longest) + 1)]
     assert rows_of(tasks) == expected
 
 
 def test_a_draw_of_prefixes_holds_no_prefix_twice() -> None:
-    sequences = from_rows(numbered([9, 9, 9]))
+    sequences = Sequences.from_rows(numbered([9, 9, 9]))
     whole, some = (
         rows_of(prefixes(sequences, np.random.default_rng(0), longest=5, at_most=n))
         for n in (99, 7)
@@ -108,7 +112,7 @@ def test_a_draw_of_prefixes_holds_no_prefix_twice() -> None:
 def test_windows_cover_every_next_item_exactly_once(
     lengths: list[int], width: int, size: int, seed: int
 ) -> None:
-    sequences = from_rows(numbered(lengths))
+    sequences = Sequences.from_rows(numbered(lengths))
     seen = Counter[tuple[int, int]]()
     for batch in Windows.of(sequences, width).batches(size, np.random.default_rng(seed)):
         assert len(batch) <= size
@@ -122,5 +126,5 @@ def test_windows_cover_every_next_item_exactly_once(
 
 @pytest.mark.parametrize("lengths", [[], [0], [1, 1]])
 def test_nobody_with_two_events_gives_no_batch(lengths: list[int]) -> None:
-    windows = Windows.of(from_rows(numbered(lengths)), 3)
+    windows = Windows.of(Sequences.from_rows(numbered(lengths)), 3)
     assert list(windows.batches(4, np.random.default_rng(0))) == []

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from clusterseq.bench.models import chosen, peer_named
-from clusterseq.commands.health import examine
+from clusterseq.commands.shared.checkup import examine
 from clusterseq.config import ModelConfig
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.extensions import extension

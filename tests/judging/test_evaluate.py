@@ -53,8 +53,10 @@ def counts(scorer: Fixed) -> Int64[np.ndarray, " items"]:
     return np.arange(1, scorer.n_items + 1)
 
 
-def full_ranks(scorer: Fixed, people: Sequences, k: int = 3, repeats: bool = False) -> list[float]:
-    result = evaluate(scorer, people, item_counts=counts(scorer), k=k, repeats=repeats)
+def full_ranks(
+    scorer: Fixed, people: Sequences, k: int = 3, keep_seen: bool = False
+) -> list[float]:
+    result = evaluate(scorer, people, item_counts=counts(scorer), k=k, keep_seen=keep_seen)
     ranks: list[float] = result.full_ranks.tolist()
     return ranks
 
@@ -71,12 +73,12 @@ def test_the_support_does_not_compete_unless_asked_for() -> None:
     scorer = Fixed([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
     people = sequences([0, 1, 5, 4], [5, 4, 3, 2])
     assert full_ranks(scorer, people) == [3.0, 3.0]
-    assert full_ranks(scorer, people, repeats=True) == [5.0, 3.0]
+    assert full_ranks(scorer, people, keep_seen=True) == [5.0, 3.0]
 
 
-@pytest.mark.parametrize(("repeats", "expected"), [(False, 1.0), (True, 2.0)])
-def test_a_target_among_the_support_still_competes(repeats: bool, expected: float) -> None:
-    assert full_ranks(Fixed([3.0, 2.0, 1.0]), sequences([0, 1, 1, 1]), repeats=repeats) == [
+@pytest.mark.parametrize(("keep_seen", "expected"), [(False, 1.0), (True, 2.0)])
+def test_a_target_among_the_support_still_competes(keep_seen: bool, expected: float) -> None:
+    assert full_ranks(Fixed([3.0, 2.0, 1.0]), sequences([0, 1, 1, 1]), keep_seen=keep_seen) == [
         expected
     ]
 
@@ -84,7 +86,7 @@ def test_a_target_among_the_support_still_competes(repeats: bool, expected: floa
 @pytest.mark.parametrize(("k", "expected"), [(0, 1.0), (1, 2.0), (2, 3.0), (5, 6.0), (10, 11.0)])
 def test_any_k(k: int, expected: float) -> None:
     scorer = Fixed([float(-item) for item in range(12)])
-    assert full_ranks(scorer, sequences(list(range(12))), k=k, repeats=True) == [expected]
+    assert full_ranks(scorer, sequences(list(range(12))), k=k, keep_seen=True) == [expected]
     assert full_ranks(scorer, sequences(list(range(12))), k=k) == [1.0]
 
 
@@ -122,36 +124,40 @@ def test_a_small_catalogue_gives_the_negatives_it_has() -> None:
     assert nobody_left.sampled_ranks.tolist() == [1.0]
 
 
-def test_the_draw_depends_on_seed_and_person_alone() -> None:
+def people_at_once(monkeypatch: pytest.MonkeyPatch, people: int, n_items: int) -> None:
+    """Let so many people be scored at once."""
+    monkeypatch.setattr("clusterseq.judging.evaluate.SCORES_AT_ONCE", people * n_items)
+
+
+def test_the_draw_depends_on_seed_and_person_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer = Fixed(np.random.default_rng(5).random(500).tolist())
     people = random_people(60, 500)
-    ranks = {
-        (seed, chunk): evaluate(
-            scorer, people, item_counts=counts(scorer), seed=seed, chunk=chunk
-        ).sampled_ranks.tolist()
-        for seed in (0, 1)
-        for chunk in (None, 1, 7)
-    }
-    assert ranks[0, None] == ranks[0, 1] == ranks[0, 7]
-    assert ranks[1, None] == ranks[1, 7]
-    assert ranks[0, None] != ranks[1, None]
+    ranks = {}
+    for at_once in (60, 1, 7):
+        people_at_once(monkeypatch, at_once, 500)
+        for seed in (0, 1):
+            found = evaluate(scorer, people, item_counts=counts(scorer), seed=seed)
+            ranks[seed, at_once] = found.sampled_ranks.tolist()
+    assert ranks[0, 60] == ranks[0, 1] == ranks[0, 7]
+    assert ranks[1, 60] == ranks[1, 7]
+    assert ranks[0, 60] != ranks[1, 60]
 
 
-def test_people_come_in_chunks_and_progress_is_told() -> None:
+def test_people_come_in_batches_and_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer, told = Fixed([0.0] * 9), []
     people = sequences(*[[0, 1, 2, 3]] * 7)
+    people_at_once(monkeypatch, 3, 9)
     evaluate(
         scorer,
         people,
         item_counts=counts(scorer),
-        chunk=3,
         progress=lambda done, total: told.append((done, total)),
     )
     assert scorer.batches == [3, 3, 1]
     assert told == [(3, 7), (6, 7), (7, 7)]
 
 
-def test_a_chunk_is_small_by_default_when_the_catalogue_is_large() -> None:
+def test_a_batch_is_small_when_the_catalogue_is_large() -> None:
     scorer = Fixed([0.0] * 3_000_000)
     evaluate(scorer, sequences(*[[0, 1]] * 3), k=1, item_counts=counts(scorer))
     assert scorer.batches == [2, 1]
@@ -240,7 +246,6 @@ def test_scores_of_the_wrong_shape_are_refused() -> None:
         (sequences([0, 1, 2, 5]), {}, DataError, r"outside 0 … 4"),
         (sequences([0, 1, 2, -1]), {}, DataError, r"outside 0 … 4"),
         (sequences([0, 1, 2, 3]), {"k": -1}, ConfigError, "k = -1 is negative"),
-        (sequences([0, 1, 2, 3]), {"chunk": 0}, ConfigError, "chunk = 0"),
         (
             sequences([0, 1, 2, 3]),
             {"item_counts": np.ones(7, dtype=np.int64)},

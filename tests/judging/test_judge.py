@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from clusterseq.data.histories import Histories
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.judging import judge
 from clusterseq.judging.judge import judged_tasks, log_likelihood, mean_reciprocal_rank
 
 LOGITS = torch.tensor([3.0, 2.0, 1.0, 0.0])
-TASKS = judged_tasks(from_rows([[0, 1, 3], [2, 0]]), np.random.default_rng(0))
+TASKS = judged_tasks(Sequences.from_rows([[0, 1, 3], [2, 0]]), np.random.default_rng(0))
 """Prefixes [0] → 1, [0, 1] → 3 and [2] → 0."""
 
 

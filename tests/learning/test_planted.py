@@ -17,9 +17,9 @@ from jaxtyping import Float64
 from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
+from clusterseq.bench.planted import People, World
 from clusterseq.config import Config, ModelConfig, TrainConfig
 from clusterseq.data.histories import Histories
-from clusterseq.data.synthetic import People, World
 from clusterseq.judging.metrics import rank_of_target, reciprocal_rank
 from clusterseq.learning.train import fit
 from clusterseq.model.clusterseq import ClusterSeq

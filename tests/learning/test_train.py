@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from clusterseq.config import Config, Runtime
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import CheckpointError, DataError, TrainingError
 from clusterseq.learning import metatrain
 from clusterseq.learning.metatrain import MetaLoss
@@ -219,7 +219,7 @@ def test_validation_people_leave_no_trace_but_in_what_is_selected() -> None:
 
 def test_without_new_people_a_tenth_of_the_known_judges() -> None:
     watcher = Interrupter()
-    model = fit(KNOWN, from_rows([]), CONFIG, n_items=N_ITEMS, watcher=watcher)
+    model = fit(KNOWN, Sequences.from_rows([]), CONFIG, n_items=N_ITEMS, watcher=watcher)
     assert all("validation_log_likelihood" in record for record in watcher.records)
     whole = trained(tiny(pretrain_epochs=0, meta_epochs=0)).tensors()
     for name, tensor in model.tensors().items():
@@ -230,12 +230,12 @@ def test_without_new_people_a_tenth_of_the_known_judges() -> None:
 @pytest.mark.parametrize("rows", [[], [[]], [[0], [1], [2]]])
 def test_nobody_with_two_events_is_no_training(rows: list[list[int]]) -> None:
     with pytest.raises(DataError, match="two"):
-        fit(from_rows(rows), from_rows([]), CONFIG, n_items=3)
+        fit(Sequences.from_rows(rows), Sequences.from_rows([]), CONFIG, n_items=3)
 
 
 @pytest.mark.parametrize("rows", [[[0, 1]], [[0, 1], [1, 2, 0]], [[0, 0, 0], [1], []]])
 def test_hardly_anybody_is_enough(rows: list[list[int]]) -> None:
-    model = fit(from_rows(rows), from_rows([]), CONFIG, n_items=3)
+    model = fit(Sequences.from_rows(rows), Sequences.from_rows([]), CONFIG, n_items=3)
     assert all(torch.isfinite(t).all() for t in model.tensors().values())
 
 

@@ -15,7 +15,7 @@ from clusterseq.config import ModelConfig
 from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.learning.trainer import remember
@@ -36,7 +36,7 @@ def model() -> ClusterSeq:
     """Untrained, but with vectors in groups and a memory."""
     draws = np.random.default_rng(0)
     starts = draws.integers(0, ITEMS // 20, 3_000) * 20
-    known = from_rows([(start + draws.integers(0, 20, 6)).tolist() for start in starts])
+    known = Sequences.from_rows([(start + draws.integers(0, 20, 6)).tolist() for start in starts])
     model = ClusterSeq(ModelConfig(n_items=ITEMS, dim=8, anchors=20, clusters=2))
     centres = draws.normal(size=(ITEMS // 20, model.config.width)).repeat(20, axis=0)
     vectors = centres + 0.4 * draws.normal(size=centres.shape)

@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 
 from clusterseq.data.graph import smoothing, transitions
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.model.items import ItemTable
 
 N_ITEMS, DIM = 6, 3
@@ -16,7 +16,7 @@ N_ITEMS, DIM = 6, 3
 
 @pytest.fixture
 def graph() -> sparse.csr_array:
-    return smoothing(transitions(from_rows([[0, 1, 2, 0], [3, 1], [2, 4, 1]]), N_ITEMS))
+    return smoothing(transitions(Sequences.from_rows([[0, 1, 2, 0], [3, 1], [2, 4, 1]]), N_ITEMS))
 
 
 def build(share: float, graph: sparse.csr_array | None = None) -> ItemTable:

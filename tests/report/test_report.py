@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clusterseq.data.synthetic import from_rows
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import DataError
 from clusterseq.judging.evaluate import evaluate
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
@@ -79,7 +79,7 @@ def test_adaptation_starts_without_steps_and_leaves_the_model_as_it_was(
     assert checkpoint.model.rates is rates
     assert [one.steps for one in curve] == list(range(MOST_STEPS + 1))
     assert len({one.loss for one in curve}) == len(curve)
-    assert adaptation_curve(ranker, from_rows([[1, 2]]), 3) == []
+    assert adaptation_curve(ranker, Sequences.from_rows([[1, 2]]), 3) == []
 
 
 def test_who_is_on_the_map_and_in_the_classes(findings: Findings, checkpoint: Checkpoint) -> None:

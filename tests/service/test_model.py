@@ -19,11 +19,11 @@ from clusterseq.machine.manifest import MANIFEST
 from clusterseq.reading.events import read_events
 from clusterseq.reading.vocab import Vocabulary
 from clusterseq.service.batcher import Batcher
-from clusterseq.service.desk import Desk, Job, Served
-from clusterseq.service.directory import Directory
 from clusterseq.service.engine import Engine, Person
+from clusterseq.service.item_search import ItemSearch
 from clusterseq.service.limits import Limits
 from clusterseq.service.ranking import Ranking
+from clusterseq.service.ranking_service import Job, RankingService, Served
 from clusterseq.using.experiment import Experiment
 from tests.service.serving import Service, serving, settings_of
 
@@ -152,7 +152,7 @@ def test_who_came_before_a_new_model_is_served_by_the_old_one(
     person = Person(old.codes(["i01", "i02"])[0])
 
     async def ask() -> list[Served]:
-        desk = Desk(old, Limits())
+        desk = RankingService(old, Limits())
         desk.batcher.start()
         desk.use(new)
         found = [(await desk.ask(engine, [person]))[0] for engine in (old, new, old)]
@@ -180,7 +180,7 @@ def test_who_waits_for_another_ones_ranking_gets_it_though_that_one_has_left(
         return engine.rank([job.person for job in jobs])
 
     async def ask() -> list[Served]:
-        desk = Desk(engine, Limits(deadline_ms=60_000.0))
+        desk = RankingService(engine, Limits(deadline_ms=60_000.0))
         desk.batcher = Batcher(rank, at_once=1, gather_ms=1.0, waiting=9)
         desk.batcher.start()
         first = asyncio.create_task(desk.ask(engine, people[:1]))
@@ -265,7 +265,7 @@ def test_health_and_numbers(service: Service) -> None:
 
 def test_an_item_that_is_meant_by_its_id_comes_first() -> None:
     items = Vocabulary.from_ids([7, 12, 112, 120])
-    directory = Directory(items, ["a 12", "b", "c", "d"], np.array([9, 1, 8, 5]))
+    directory = ItemSearch(items, ["a 12", "b", "c", "d"], np.array([9, 1, 8, 5]))
     found, total = directory.search(" 12 ", 3)
     assert ([one["item"] for one in found], total) == ([12, 7, 112], 4)
     assert [one["item"] for one in directory.search("12", 1)[0]] == [12]

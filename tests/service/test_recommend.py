@@ -188,7 +188,7 @@ def test_many_at_once_get_what_each_would_get_alone(service: Service) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         together = list(pool.map(ask, histories))
-    service.context.desk.use(service.context.engine)  # forget what was remembered
+    service.context.rankings.use(service.context.engine)  # forget what was remembered
     assert together == [ask(history) for history in histories]
 
 
@@ -202,10 +202,10 @@ def test_a_batch_lets_others_have_their_turn(model_directory: Path) -> None:
         done.append(name)
 
     async def both() -> None:
-        context.desk.batcher.start()
+        context.rankings.batcher.start()
         await ask("first", 1)  # so that nobody waits for a ranking afterwards
         await asyncio.gather(ask("batch", 100), ask("one", 1))
-        await context.desk.batcher.stop()
+        await context.rankings.batcher.stop()
         await context.store.close()
 
     asyncio.run(both())

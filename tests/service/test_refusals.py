@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from clusterseq.errors import ConfigError
-from clusterseq.service.envelope import LOG, JsonLines
 from clusterseq.service.keys import Keyring, add_key
 from clusterseq.service.limits import Limits
+from clusterseq.service.middleware import LOG, JsonLines
 from clusterseq.service.server import build, is_loopback
 from tests.service.serving import Service, serving, settings_of, wait_until
 

@@ -18,7 +18,6 @@ from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Memory
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.synthetic import from_rows
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from clusterseq.model.clusterseq import ClusterSeq
@@ -79,7 +78,7 @@ def test_what_is_counted_is_as_if_all_had_been_there(
     rows = [
         newer.items.encode(part.items.decode(row)).tolist() for part in parts for row in part.known
     ]
-    everybody = from_rows(rows)
+    everybody = Sequences.from_rows(rows)
     expected, ledger = Memory.build(everybody, 70), Ledger.of(everybody, 70)
     assert newer.model.memory is not None
     assert newer.ledger is not None

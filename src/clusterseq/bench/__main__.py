@@ -19,8 +19,8 @@ import torch
 
 from clusterseq.bench.cell import Job, compute, failed_row
 from clusterseq.bench.models import peer_named
-from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import Results
+from clusterseq.bench.split_arrays import SplitArrays
 from clusterseq.errors import ClusterSeqError
 
 ORPHANED = 3
@@ -36,7 +36,7 @@ def main() -> None:
     results, left = Results(job.out), list(job.cells)
     try:
         peer = peer_named(job.first.model, job.config)
-        for cell, row, ranks in compute(job, peer, Prepared.load(Path(job.split_file))):
+        for cell, row, ranks in compute(job, peer, SplitArrays.load(Path(job.split_file))):
             results.write(cell, row, ranks)
             left.remove(cell)
     except Exception as error:

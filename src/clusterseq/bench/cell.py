@@ -18,8 +18,8 @@ import polars as pl
 
 from clusterseq.baselines.peer import Peer, Setting, Tuned, tune
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
-from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import DONE, FAILED, INAPPLICABLE, RANKINGS, Cell, Row
+from clusterseq.bench.split_arrays import SplitArrays
 from clusterseq.judging.evaluate import Evaluation, evaluate
 from clusterseq.judging.metrics import metrics_of_ranks
 from clusterseq.judging.scorer import Scorer
@@ -74,7 +74,7 @@ class Trained:
 
 
 def compute(
-    job: Job, peer: Peer, prepared: Prepared
+    job: Job, peer: Peer, split: SplitArrays
 ) -> Iterator[tuple[Cell, Row, pl.DataFrame | None]]:
     """Train once; for each K give the row, and the ranks if it could be judged.
 
@@ -82,13 +82,13 @@ def compute(
         ClusterSeqError: the peer can't be fitted, or its scores can't be ranked.
     """
     start_mb = peak_mb()
-    trained = train(peer, prepared.setting(job.first.seed, device_named(job.device)))
+    trained = train(peer, split.setting(job.first.seed, device_named(job.device)))
     scorer = trained.tuned.scorer
     facts = {
         **{"group": job.group, "threads": job.threads, "device": job.device},
         **{"start_mb": start_mb},
-        **{"items": prepared.n_items, "known": len(prepared.known)},
-        **{"coverage": prepared.coverage, "parameters": learnt_parameters(scorer)},
+        **{"items": split.n_items, "known": len(split.known)},
+        **{"coverage": split.coverage, "parameters": learnt_parameters(scorer)},
         **_of_training(trained),
     }
     for cell in job.cells:
@@ -96,7 +96,7 @@ def compute(
             facts["error"] = "needs a history, and K = 0 gives it none"
             yield cell, {**facts, "status": INAPPLICABLE, "finished": now()}, None
             continue
-        judged, ranks = _judge(scorer, prepared, cell.k)
+        judged, ranks = _judge(scorer, split, cell.k)
         ends = {"status": DONE, "error": None, "peak_mb": peak_mb(), "finished": now()}
         yield cell, {**facts, **judged, **ends}, ranks
 
@@ -154,16 +154,16 @@ def _of_training(trained: Trained) -> dict[str, Any]:
     }
 
 
-def _judge(scorer: Scorer, prepared: Prepared, k: int) -> tuple[dict[str, Any], pl.DataFrame]:
-    counts = prepared.known.counts(prepared.n_items)
-    evaluation = evaluate(scorer, prepared.test, item_counts=counts, k=k)
+def _judge(scorer: Scorer, split: SplitArrays, k: int) -> tuple[dict[str, Any], pl.DataFrame]:
+    counts = split.known.counts(split.n_items)
+    evaluation = evaluate(scorer, split.test, item_counts=counts, k=k)
     figures = {
         f"{ranking}_{metric}": value
         for ranking in RANKINGS
         for metric, value in metrics_of_ranks(getattr(evaluation, f"{ranking}_ranks")).items()
     }
-    took, timed = newcomer_ms(scorer, prepared.test, k)
+    took, timed = newcomer_ms(scorer, split.test, k)
     times = {"newcomer_ms": took, "newcomers_timed": timed}
     return {**figures, **times, "users": len(evaluation.users)}, ranks_frame(
-        evaluation, prepared.test_users
+        evaluation, split.test_users
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from clusterseq.bench.cell import Job
 from clusterseq.bench.datasets import DataSet
 from clusterseq.bench.models import Model
-from clusterseq.bench.prepared import Prepared
 from clusterseq.bench.results import Cell, Results
+from clusterseq.bench.split_arrays import SplitArrays
 from clusterseq.config import DataConfig
 from clusterseq.data.dataset import Data
 from clusterseq.errors import ConfigError, DataError
@@ -39,7 +39,7 @@ class Plan:
     """Where networks are trained and score."""
 
     def cells(self) -> list[Cell]:
-        """Everything, a whole seed before the next, so that a stopped night compares the most."""
+        """Everything, seed after seed, so that a run stopped early still compares all models."""
         return [
             Cell(one.name, one.split, seed, k, name, digest, model.digest)
             for seed in self.seeds
@@ -62,7 +62,7 @@ class Plan:
                 left.setdefault(key, []).append(cell)
         return [self._job(tuple(cells), results) for cells in left.values()]
 
-    def prepare(
+    def write_splits(
         self, jobs: Sequence[Job], results: Results, read: Callable[[DataSet], Data]
     ) -> None:
         """Make the splits that the jobs need, reading a data set's events only if one is missing.
@@ -81,8 +81,8 @@ class Plan:
                         split = split_events(events, one.config(self.data), seed)
                     except DataError as error:
                         raise DataError(f"{one.path}: {error}", code=error.code) from error
-                    Prepared.of(split).save(path)
-                Prepared.load(path).check(max(self.ks))
+                    SplitArrays.from_split(split).save(path)
+                SplitArrays.load(path).require_longer(max(self.ks))
 
     def _job(self, cells: tuple[Cell, ...], results: Results) -> Job:
         cell, model = cells[0], self.models[cells[0].model]
@@ -105,7 +105,7 @@ def numbers(text: str, option: str) -> list[int]:
     [0, 2, 1]
 
     Raises:
-        ConfigError: it is anything else.
+        ConfigError: the text is no whole numbers between commas.
     """
     words = [word.strip() for word in text.split(",")]
     if not all(word.isascii() and word.isdigit() for word in words):

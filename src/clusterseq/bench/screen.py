@@ -17,7 +17,7 @@ from clusterseq.showing.terminal import bars, screen
 
 
 class BenchScreen:
-    """Shows the night: bars on a terminal, and a line for every job that has ended everywhere."""
+    """Shows how far the jobs are: bars on a terminal; anywhere, a line for each job that ends."""
 
     def __init__(self, jobs: int, console: Console | None = None) -> None:
         self._console = console or screen(stderr=True)

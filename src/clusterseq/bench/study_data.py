@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from clusterseq.bench.datasets import DataSet
+from clusterseq.bench.planted import World
 from clusterseq.bench.study import Study
-from clusterseq.data.synthetic import World
 from clusterseq.machine.files import write_whole
 from clusterseq.reading.sources import of_events
 

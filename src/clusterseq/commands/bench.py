@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def list_models(context: options.Context, asked: bool) -> bool:
     if not asked:
         return False
     from clusterseq.bench.models import catalogue
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.presets import PRESETS
     from clusterseq.showing.terminal import screen
 
@@ -110,8 +110,8 @@ def bench(
     from clusterseq.bench.models import chosen
     from clusterseq.bench.plan import Plan, numbers
     from clusterseq.bench.results import Results
-    from clusterseq.commands.configuring import configuration
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.shared.configuration import configuration
+    from clusterseq.commands.shared.events import read_data
     from clusterseq.machine.accelerator import device_named
     from clusterseq.presets import PRESETS
 
@@ -131,7 +131,7 @@ def bench(
         str(device_named(device)),
     )
     results = Results(out)
-    summary = run(plan, results, lambda one: read([one.path], *columns), jobs)
+    summary = run(plan, results, lambda one: read_data([one.path], *columns), jobs)
     show(results, summary, json=json)
     if summary.failed:
         raise typer.Exit(FAILED)
@@ -156,7 +156,7 @@ def compute(
     Raises:
         KeyboardInterrupt: after saying how to go on.
     """
-    from clusterseq.bench import night
+    from clusterseq.bench.pool import run_jobs
     from clusterseq.bench.results import changes, in_force
     from clusterseq.bench.screen import BenchScreen
     from clusterseq.showing.terminal import screen
@@ -169,12 +169,12 @@ def compute(
         results.publish(in_force(results.rows(), cells))
 
     jobs = plan.jobs(results)
-    plan.prepare(jobs, results, read)
+    plan.write_splits(jobs, results, read)
     if len(jobs) < plan.trainings:
         notes.print(f"{plan.trainings - len(jobs)} of {plan.trainings} are done already")
     try:
         with BenchScreen(len(jobs)) as watcher:
-            night.run(jobs, results, watcher, publish, at_once=at_once)
+            run_jobs(jobs, results, watcher, publish, at_once=at_once)
     except KeyboardInterrupt:
         note = f"What was finished is kept in {results.path}; the same command goes on."
         notes.print(note, soft_wrap=True)
@@ -193,7 +193,7 @@ def show(results: Results, summary: Summary, *, json: bool) -> None:
         tables,
         write_reports,
     )
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.errors import ConfigError
     from clusterseq.showing.terminal import screen
 

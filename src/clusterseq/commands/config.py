@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
-from clusterseq.commands.printing import print_json
+from clusterseq.commands.shared import options
+from clusterseq.commands.shared.json_output import print_json
 from clusterseq.presets import preset as named
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 if TYPE_CHECKING:
     from clusterseq.learning.checkpoint import Checkpoint
@@ -33,8 +33,8 @@ def demo(
     \b
     clusterseq demo
     """
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.running import as_dict, show
+    from clusterseq.commands.shared.json_output import print_json
+    from clusterseq.commands.shared.training import as_dict, print_outcome
     from clusterseq.showing.display import newcomer_table
     from clusterseq.showing.terminal import screen
     from clusterseq.using.demo import newcomers
@@ -45,7 +45,7 @@ def demo(
         told = [{**vars(one), "recommended": one.recommended.to_dict()} for one in found]
         print_json({**as_dict(out, checkpoint), "newcomers": told})
         return
-    show(out, checkpoint, comparison)
+    print_outcome(out, checkpoint, comparison)
     for newcomer in found:
         screen().print("", newcomer_table(newcomer), sep="\n")
 
@@ -54,11 +54,11 @@ def trained(
     out: Path, seed: int = 0, threads: int = 0
 ) -> tuple[Experiment, Checkpoint, Comparison | None]:
     """Train on the bundled ratings under the eyes of the user."""
-    from clusterseq.commands.reading import show
-    from clusterseq.commands.running import run
+    from clusterseq.commands.shared.events import print_report
+    from clusterseq.commands.shared.training import run_experiment
     from clusterseq.config import Runtime
     from clusterseq.using.demo import experiment
 
     trial = experiment(out, runtime=Runtime(seed, threads))
-    show(trial.events.report)
-    return trial, *run(trial)
+    print_report(trial.events.report)
+    return trial, *run_experiment(trial)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 FAILED = 1
 MARKS = {"fine": "ok  ", "note": "note", "wrong": "BAD "}
@@ -21,7 +21,7 @@ def doctor(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Look whether this machine has what it takes.
+    """Check that this machine can run clusterseq.
 
     Versions, threads, memory, accelerator, extras. Ends with status 1 if something won't work.
 
@@ -29,8 +29,8 @@ def doctor(
     clusterseq doctor
     clusterseq doctor --store redis://localhost:6379/0 --json
     """
-    from clusterseq.commands.health import examine
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.checkup import examine
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.terminal import screen
 
     findings = list(examine(store))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 
 def evaluate(
@@ -52,9 +52,9 @@ def evaluate(
     """
     import polars as pl
 
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import apart, read
-    from clusterseq.commands.showing import print_comparison
+    from clusterseq.commands.shared.events import read_data, refuse_overwriting
+    from clusterseq.commands.shared.json_output import print_json
+    from clusterseq.commands.shared.results import print_comparison
     from clusterseq.learning.checkpoint import load_checkpoint
     from clusterseq.machine.accelerator import device_named
     from clusterseq.machine.files import write_whole
@@ -62,19 +62,19 @@ def evaluate(
     from clusterseq.showing.terminal import Bar
     from clusterseq.using.evaluation import evaluate_checkpoint
 
-    apart(events, output, csv)
+    refuse_overwriting(events, output, csv)
     place = device_named(device)
     checkpoint = load_checkpoint(model)
     checkpoint.model.on(place)
-    found = read(events, user_column, item_column, time_column, skip_bad)
+    found = read_data(events, user_column, item_column, time_column, skip_bad)
     with Bar("evaluating") as bar:
         comparison = evaluate_checkpoint(
             checkpoint,
             found,
             k=k,
             part=part,
-            everyone_is_new=all_new,
-            repeats=keep_seen,
+            all_new=all_new,
+            keep_seen=keep_seen,
             baselines=baselines and not json,
             progress=bar,
         )

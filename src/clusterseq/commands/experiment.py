@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 if TYPE_CHECKING:
     from clusterseq.bench.datasets import DataSet
@@ -55,8 +55,8 @@ def experiment(
     from clusterseq.bench.study import read_study
     from clusterseq.bench.summary import summarise
     from clusterseq.commands.bench import FAILED, compute
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.shared.events import read_data
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.terminal import Bar, screen
 
     if name is None:
@@ -65,7 +65,7 @@ def experiment(
     study = read_study(name)
     plan = _plan(study, data, out, seeds, threads)
     results = Results(out)
-    compute(plan, results, lambda one: read([one.path]), jobs)
+    compute(plan, results, lambda one: read_data([one.path]), jobs)
     asked = set(plan.cells())  # the folder may hold other studies' results, too
     with Bar("drawing people for intervals") as bar:
         rows = (row for row in results.rows() if cell_of(row) in asked)
@@ -83,7 +83,7 @@ def experiment(
 
 def _list(*, as_json: bool) -> None:
     from clusterseq.bench.study import names, read_study
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.terminal import screen
 
     titles = {name: read_study(name).title for name in names()}

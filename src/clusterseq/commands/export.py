@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 from clusterseq.errors import ConfigError
 
 
@@ -41,8 +41,8 @@ def export(
     clusterseq export events.csv --out shop/shop.inter
     clusterseq export shop-data --out interactions.parquet
     """
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import apart, read
+    from clusterseq.commands.shared.events import read_data, refuse_overwriting
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.data.exchange import export_events
     from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
     from clusterseq.showing.terminal import screen
@@ -56,8 +56,8 @@ def export(
         export_model(checkpoint, out)
         kind, number = "items", len(checkpoint.items)
     else:
-        apart(what, out)
-        data = read(what, user_column, item_column, time_column, skip_bad)
+        refuse_overwriting(what, out)
+        data = read_data(what, user_column, item_column, time_column, skip_bad)
         kind, number = "events", export_events(data, out)
     if json:
         print_json({"out": str(out), kind: number})

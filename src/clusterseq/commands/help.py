@@ -12,8 +12,8 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from clusterseq.commands import options
-from clusterseq.commands.printing import print_json
+from clusterseq.commands.shared import options
+from clusterseq.commands.shared.json_output import print_json
 from clusterseq.errors import Code, ConfigError, nearest
 
 HOME = resources.files("clusterseq").joinpath("help")

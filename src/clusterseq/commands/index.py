@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 
 def index(
@@ -30,7 +30,7 @@ def index(
     clusterseq index model
     clusterseq index model --remove
     """
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.checkpoint import load_checkpoint
     from clusterseq.machine.directory import present
     from clusterseq.model.index import ABOUT, FILE

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 
 def inspect(
@@ -28,8 +28,8 @@ def inspect(
     clusterseq inspect model
     clusterseq inspect events.csv --json
     """
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.shared.events import read_data
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
     from clusterseq.showing.display import card, card_table
     from clusterseq.showing.terminal import screen
@@ -41,7 +41,7 @@ def inspect(
         else:
             screen().print(card_table(checkpoint))
         return
-    events = read([path], user_column, item_column, time_column, skip_bad, quiet=True)
+    events = read_data([path], user_column, item_column, time_column, skip_bad, quiet=True)
     if json:
         print_json({"kind": "events", **events.report.to_dict()})
     else:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 
 def prepare(
@@ -44,8 +44,8 @@ def prepare(
     clusterseq prepare 'postgresql://me@db/shop#select user_id, item_id, at from clicks' --out data
     clusterseq train shop-data --out model
     """
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import show
+    from clusterseq.commands.shared.events import print_report
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.data.prepare import prepare_dataset
     from clusterseq.machine.mapping import by_ray, one_by_one
     from clusterseq.showing.terminal import Bars, screen
@@ -67,7 +67,7 @@ def prepare(
         told = dataclasses.asdict(summary) | {"report": summary.report.to_dict(), "out": str(out)}
         print_json(told)
         return
-    show(summary.report)
+    print_report(summary.report)
     notes = screen(stderr=True)
     if summary.rare_items:
         notes.print(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 
 def pull(
@@ -29,7 +29,7 @@ def pull(
     \b
     clusterseq pull s3://bucket/models/2026-11-26 --out model
     """
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.terminal import Bar, screen
     from clusterseq.using.storage import pull_model
 

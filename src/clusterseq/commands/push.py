@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 
 
 def push(
@@ -31,7 +31,7 @@ def push(
     \b
     clusterseq push model s3://bucket/models/2026-11-26
     """
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.terminal import Bar, screen
     from clusterseq.using.storage import push_model
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 from clusterseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,19 +80,19 @@ def recommend(
         )
         _show(found, history, as_json=json)
         return
-    from clusterseq.commands.reading import apart, read
+    from clusterseq.commands.shared.events import read_data, refuse_overwriting
     from clusterseq.machine.mapping import by_ray, one_by_one
     from clusterseq.using.batch import recommend_file
 
-    apart([source], output)
-    events = read([source], user_column, item_column, time_column, skip_bad)
+    refuse_overwriting([source], output)
+    events = read_data([source], user_column, item_column, time_column, skip_bad)
     write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
     mapper = by_ray if engine == "ray" else one_by_one
     _write(partial(write, filter_seen=not keep_seen, mapper=mapper), output, as_json=json)
 
 
 def _write(write: Callable[..., BatchSummary], output: Path, *, as_json: bool) -> None:
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.terminal import Bar, screen
 
     with Bar("recommending") as bar:
@@ -113,7 +113,7 @@ def _ids(text: str) -> list[str]:
 
 
 def _show(found: Recommendations, history: list[str], *, as_json: bool) -> None:
-    from clusterseq.commands.printing import print_json
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.display import HOW_TO_READ, recommendations_table
     from clusterseq.showing.terminal import screen
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 from clusterseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,19 +70,21 @@ def report(
     if kind not in FORMATS:
         raise ConfigError(f"format = {kind!r} can't be used; give html, md or json")
     from clusterseq.bench.results import holds_results
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import apart, read
+    from clusterseq.commands.shared.events import read_data, refuse_overwriting
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.machine.files import write_whole
     from clusterseq.report.page import markdown, page
     from clusterseq.showing.terminal import screen
 
-    apart(events or [], out)
+    refuse_overwriting(events or [], out)
     if holds_results(subject):
         if events:
             raise ConfigError(f"{subject} is a bench, which knows its events; leave EVENTS out")
         told = of_bench(subject)
     else:
-        found = read(events, user_column, item_column, time_column, skip_bad) if events else None
+        found = (
+            read_data(events, user_column, item_column, time_column, skip_bad) if events else None
+        )
         told = of_model(subject, found)
     if kind == "json":
         text = json_text.dumps(told.values, ensure_ascii=False, indent=1) + "\n"

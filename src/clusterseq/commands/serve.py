@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clusterseq.commands import options
-from clusterseq.commands.printing import print_json_line
+from clusterseq.commands.shared import options
+from clusterseq.commands.shared.json_output import print_json_line
 from clusterseq.errors import ConfigError
 from clusterseq.machine.extras import needed
 

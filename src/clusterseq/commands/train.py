@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from clusterseq.commands import options
-from clusterseq.commands.configuring import configuration
-from clusterseq.commands.running import as_dict, run, show
+from clusterseq.commands.shared import options
+from clusterseq.commands.shared.configuration import configuration
+from clusterseq.commands.shared.training import as_dict, print_outcome, run_experiment
 from clusterseq.config import Runtime
 
 PROGRAM = "clusterseq.cli:main"
@@ -87,35 +87,37 @@ def train(
     chosen = configuration(preset, config, assignments or [], split)
     if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
         _together(workers, engine, out, resume=resume, as_json=json)
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.shared.events import read_data
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.machine.workers import speaks
     from clusterseq.reading.titles import read_titles
     from clusterseq.using.experiment import Experiment
 
     names = None if titles is None else read_titles(titles)
     columns = (user_column, item_column, time_column, skip_bad)
-    found = read(events, *columns, quiet=not speaks())
+    found = read_data(events, *columns, quiet=not speaks())
     runtime = Runtime(seed, threads, device, shard_items)
     experiment = Experiment(found, out, chosen, runtime, names, k)
-    checkpoint, comparison = run(experiment, resume=resume, profile=profile, tracker=tracker)
+    checkpoint, comparison = run_experiment(
+        experiment, resume=resume, profile=profile, tracker=tracker
+    )
     if json and speaks():
         print_json(as_dict(out, checkpoint))
     elif speaks():
-        show(out, checkpoint, comparison)
+        print_outcome(out, checkpoint, comparison)
 
 
 def _together(workers: int, engine: str, out: Path, *, resume: bool, as_json: bool) -> None:
     """Run the same command in several processes, and end with them."""
     if engine == "ray":
-        from clusterseq.commands.printing import print_json
+        from clusterseq.commands.shared.json_output import print_json
         from clusterseq.learning.checkpoint import load_checkpoint
         from clusterseq.using.ray_train import trained
 
         if status := trained(PROGRAM, sys.argv[1:], workers, out, resume=resume):
             raise typer.Exit(status)
         checkpoint = load_checkpoint(out)  # nobody hears the processes of a cluster
-        print_json(as_dict(out, checkpoint)) if as_json else show(out, checkpoint, None)
+        print_json(as_dict(out, checkpoint)) if as_json else print_outcome(out, checkpoint, None)
         raise typer.Exit
     from clusterseq.machine.workers import started
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 from clusterseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def tune(
 
     What is done is kept: the same command goes on after Ctrl-C; more --trials add some.
     """
-    from clusterseq.commands.configuring import configuration
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import read
+    from clusterseq.commands.shared.configuration import configuration
+    from clusterseq.commands.shared.events import read_data
+    from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.tuning import DEFAULT_RANGES, Range, Search, best_assignments
     from clusterseq.overrides import with_assignments
     from clusterseq.showing.terminal import screen
@@ -74,7 +74,7 @@ def tune(
     if chosen.data.split == "none":
         raise ConfigError('split = "none" leaves nobody to judge; give temporal or random')
     looked = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]
-    found = read(events, user_column, item_column, time_column, skip_bad)
+    found = read_data(events, user_column, item_column, time_column, skip_bad)
     if threads:
         import torch
 

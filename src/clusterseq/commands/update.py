@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from clusterseq.commands import options
+from clusterseq.commands.shared import options
 from clusterseq.config import Runtime
 
 
@@ -47,9 +47,9 @@ def update(
     clusterseq update model this-week.csv --out model
     curl -X POST localhost:8000/v1/model:reload
     """
-    from clusterseq.commands.printing import print_json
-    from clusterseq.commands.reading import read
-    from clusterseq.commands.showing import print_comparison, print_next
+    from clusterseq.commands.shared.events import read_data
+    from clusterseq.commands.shared.json_output import print_json
+    from clusterseq.commands.shared.results import print_comparison, print_next
     from clusterseq.learning.checkpoint import load_checkpoint, require_place, save_checkpoint
     from clusterseq.reading.titles import read_titles
     from clusterseq.showing.terminal import TrainingScreen, screen
@@ -58,7 +58,7 @@ def update(
     names = None if titles is None else read_titles(titles)
     former = load_checkpoint(model)
     require_place(out)
-    found = read(events, user_column, item_column, time_column, skip_bad)
+    found = read_data(events, user_column, item_column, time_column, skip_bad)
     with TrainingScreen() as shown:
         newer = update_checkpoint(
             former,

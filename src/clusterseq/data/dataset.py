@@ -31,8 +31,6 @@ from clusterseq.reading.event_report import EventReport
 from clusterseq.reading.events import Events
 from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 
-__all__ = ["Dataset", "Sequences"]
-
 FORMAT = 2
 MANIFEST = "dataset.json"
 ITEMS = "items.arrow"

@@ -31,7 +31,7 @@ class Spoken:
     cells: Int64[Tensor, " cells"]
     """Of what, as a place in users × items."""
     said: Float[Tensor, " cells"]
-    """How much."""
+    """The weight of each vote."""
 
     def to_one(self, person: int, people: int, n_items: int) -> Spoken:
         """What is said to one of so many people, as if there were no other.

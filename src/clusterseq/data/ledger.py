@@ -44,9 +44,9 @@ class Ledger:
     recent: Float64[np.ndarray, "items spans"]
     """Its events, each discounted by age."""
     newest: int
-    """Time of the newest event."""
+    """Time of the newest event, in microseconds since the epoch."""
     span: float
-    """Time spanned when counting began; 0 where people share no clock."""
+    """Microseconds spanned when counting began; 0 where people share no clock."""
 
     @classmethod
     def of(cls, known: Sequences, n_items: int) -> Ledger:

@@ -5,7 +5,7 @@ Knows nothing about: raw ids, files, which users are known and which are new.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,18 @@ class Sequences:
         order = np.lexsort((times, users))
         offsets = _offsets(np.bincount(users, minlength=n_users))
         return cls(items[order], times[order], offsets)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[np.ndarray | Iterable[int]]) -> Sequences:
+        """The items of each person, one person a row; the time is the place in the input.
+
+        >>> [items.tolist() for items in Sequences.from_rows([[4, 5], [], [6]])]
+        [[4, 5], [], [6]]
+        """
+        parts = [np.fromiter(row, dtype=np.int32) for row in rows]
+        items = np.concatenate([np.zeros(0, dtype=np.int32), *parts])
+        offsets = _offsets(np.array([len(part) for part in parts], dtype=np.int64))
+        return cls(items, np.arange(len(items)), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

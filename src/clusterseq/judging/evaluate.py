@@ -1,8 +1,8 @@
 """How well a scorer ranks the next item of people it never saw: the protocol's two rankings.
 
 A person counts if more than k events are left: the first k are the support, the next is the target.
-*Full*: the target against every training item but the support items (``repeats=True`` keeps them).
-The target is always a candidate, also where it is itself one of the support items. *Sampled*: the
+*Full*: the target against every training item but the support items (``keep_seen`` keeps them). The
+target is always a candidate, also where it is itself one of the support items. *Sampled*: the
 target against 100 uniform negatives that the person touches nowhere in the sequence.
 
 Knows nothing about: raw ids, splits, how scores come about, terminals.
@@ -76,9 +76,8 @@ def evaluate(
     *,
     item_counts: Integer[np.ndarray, " items"],
     k: int = 3,
-    repeats: bool = False,
+    keep_seen: bool = False,
     seed: int = 0,
-    chunk: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Rank the next item of every new person who has more than ``k`` events.
@@ -86,32 +85,29 @@ def evaluate(
     Args:
         sequences: whole sequences of new people, as indices of training items.
         item_counts: number of training events of each item, for the groups.
-        repeats: let support items compete too, for data where people come back to the same things.
+        keep_seen: let support items compete too, for data where people come back to things.
         seed: seed of the sampled negatives, which depend on it and on the person's index alone.
-        chunk: people scored at once; None keeps the scores of a chunk within about 32 MB.
-        progress: called with the people done and all people after every chunk.
+        progress: called with the people done and all people after every batch.
 
     Raises:
-        ConfigError: ``k`` is negative, or 0 for a scorer that needs a history; ``chunk`` is below
-            1; the catalogues of scorer and counts differ; or scores aren't people × items.
+        ConfigError: ``k`` is negative, or 0 for a scorer that needs a history; the catalogues of
+            scorer and counts differ; or scores aren't people × items.
         DataError: nobody has more than ``k`` events, or an item is outside the catalogue.
         TrainingError: the scorer gave scores that are not finite.
     """
     _check(scorer, sequences, len(item_counts), k)
-    if chunk is not None and chunk < 1:
-        raise ConfigError(f"chunk = {chunk} scores nobody at once; use 1 or more")
     users = np.flatnonzero(sequences.lengths > k)
     if not len(users):
         raise DataError(
             f"none of {len(sequences)} people has more than k = {k} events; lower k", code="split"
         )
-    step = chunk or max(1, SCORES_AT_ONCE // len(item_counts))
+    step = max(1, SCORES_AT_ONCE // len(item_counts))
     full, sampled = np.empty(len(users)), np.empty(len(users))
     for start in range(0, len(users), step):
         rows = slice(start, start + step)
         batch = sequences.select(users[rows])
         scores, targets = _scored(scorer, batch, k), _targets(batch, k)
-        full[rows] = _full_ranks(scores, targets, _support(batch, 0 if repeats else k))
+        full[rows] = _full_ranks(scores, targets, _support(batch, 0 if keep_seen else k))
         negatives = _negatives(batch, users[rows], scorer.n_items, seed)
         sampled[rows] = _sampled_ranks(scores, targets, negatives)
         if progress:

@@ -69,7 +69,7 @@ class Range:
         True
 
         Raises:
-            ConfigError: it is anything else, or the option can't take such values.
+            ConfigError: the text is none of these, or the option can't take such values.
         """
         option, equals, values = text.partition("=")
         found = re.fullmatch(r"([^:|]+):([^:|]+)(:log)?", values)

@@ -63,7 +63,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
 
 
 def replaceable(directory: str | Path, marker: str) -> bool:
-    """Whether nothing but a directory that holds the file ``marker`` or nothing lies there."""
+    """Whether the path is free, an empty directory, or one that holds the file ``marker``."""
     target = _followed(directory)
     return not target.exists() or (target / marker).exists() or _is_empty(target)
 

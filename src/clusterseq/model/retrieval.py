@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from clusterseq.errors import ConfigError
@@ -39,23 +39,19 @@ class TopK:
 def top_k(
     scores: Float[Tensor, "users items"],
     k: int,
-    *,
-    excluded: Bool[Tensor, "users items"] | None = None,
 ) -> TopK:
-    """The ``k`` highest scores of each row, without the excluded items; at most the catalogue.
+    """The ``k`` highest scores of each row, at most the catalogue; -inf isn't recommended.
 
     Raises:
         ConfigError: ``k`` is below 1.
 
-    >>> scores = torch.tensor([[0.5, 0.9, 0.5, 0.1], [0.5, 0.9, 0.5, 0.1]])
-    >>> seen = torch.tensor([[False] * 4, [True, True, False, True]])
-    >>> top_k(scores, 2, excluded=seen).items.tolist()
+    >>> none = -torch.inf
+    >>> scores = torch.tensor([[0.5, 0.9, 0.5, 0.1], [none, none, 0.5, none]])
+    >>> top_k(scores, 2).items.tolist()
     [[1, 0], [2, -1]]
     """
     if k < 1:
         raise ConfigError(f"k = {k} recommends nothing; ask for 1 or more")
-    if excluded is not None:
-        scores = scores.masked_fill(excluded, -torch.inf)
     k = min(k, scores.shape[1])
     values, items = _highest(scores, min(k + 1, scores.shape[1]))
     # Any of the items tied at the edge may have been taken; only those rows need a full sort.

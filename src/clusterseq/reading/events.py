@@ -147,7 +147,7 @@ def check_alike(readings: Sequence[Reading]) -> None:
     """Refuse tables of which some have times and some haven't.
 
     Raises:
-        DataError: it is so, or there is no table.
+        DataError: some have times and others haven't, or there is no table.
     """
     if not readings:
         raise DataError("no source of events is given; give a path or a data frame")
@@ -164,7 +164,7 @@ def check_some(readings: Sequence[Reading], rows: int) -> None:
     """Refuse tables that have no usable row.
 
     Raises:
-        DataError: it is so.
+        DataError: no row is usable.
     """
     if not rows:
         found = f"{sum(one.rows_read for one in readings)} rows read, none usable"

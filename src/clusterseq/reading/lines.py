@@ -75,12 +75,12 @@ def check_text(path: Path) -> None:
 
 
 def check_unpacked(path: Path) -> None:
-    """Unpack a file to nowhere, a piece at a time, as long as what comes out is in proportion.
+    """Unpack a file piece by piece and keep nothing; stop once the output is out of proportion.
 
     What gzip itself says of the size is its last part's alone, and anybody's to write.
 
     Raises:
-        DataError: it isn't, or the file is damaged.
+        DataError: it unpacks to more than that, or is damaged.
     """
     packed = path.stat().st_size
     most = max(HARMLESS, MOST_TIMES * packed)

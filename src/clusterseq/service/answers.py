@@ -18,9 +18,9 @@ from torch import Tensor
 
 from clusterseq.reading.vocab import UNKNOWN, RawId
 from clusterseq.service.context import Context
-from clusterseq.service.desk import Served
 from clusterseq.service.engine import Engine, Person
 from clusterseq.service.messages import Filters
+from clusterseq.service.ranking_service import Served
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ async def _served(
     context: Context, engine: Engine, everybody: Sequence[Asked], choice: Choice
 ) -> list[tuple[Served, list[tuple[int, float]]]]:
     """A ranking for each person that reaches far enough, and what is recommended of it."""
-    served = await context.desk.ask(engine, [asked.person for asked in everybody])
+    served = await context.rankings.ask(engine, [asked.person for asked in everybody])
     best = [choice.best(one, asked.refused) for one, asked in zip(served, everybody, strict=True)]
     short = [place for place, pairs in enumerate(best) if pairs is None]
     if short:
         deeper = [_deeper(engine, everybody[place]) for place in short]
-        for place, one in zip(short, await context.desk.ask(engine, deeper), strict=True):
+        for place, one in zip(short, await context.rankings.ask(engine, deeper), strict=True):
             served[place], best[place] = one, choice.best(one, everybody[place].refused)
     return [(one, pairs or []) for one, pairs in zip(served, best, strict=True)]
 
@@ -152,7 +152,7 @@ async def _add_reasons(
 ) -> None:
     """Say why of each item, if there is time; others are answered meanwhile."""
     begun = time.perf_counter()
-    whys = await context.desk.why(engine, person, [item for item, _ in best])
+    whys = await context.rankings.why(engine, person, [item for item, _ in best])
     for row, why in zip(answer["items"], whys, strict=False):
         row["why"] = why
     answer["timing_ms"]["explain"] = round(1000 * (time.perf_counter() - begun), 3)

@@ -17,7 +17,7 @@ from clusterseq import __version__
 from clusterseq.service.access import HEADERS
 from clusterseq.service.context import Context
 from clusterseq.service.document import add_document
-from clusterseq.service.envelope import LOG, REQUEST_ID, Envelope
+from clusterseq.service.middleware import LOG, REQUEST_ID, RequestMiddleware
 from clusterseq.service.problems import Problem, add_problems
 from clusterseq.service.routes import events, health, items, model, page, recommend, users
 from clusterseq.service.store.protocol import StoreError
@@ -32,11 +32,11 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
 
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
-        context.desk.start()
+        context.rankings.start()
         purging = asyncio.create_task(_purge(context))
         yield
         purging.cancel()
-        await context.desk.stop()
+        await context.rankings.stop()
         await context.store.close()
         context.metrics.close()
 
@@ -58,7 +58,7 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
         app.include_router(kind.router(context))
     app.include_router(page.router())
     add_document(app, context.limits)
-    context.metrics.watch(lambda: len(context.desk.batcher))
+    context.metrics.watch(lambda: len(context.rankings.batcher))
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -67,7 +67,9 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
             allow_headers=[*HEADERS, "Content-Type", REQUEST_ID],
             expose_headers=[REQUEST_ID, "Retry-After"],
         )
-    app.add_middleware(Envelope, metrics=context.metrics, body_bytes=context.limits.body_bytes)
+    app.add_middleware(
+        RequestMiddleware, metrics=context.metrics, body_bytes=context.limits.body_bytes
+    )
     return app
 
 

@@ -1,8 +1,8 @@
-"""Many who ask at about the same time are served in one go, by a thread that does nothing else.
+"""People who ask at about the same time are served in one batch, by a thread of its own.
 
-A go of one costs nearly as much as one of sixteen: the catalogue is read from memory once for all.
-Those who come while a go is under way wait for the next one, so goes grow with the load by
-themselves; before each there is a moment for more to come. Where more wait than one go takes, the
+A batch of one costs nearly as much as one of sixteen: the catalogue is read from memory once for
+all. Those who come while a batch is under way wait for the next one, so batches grow with the load
+by themselves; before each there is a moment for more to come. Where more wait than fit in one, the
 newest are served first, and whoever nobody waits for any more is not served at all: in their order
 of arrival all would be served too late.
 
@@ -90,7 +90,7 @@ class Batcher(Generic[Work, Result]):
         loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
-            # Also where some wait already: meanwhile the answers of the last go are sent, which
+            # Also where some wait already: meanwhile the answers of the last batch are sent, which
             # would contend with the next one for Python's lock.
             if self._alive < self._at_once:
                 await asyncio.sleep(self._gather)

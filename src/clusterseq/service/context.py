@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from clusterseq.service.access import needs
-from clusterseq.service.archive import Archive
-from clusterseq.service.desk import Desk
+from clusterseq.service.async_store import AsyncStore
 from clusterseq.service.engine import Engine
 from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
 from clusterseq.service.metrics import Metrics
 from clusterseq.service.problems import ProblemError
+from clusterseq.service.ranking_service import RankingService
 
 
 @dataclass(frozen=True, eq=False)
 class Context:
     """One service."""
 
-    desk: Desk
+    rankings: RankingService
     """Serves rankings."""
-    store: Archive
+    store: AsyncStore
     """Keeps histories."""
     model: Path
     """Where the model is read from, at the start and at a reload."""
@@ -44,12 +44,12 @@ class Context:
     @property
     def limits(self) -> Limits:
         """What is taken on."""
-        return self.desk.limits
+        return self.rankings.limits
 
     @property
     def engine(self) -> Engine:
         """The model in use."""
-        return self.desk.engine
+        return self.rankings.engine
 
     def load(self) -> Engine:
         """What the model's directory holds now, ready to serve as many as come at once.
@@ -72,7 +72,7 @@ class Context:
         """Refuse what is too many, and name the limit.
 
         Raises:
-            ProblemError: it is.
+            ProblemError: more than ``most`` are given.
         """
         if found > most:
             raise ProblemError(422, "Beyond a limit", f"{what}: {found} given, {most} at most")

@@ -27,8 +27,8 @@ from clusterseq.model.index import Index
 from clusterseq.model.ranker import Adapted, Ranker
 from clusterseq.model.retrieval import NOTHING, top_k
 from clusterseq.reading.vocab import UNKNOWN, RawId
-from clusterseq.service.directory import Directory
 from clusterseq.service.heap import give_back
+from clusterseq.service.item_search import ItemSearch
 from clusterseq.service.ranking import DEPTH, Ranking
 from clusterseq.using.atlas import Atlas
 from clusterseq.using.explanation import explain
@@ -71,11 +71,10 @@ class Engine:
         self.ranker = Ranker(checkpoint.model, index)
         checkpoint.model.settle()
         self.atlas = Atlas(checkpoint.model, checkpoint.item_counts)
-        self.warm()
 
     @classmethod
     def load(cls, directory: str | Path, at_once: int, *, compiled: bool = False) -> Engine:
-        """Load a checkpoint and make it ready for goes of up to so many people.
+        """Load a checkpoint and make it ready for batches of up to so many people.
 
         Raises:
             CheckpointError: it is missing, damaged or of another version, or scores aren't finite.
@@ -92,23 +91,18 @@ class Engine:
             raise CheckpointError(told)
         return engine
 
-    def warm(self) -> None:
-        """Rank once, so that the first person doesn't wait for what is made at first use.
-
-        What is popular is for moments of too much to do, and is made before there are any.
-        """
-        self.items.encode(())
-        assert len(self.popular.items) == self.n_items
-        self.rank([Person((0,) * min(3, self.n_items)), Person(())])
-
     def rehearse(self, at_once: int) -> list[Ranking]:
-        """Rank for as many as a go may have, so that no later one takes more memory than is taken.
+        """Do once what is slow or takes memory at first use, so that nobody waits for it later.
 
-        Otherwise a service would grow for hours, by a step at each go larger than all before it.
+        The largest batch is ranked, so that no later one takes more memory than is taken: else a
+        service would grow for hours, by a step at each batch larger than all before it. What is
+        popular is for moments of too much to do, and is made before there are any.
         """
+        self.items.encode(self.ids[:1])
         longest = self.checkpoint.model.config.max_steps
         codes = np.resize(np.arange(self.n_items), (at_once, longest)).tolist()
-        return self.rank([Person(tuple(history)) for history in codes])
+        largest = self.rank([Person(tuple(history)) for history in codes])
+        return [*largest, *self.rank([Person((0,) * 3), Person(())]), self.popular]
 
     @property
     def max_steps(self) -> int:
@@ -130,9 +124,9 @@ class Engine:
         return tuple(found[found != UNKNOWN].tolist()), list(unknown_items(history, found))
 
     @cached_property
-    def directory(self) -> Directory:
+    def item_search(self) -> ItemSearch:
         """The catalogue, to be searched."""
-        return Directory(self.items, self.checkpoint.titles, self.checkpoint.item_counts)
+        return ItemSearch(self.items, self.checkpoint.titles, self.checkpoint.item_counts)
 
     @cached_property
     def card(self) -> dict[str, Any]:

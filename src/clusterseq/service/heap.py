@@ -1,6 +1,6 @@
 """The C library's memory: a service holds little for long, and should not hold on to the rest.
 
-Each thread gets an arena of its own by default, which keeps what its largest go has ever needed:
+Each thread gets an arena of its own by default, which keeps what its largest batch has ever needed:
 twice the memory of a catalogue of 100,000 items after a minute. Only glibc is spoken to.
 
 Knows nothing about: models, Python's own memory.

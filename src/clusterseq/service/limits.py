@@ -37,7 +37,7 @@ class Limits:
     waiting: int = 2_048
     """People who may wait for their turn; the next one is told to come back."""
     at_once: int = 64
-    """People who are adapted to in one go."""
+    """People who are adapted to in one batch."""
     gather_ms: float = 2.0
     """How long the first of them waits for the others."""
     deadline_ms: float = 1_000.0

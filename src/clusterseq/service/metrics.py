@@ -29,7 +29,7 @@ from prometheus_client import (
     values,
 )
 
-from clusterseq.service.desk import Served
+from clusterseq.service.ranking_service import Served
 
 PREFIX = "clusterseq"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"

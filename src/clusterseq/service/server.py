@@ -29,16 +29,16 @@ from clusterseq.errors import ConfigError
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.service.address import announced, bound
 from clusterseq.service.app import create_app
-from clusterseq.service.archive import Archive
+from clusterseq.service.async_store import AsyncStore
 from clusterseq.service.connections import Connection, Waiting
 from clusterseq.service.context import Context
-from clusterseq.service.desk import Desk
 from clusterseq.service.engine import Engine
-from clusterseq.service.envelope import LOG, JsonLines
 from clusterseq.service.heap import share_one_arena
 from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
 from clusterseq.service.metrics import FOLDER
+from clusterseq.service.middleware import LOG, JsonLines
+from clusterseq.service.ranking_service import RankingService
 from clusterseq.service.store import is_shared, open_store
 from clusterseq.service.store.protocol import Retention
 from clusterseq.service.supervisor import Supervisor
@@ -116,8 +116,8 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
     engine = Engine.load(settings.model, limits.at_once, compiled=settings.compiled)
     store = open_store(settings.store, settings.retention)
     context = Context(
-        desk=Desk(engine, limits),
-        store=Archive(store, limits.store_seconds),
+        rankings=RankingService(engine, limits),
+        store=AsyncStore(store, limits.store_seconds),
         model=settings.model,
         compiled=settings.compiled,
         keyring=keyring,

@@ -49,7 +49,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield (
         f"{len(own.users):,} people the model has never seen ({comparison.split}), "
         f"K = {own.k} items of each shown, {comparison.coverage:.1%} of their events in the "
-        "catalogue" + ("; what was shown competes, too" if comparison.repeats else "")
+        "catalogue" + ("; what was shown competes, too" if comparison.keep_seen else "")
     )
     yield (
         "[…] are 95 % intervals; minor and major: MRR of the third of people with the least and "

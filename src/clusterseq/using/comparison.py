@@ -39,7 +39,7 @@ class Comparison:
     """Share of their events whose item the model knows."""
     evaluations: Mapping[str, Evaluation]
     """One evaluation per model, ClusterSeq last."""
-    repeats: bool = False
+    keep_seen: bool = False
     """Whether items that were touched before compete, too."""
 
     @property
@@ -57,7 +57,7 @@ class Comparison:
         figures = self.figures[CLUSTERSEQ]
         head = {"k": figures["k"], "split": self.split, "users": figures["users"]}
         rest = {name: figures[name] for name in (*RANKINGS, "groups")}
-        return {**head, "coverage": self.coverage, "repeats": self.repeats, **rest}
+        return {**head, "coverage": self.coverage, "keep_seen": self.keep_seen, **rest}
 
     def baselines(self) -> dict[str, Any]:
         """The other models' figures, by name."""
@@ -89,19 +89,19 @@ def compare(
     coverage: float,
     item_counts: Integer[np.ndarray, " items"],
     k: int = 3,
-    repeats: bool = False,
+    keep_seen: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Evaluate every model on the same people, also by the clusters that ClusterSeq has learnt.
 
-    With ``repeats`` the support items compete, too.
+    With ``keep_seen`` the support items compete, too.
 
     Raises:
         DataError: nobody has more than ``k`` events.
     """
     evaluations = {
         name: evaluate(
-            model, sequences, item_counts=item_counts, k=k, repeats=repeats, progress=progress
+            model, sequences, item_counts=item_counts, k=k, keep_seen=keep_seen, progress=progress
         )
         for name, model in models.items()
     }
@@ -112,7 +112,7 @@ def compare(
             name: dataclasses.replace(one, groups={**one.groups, **learnt})
             for name, one in evaluations.items()
         }
-    return Comparison(split, coverage, evaluations, repeats)
+    return Comparison(split, coverage, evaluations, keep_seen)
 
 
 def cluster_groups(model: ClusterSeq, people: Sequences, k: int) -> dict[str, Members]:

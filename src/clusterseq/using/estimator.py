@@ -111,9 +111,7 @@ class Estimator:
             ConfigError: nothing is fitted yet.
         """
         checkpoint = self._fitted().checkpoint
-        found = evaluate_checkpoint(
-            checkpoint, self._events(X), everyone_is_new=True, baselines=False
-        )
+        found = evaluate_checkpoint(checkpoint, self._events(X), all_new=True, baselines=False)
         return float(found.to_dict()["full"]["mrr"])
 
     def save(self, directory: str | Path) -> None:

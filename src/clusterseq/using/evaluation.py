@@ -32,15 +32,15 @@ def evaluate_checkpoint(
     *,
     k: int = 3,
     part: str = "test",
-    everyone_is_new: bool = False,
-    repeats: bool = False,
+    all_new: bool = False,
+    keep_seen: bool = False,
     baselines: bool = True,
     progress: Progress | None = None,
 ) -> Comparison:
     """Judge a model on the new users of the split that it was trained under.
 
-    With ``everyone_is_new`` all people of the events count; then popularity is the one baseline,
-    since neighbours would need the training data. With ``repeats`` items that were touched before
+    With ``all_new`` all people of the events count; then popularity is the one baseline,
+    since neighbours would need the training data. With ``keep_seen`` items that were touched before
     compete, too.
 
     Raises:
@@ -48,12 +48,12 @@ def evaluate_checkpoint(
     """
     if part not in PARTS:
         raise ConfigError(f"part = {part!r} can't be used; give {' or '.join(PARTS)}")
-    if everyone_is_new:
-        return _judged_on_strangers(checkpoint, events, k, repeats, baselines, progress)
+    if all_new:
+        return _judged_on_strangers(checkpoint, events, k, keep_seen, baselines, progress)
     split = split_of_training(checkpoint, events)
     people = split.test if part == "test" else split.validation
     return judged(
-        checkpoint.model, split, people, k, progress, repeats=repeats, baselines=baselines
+        checkpoint.model, split, people, k, progress, keep_seen=keep_seen, baselines=baselines
     )
 
 
@@ -134,7 +134,7 @@ def judged(
     k: int,
     progress: Progress | None,
     *,
-    repeats: bool = False,
+    keep_seen: bool = False,
     baselines: bool = True,
 ) -> Comparison:
     """A model beside the simple ones, on some people of the split that it was trained under."""
@@ -146,7 +146,7 @@ def judged(
         coverage=split.coverage,
         item_counts=split.known.counts(len(split.items)),
         k=k,
-        repeats=repeats,
+        keep_seen=keep_seen,
         progress=progress,
     )
 
@@ -155,7 +155,7 @@ def _judged_on_strangers(
     checkpoint: Checkpoint,
     events: Data,
     k: int,
-    repeats: bool,
+    keep_seen: bool,
     baselines: bool,
     progress: Progress | None,
 ) -> Comparison:
@@ -170,6 +170,6 @@ def _judged_on_strangers(
         coverage=coverage,
         item_counts=counts,
         k=k,
-        repeats=repeats,
+        keep_seen=keep_seen,
         progress=progress,
     )

@@ -29,7 +29,7 @@ def router(context: Context) -> APIRouter:
         limit: Most = 20,
     ) -> messages.ItemsAnswer:
         """Items whose title or id holds the words, the most popular first; all without words."""
-        found, total = await asyncio.to_thread(context.engine.directory.search, query, limit)
+        found, total = await asyncio.to_thread(context.engine.item_search.search, query, limit)
         return messages.ItemsAnswer(
             items=[messages.ListedItem(**each) for each in found], total=total
         )

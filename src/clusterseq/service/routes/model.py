@@ -50,7 +50,7 @@ def router(context: Context) -> APIRouter:
                 reason = str(error).replace(str(context.model), "model").split("; ")[0]
                 detail = f"{reason}; the model in use goes on"
                 raise ProblemError(409, "Model refused", detail) from error
-            context.desk.use(engine)
+            context.rankings.use(engine)
             context.replace_others()
         context.metrics.reloads.labels("taken").inc()
         context.metrics.new_model()

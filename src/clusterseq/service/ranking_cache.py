@@ -1,7 +1,7 @@
 """The rankings of whoever was served last, for when they ask again.
 
-They lie in memory of their own. Kept where they were made, among the numbers of a go, each would
-hold on to its page: the next go finds no room between them and takes more, so that a service would
+They lie in memory of their own. Kept where they were made, among the numbers of a batch, each would
+hold on to its page: the next one finds no room between them and takes more, so that a service would
 grow by a tenth, and lose a millisecond here and there to the system's handing out of memory.
 
 Knows nothing about: who asks, engines, what a key means.
@@ -18,10 +18,10 @@ import numpy as np
 from clusterseq.service.ranking import DEPTH, Ranking
 
 
-class Remembered:
+class RankingCache:
     """At most so many rankings; the one that wasn't asked for the longest gives way.
 
-    >>> remembered = Remembered(1)
+    >>> remembered = RankingCache(1)
     >>> best = Ranking(np.array([7], np.int32), np.array([0.5], np.float32), True, [], None)
     >>> remembered.keep("ann", best)
     >>> remembered.recall("ann").items

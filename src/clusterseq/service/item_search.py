@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from clusterseq.reading.vocab import Vocabulary
 
 
-class Directory:
+class ItemSearch:
     """Items in the order of their popularity, with the text that words are looked for in."""
 
     def __init__(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clusterseq.using.experiment import Experiment
 
 
-def run(
+def run_experiment(
     experiment: Experiment,
     *,
     resume: bool = False,
@@ -71,9 +71,9 @@ def as_dict(out: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def show(out: Path, checkpoint: Checkpoint, comparison: Comparison | None) -> None:
+def print_outcome(out: Path, checkpoint: Checkpoint, comparison: Comparison | None) -> None:
     """The same for people, and what to type next."""
-    from clusterseq.commands.showing import print_comparison, print_next
+    from clusterseq.commands.shared.results import print_comparison, print_next
 
     if comparison:
         print_comparison(comparison)

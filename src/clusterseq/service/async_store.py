@@ -23,7 +23,7 @@ Given = ParamSpec("Given")
 Found = TypeVar("Found")
 
 
-class Archive:
+class AsyncStore:
     """A history store for an event loop."""
 
     def __init__(self, store: HistoryStore, seconds: float) -> None:

@@ -79,11 +79,11 @@ def mischief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def night(
+def finished(
     events_file: Path, small_options: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Two peers under two seeds, then ours under one, with two K, added to the same directory."""
-    out = tmp_path_factory.mktemp("night") / "out"
+    out = tmp_path_factory.mktemp("finished") / "out"
     assert bench(events_file, "--models", FAST, "--seeds", "0,1", "--out", out) == 0
     first = {path.name: path.read_bytes() for path in (out / "rows").iterdir()}
     assert len(first) == 4
@@ -94,8 +94,8 @@ def night(
     return out
 
 
-def test_the_table_has_a_row_for_everything_ever_computed(night: Path) -> None:
-    frame = table(night)
+def test_the_table_has_a_row_for_everything_ever_computed(finished: Path) -> None:
+    frame = table(finished)
     assert frame.schema == pl.Schema(SCHEMA)
     found = frame.select("model", "seed", "k").sort("model", "seed", "k").rows()
     assert found == [
@@ -112,8 +112,8 @@ def test_the_table_has_a_row_for_everything_ever_computed(night: Path) -> None:
     assert set(learnt) == {"clusterseq"}
 
 
-def test_models_of_one_seed_are_judged_on_the_same_people(night: Path) -> None:
-    ranks = [pl.read_parquet(path) for path in sorted((night / "ranks").glob("*seed0-k3*"))]
+def test_models_of_one_seed_are_judged_on_the_same_people(finished: Path) -> None:
+    ranks = [pl.read_parquet(path) for path in sorted((finished / "ranks").glob("*seed0-k3*"))]
     assert len(ranks) == 3
     for one in ranks:
         assert one["user"].to_list() == ranks[0]["user"].to_list()
@@ -121,43 +121,43 @@ def test_models_of_one_seed_are_judged_on_the_same_people(night: Path) -> None:
         assert set(one["group"]) == {"minor", "major", None}
 
 
-def test_the_files_are_what_their_endings_say(night: Path) -> None:
-    summary = json.loads((night / "summary.json").read_text())
+def test_the_files_are_what_their_endings_say(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
     assert [(board["k"], len(board["entries"])) for board in summary["results"]] == [(1, 2), (3, 3)]
     entry = next(e for e in summary["results"][1]["entries"] if e["model"] == "popularity")
     assert entry["seeds"] == [0, 1]
     assert entry["test"]["p_value"] <= 1
-    lines = list(csv.DictReader((night / "summary.csv").read_text().splitlines()))
+    lines = list(csv.DictReader((finished / "summary.csv").read_text().splitlines()))
     assert len(lines) == 5
     assert float(lines[2]["full_mrr_low"]) < float(lines[2]["full_mrr"])
-    text = (night / "summary.md").read_text()
+    text = (finished / "summary.md").read_text()
     assert text.count("| popularity |") == 4
     for chart in ("accuracy-time", "k-curve"):
-        root = ElementTree.parse(night / f"{chart}.svg").getroot()
+        root = ElementTree.parse(finished / f"{chart}.svg").getroot()
         assert "session-knn" in "".join(root.itertext()) or chart == "k-curve"
-        assert (night / f"{chart}.png").read_bytes().startswith(b"\x89PNG")
+        assert (finished / f"{chart}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_finished_bench_has_nothing_left_to_do(
-    night: Path, events_file: Path, capfd: pytest.CaptureFixture[str]
+    finished: Path, events_file: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (night / "splits").rename(night / "away")  # whoever reads events or trains will need them
-    assert bench(events_file, "--models", FAST, "--seeds", "0,1", "--out", night, "--json") == 0
-    (night / "away").rename(night / "splits")
+    (finished / "splits").rename(finished / "away")  # whoever reads events or trains will need them
+    assert bench(events_file, "--models", FAST, "--seeds", "0,1", "--out", finished, "--json") == 0
+    (finished / "away").rename(finished / "splits")
     out, err = capfd.readouterr()
     assert "4 of 4 are done already" in err
     assert len(json.loads(out)["results"]) == 2
 
 
 def test_other_options_are_done_anew_and_the_former_are_kept(
-    night: Path, events_file: Path, small_options: list[str], capfd: pytest.CaptureFixture[str]
+    finished: Path, events_file: Path, small_options: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--models", "clusterseq", "--seeds", 0, "--out", night, *small_options]
-    before = len(list((night / "rows").iterdir()))
+    words = ["--models", "clusterseq", "--seeds", 0, "--out", finished, *small_options]
+    before = len(list((finished / "rows").iterdir()))
     assert bench(events_file, *words, "--set", "model.dim=8") == 0
     assert "clusterseq on events (temporal): its options have changed" in capfd.readouterr().err
-    assert len(table(night).filter(model="clusterseq")) == 1
-    assert len(list((night / "rows").iterdir())) == before + 1
+    assert len(table(finished).filter(model="clusterseq")) == 1
+    assert len(list((finished / "rows").iterdir())) == before + 1
     words += ["-k", "1,3"]
     assert bench(events_file, *words) == 0, "the former options are still there"
     assert "1 of 1 are done already" in capfd.readouterr().err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clusterseq.service.ranking import DEPTH, Ranking
-from clusterseq.service.remembered import Remembered
+from clusterseq.service.ranking_cache import RankingCache
 
 
 def ranking(first: int, depth: int = 3) -> Ranking:
@@ -16,7 +16,7 @@ def ranking(first: int, depth: int = 3) -> Ranking:
 
 @pytest.mark.parametrize("depth", [0, 1, DEPTH])
 def test_what_is_recalled_is_what_was_kept(depth: int) -> None:
-    remembered, kept = Remembered(2), ranking(5, depth)
+    remembered, kept = RankingCache(2), ranking(5, depth)
     remembered.keep("ann", kept)
     remembered.keep("bob", ranking(1_000))
     found = remembered.recall("ann")
@@ -28,7 +28,7 @@ def test_what_is_recalled_is_what_was_kept(depth: int) -> None:
 
 
 def test_who_was_not_asked_for_the_longest_gives_way() -> None:
-    remembered = Remembered(2)
+    remembered = RankingCache(2)
     remembered.keep("ann", ranking(10))
     remembered.keep("bob", ranking(20))
     remembered.recall("ann")
@@ -39,7 +39,7 @@ def test_who_was_not_asked_for_the_longest_gives_way() -> None:
 
 
 def test_a_ranking_kept_anew_takes_no_second_place() -> None:
-    remembered = Remembered(2)
+    remembered = RankingCache(2)
     for first in (10, 20, 30):
         remembered.keep("ann", ranking(first))
     remembered.keep("bob", ranking(40))
@@ -48,7 +48,7 @@ def test_a_ranking_kept_anew_takes_no_second_place() -> None:
 
 
 def test_what_is_being_read_is_not_written_over() -> None:
-    remembered = Remembered(1)
+    remembered = RankingCache(1)
     remembered.keep("ann", ranking(10))
     read = remembered.recall("ann")
     remembered.keep("bob", ranking(20))
@@ -57,7 +57,7 @@ def test_what_is_being_read_is_not_written_over() -> None:
 
 
 def test_nothing_is_known_of_what_was_forgotten() -> None:
-    remembered = Remembered(2)
+    remembered = RankingCache(2)
     remembered.keep("ann", ranking(10))
     remembered.forget()
     remembered.keep("bob", ranking(20))
@@ -66,7 +66,7 @@ def test_nothing_is_known_of_what_was_forgotten() -> None:
 
 
 def test_it_is_a_copy_so_that_the_memory_of_a_go_is_free() -> None:
-    remembered, kept = Remembered(1), ranking(10)
+    remembered, kept = RankingCache(1), ranking(10)
     remembered.keep("ann", kept)
     kept.items[:] = 0
     found = remembered.recall("ann")

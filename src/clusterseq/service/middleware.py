@@ -33,7 +33,7 @@ STANDARD = {
 }
 
 
-class Envelope:
+class RequestMiddleware:
     """Wraps an application."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, body_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""All jobs of a bench, each in a process of its own: what is left to do, and doing it.
+"""Jobs of a bench, so many at once, each in a process of its own.
 
 A process per job makes its peak memory the model's own, and turns a crash or a kill for want of
 memory into one failed row.
@@ -29,8 +29,8 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @runtime_checkable
-class Watcher(Protocol):
-    """Somebody who shows how far the night is."""
+class JobWatcher(Protocol):
+    """Somebody who is told when jobs start and end."""
 
     def started(self, job: Job) -> None:
         """A job is under way."""
@@ -41,7 +41,7 @@ class Watcher(Protocol):
         ...
 
 
-class Running:
+class JobProcess:
     """A process that computes a job."""
 
     def __init__(self, job: Job) -> None:
@@ -115,24 +115,24 @@ class Running:
             path.unlink(missing_ok=True)
 
 
-def run(
+def run_jobs(
     jobs: Iterable[Job],
     results: Results,
-    watcher: Watcher,
+    watcher: JobWatcher,
     publish: Callable[[], None],
     *,
     at_once: int = 1,
 ) -> None:
-    """Compute jobs, so many at once; every one that ends is told of and published at once.
+    """Run jobs, at most ``at_once`` at a time; each is reported and published as it ends.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C; the jobs under way are lost, and no other.
     """
-    waiting, running = deque(jobs), list[Running]()
+    waiting, running = deque(jobs), list[JobProcess]()
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
-                running.append(Running(waiting.popleft()))
+                running.append(JobProcess(waiting.popleft()))
                 watcher.started(running[-1].job)
             time.sleep(LOOK_EVERY_S)
             for one in [one for one in running if one.ended()]:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from clusterseq.cli import main
-from clusterseq.commands import health
-from clusterseq.commands.health import EXTRAS, NEEDED, Finding, examine
+from clusterseq.commands.shared import checkup
+from clusterseq.commands.shared.checkup import EXTRAS, NEEDED, Finding, examine
 
 
 def found(what: str, store: str | None = None) -> Finding:
@@ -30,13 +30,13 @@ def test_a_healthy_machine(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_too_many_threads_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_available", lambda: torch.get_num_threads() - 1)
+    monkeypatch.setattr(checkup, "_available", lambda: torch.get_num_threads() - 1)
     one = found("threads")
     assert (one.state, "set OMP_NUM_THREADS=" in one.told) == ("wrong", True)
 
 
 def test_little_memory_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "LEAST_MEMORY", 2**62)
+    monkeypatch.setattr(checkup, "LEAST_MEMORY", 2**62)
     assert found("memory").state == "note"
 
 
@@ -51,7 +51,7 @@ def test_a_missing_extra_is_noted(monkeypatch: pytest.MonkeyPatch, extra: str) -
 def test_a_missing_package_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(health, "NEEDED", ("no-such-package",))
+    monkeypatch.setattr(checkup, "NEEDED", ("no-such-package",))
     assert main(["doctor"]) == 1
     assert "BAD  no-such-package: not installed; pip install" in capsys.readouterr().out
 

@@ -26,7 +26,7 @@ ARRAYS = ("items", "times", "offsets")
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class SplitArrays:
     """What a split comes to once raw ids are left behind."""
 
     known: Sequences
@@ -43,7 +43,7 @@ class Prepared:
     """Share of the new users' events whose item is in the catalogue."""
 
     @classmethod
-    def of(cls, split: Split) -> Prepared:
+    def from_split(cls, split: Split) -> SplitArrays:
         """Keep of a split what judging needs."""
         return cls(
             split.known,
@@ -58,7 +58,7 @@ class Prepared:
         """What a peer is given."""
         return Setting(self.known, self.validation, self.n_items, seed, device)
 
-    def check(self, k: int) -> None:
+    def require_longer(self, k: int) -> None:
         """Make sure that somebody is left to be judged at this K.
 
         Raises:
@@ -85,7 +85,7 @@ class Prepared:
         write_whole(path, save(arrays))
 
     @classmethod
-    def load(cls, path: Path) -> Prepared:
+    def load(cls, path: Path) -> SplitArrays:
         """Read what ``save`` has written.
 
         Raises:

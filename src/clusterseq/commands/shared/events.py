@@ -16,7 +16,7 @@ from clusterseq.reading.sources import pieces_of
 from clusterseq.showing.terminal import screen
 
 
-def read(
+def read_data(
     paths: list[str],
     user_column: str | None = None,
     item_column: str | None = None,
@@ -46,11 +46,11 @@ def read(
             skip_bad=skip_bad,
         )
     if not quiet:
-        show(data.report)
+        print_report(data.report)
     return data
 
 
-def apart(paths: Sequence[str], *outputs: Path | None) -> None:
+def refuse_overwriting(paths: Sequence[str], *outputs: Path | None) -> None:
     """Refuse to write over what is about to be read.
 
     Raises:
@@ -66,7 +66,7 @@ def apart(paths: Sequence[str], *outputs: Path | None) -> None:
                 )
 
 
-def show(report: EventReport) -> None:
+def print_report(report: EventReport) -> None:
     """Say what was read."""
     for line in report.lines():
         screen(stderr=True).print(line, soft_wrap=True)

@@ -1,7 +1,7 @@
-"""Where people's rankings come from: what is remembered, what is on its way, or a new go.
+"""Where people's rankings come from: what is remembered, what is on its way, or a new batch.
 
-It also holds the engine that is in use, and swaps it for another one between two goes: who was in
-line with the old one is served by it, and nobody is sent away.
+It also holds the engine that is in use, and swaps it for another one between two batches: who was
+in line with the old one is served by it, and nobody is sent away.
 
 Knows nothing about: HTTP, users, what becomes of a ranking.
 """
@@ -20,7 +20,7 @@ from clusterseq.service.batcher import Batcher
 from clusterseq.service.engine import Codes, Engine, Person
 from clusterseq.service.limits import Limits
 from clusterseq.service.ranking import DEPTH, Ranking
-from clusterseq.service.remembered import Remembered
+from clusterseq.service.ranking_cache import RankingCache
 
 Key: TypeAlias = tuple[str, Codes, int | None]
 
@@ -54,14 +54,14 @@ class Served:
     """Whether it is what is popular, for want of time."""
 
 
-class Desk:
+class RankingService:
     """Serves rankings to whoever asks, by the engine in use."""
 
     def __init__(self, engine: Engine, limits: Limits) -> None:
         if limits.k > DEPTH:
             raise ConfigError(f"limit k = {limits.k}: a ranking holds {DEPTH} items; give less")
         self.engine, self.limits = engine, limits
-        self._remembered = Remembered(limits.remembered)
+        self._remembered = RankingCache(limits.remembered)
         self._coming: dict[Key, asyncio.Future[Ranking]] = {}
         self._askers: Counter[asyncio.Future[Ranking]] = Counter()
         self.batcher: Batcher[Job, Ranking] = Batcher(
@@ -99,10 +99,10 @@ class Desk:
         if not missing:
             return [Served(ranking, cached=True) for ranking in found if ranking]
         futures = self._order(engine, [people[place] for place in missing])
-        goes = -(-len(futures) // self.limits.at_once)
+        batches = -(-len(futures) // self.limits.at_once)
         self._askers.update(futures)
         try:
-            await asyncio.wait(futures, timeout=goes * self.limits.deadline_ms / 1000)
+            await asyncio.wait(futures, timeout=batches * self.limits.deadline_ms / 1000)
         finally:
             self._part(futures)
         late = dict(zip(missing, futures, strict=True))
@@ -181,7 +181,7 @@ def _key(engine: Engine, person: Person) -> Key | None:
 
 
 def _serve(jobs: Sequence[Job]) -> list[Ranking]:
-    """One go; just after a new model has come, those who came before are served by the old one."""
+    """One batch; whoever came before a new model is served by the old one."""
     found: dict[int, Ranking] = {}
     for engine in dict.fromkeys(job.engine for job in jobs):
         places = [place for place, job in enumerate(jobs) if job.engine is engine]

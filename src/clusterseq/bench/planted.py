@@ -90,7 +90,7 @@ class World:
             self._walk(kind, int(generator.integers(shortest, longest + 1)), generator)
             for kind in types.tolist()
         ]
-        return People(from_rows(rows), types)
+        return People(Sequences.from_rows(rows), types)
 
     def posterior(self, history: Int64[np.ndarray, " steps"]) -> Float64[np.ndarray, " types"]:
         """Probability of each type given what somebody touched (Bayes' rule).
@@ -126,15 +126,3 @@ class World:
             chances = self._next(history)[kind]
             history = np.append(history, generator.choice(self.n_items, p=chances))
         return history
-
-
-def from_rows(rows: list[np.ndarray] | list[list[int]]) -> Sequences:
-    """Sequences of the given items, one person a row; time is the place in a row.
-
-    >>> [items.tolist() for items in from_rows([[4, 5], [], [6]])]
-    [[4, 5], [], [6]]
-    """
-    lengths = [len(row) for row in rows]
-    users = np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
-    items = np.concatenate([np.zeros(0), *rows]).astype(np.int32)
-    return Sequences.from_codes(users, items, np.arange(len(items)), len(rows))
