@@ -12,7 +12,7 @@ import clusterseq
 
 SOURCE = Path(clusterseq.__file__).parent
 PACKAGES = [
-    ("", "errors extensions config values presets overrides"),
+    ("", "errors markdown extensions config values presets overrides"),
     (
         "machine",
         "extras progress files directory manifest mapping accelerator compiler workers shard room",
@@ -41,7 +41,7 @@ PACKAGES = [
     ("service.routes", "recommend events users items model health page"),
     ("service", "app connections supervisor server on_ray"),
     ("testing", "scorers stores readers parts __init__"),
-    ("showing", "drawing display terminal"),
+    ("showing", "figures drawing display terminal"),
     ("report", "data_profile by_length adaptation clusters latency findings charts section"),
     ("report", "sections page"),
     ("bench", "datasets split_arrays own models cost results cell plan __main__ pool summary"),

@@ -19,8 +19,9 @@ from clusterseq.bench.results import RANKINGS
 from clusterseq.bench.summary import COSTS, Board, Entry, Estimate, Summary
 from clusterseq.machine.files import write_whole
 from clusterseq.machine.manifest import versions
+from clusterseq.markdown import markdown_table
+from clusterseq.showing.figures import NONE, figure
 
-NONE = "–"
 LEGEND = (
     "Full-catalogue MRR with its 95 % interval over people, mean over seeds; HR@10, NDCG@10; "
     "sampled: MRR of the target against 100 items; minor, major: MRR of the third of people with "
@@ -105,13 +106,13 @@ def accuracy(entry: Entry) -> dict[str, str]:
     return {
         "model": entry.model,
         "seeds": str(len(entry.seeds)),
-        "MRR": _with_interval(entry.full["mrr"]),
+        "MRR": str(entry.full["mrr"]),
         "HR@10": f"{entry.full['hr@10'].mean:.4f}",
         "NDCG@10": f"{entry.full['ndcg@10'].mean:.4f}",
         "sampled": f"{entry.sampled['mrr'].mean:.4f}",
         "minor": NONE if minor is None else f"{minor.full['mrr'].mean:.4f}",
         "major": NONE if major is None else f"{major.full['mrr'].mean:.4f}",
-        "ratio": _number(entry.ratio, 2),
+        "ratio": figure(entry.ratio, 2),
         "p": NONE if entry.test is None else f"{entry.test.p_value:.2g}",
     }
 
@@ -125,9 +126,9 @@ def costs(entry: Entry) -> dict[str, str]:
         "train s": _time(found["train_s"]),
         "tuning s": _time(found["tuning_s"]),
         "newcomer ms": _time(found["newcomer_ms"]),
-        "parameters": NONE if parameters is None else f"{parameters:,.0f}",
-        "peak MiB": _number(found["peak_mb"], 0),
-        "start MiB": _number(found["start_mb"], 0),
+        "parameters": figure(parameters, 0),
+        "peak MiB": figure(found["peak_mb"], 0),
+        "start MiB": figure(found["start_mb"], 0),
     }
 
 
@@ -177,20 +178,9 @@ def _ends(estimate: Estimate | None) -> tuple[float | None, ...]:
 
 
 def _markdown(rows: list[dict[str, str]]) -> str:
-    names = list(rows[0])
-    ruler = ["---", *["--:"] * (len(names) - 1)]
-    lines = [names, ruler, *([*row.values()] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _with_interval(estimate: Estimate) -> str:
-    return f"{estimate.mean:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return NONE if value is None else f"{value:,.{digits}f}"
+    return markdown_table(list(rows[0]), [[*row.values()] for row in rows])
 
 
 def _time(value: float | None) -> str:
     """Two digits where they say something."""
-    return _number(value, 2 if value is not None and value < 10 else 0)
+    return figure(value, 2 if value is not None and value < 10 else 0)

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 from clusterseq.bench.own import OWN
 from clusterseq.bench.study import Study
-from clusterseq.bench.summary import Board, Entry, Estimate, Summary
+from clusterseq.bench.summary import Board, Entry, Summary
+from clusterseq.markdown import markdown_table
+from clusterseq.showing.figures import NONE, figure
 
 LEGEND = (
     "MRR in the full catalogue with its 95 % interval over people; minor, major: of the third of "
@@ -44,23 +46,19 @@ def _about(board: Board) -> str:
 
 def _table(study: Study, board: Board) -> str:
     head = [study.axis, "MRR", "minor", "major", "HR@10", "sampled", "times", "p", "training s"]
-    lines = [head, ["---", *["--:"] * (len(head) - 1)]]
+    lines = []
     for label, entry in rows(study, board):
         groups = (entry.groups.get(name) for name in ("minor", "major"))
         lines.append(
             [
                 label,
-                _with_interval(entry.full["mrr"]),
-                *("–" if g is None else f"{g.full['mrr'].mean:.4f}" for g in groups),
+                str(entry.full["mrr"]),
+                *(NONE if g is None else f"{g.full['mrr'].mean:.4f}" for g in groups),
                 f"{entry.full['hr@10'].mean:.4f}",
                 f"{entry.sampled['mrr'].mean:.4f}",
-                "–" if entry.ratio is None else f"{entry.ratio:.3f}",
-                "–" if entry.test is None else f"{entry.test.p_value:.2g}",
-                "–" if entry.costs["train_s"] is None else f"{entry.costs['train_s']:.0f}",
+                figure(entry.ratio, 3),
+                NONE if entry.test is None else f"{entry.test.p_value:.2g}",
+                figure(entry.costs["train_s"], 0),
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _with_interval(estimate: Estimate) -> str:
-    return f"{estimate.mean:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+    return markdown_table(head, lines)

@@ -23,6 +23,7 @@ from clusterseq.bench.own import OWN
 from clusterseq.bench.results import DONE, FAILED, RANKINGS, Cell, Row, cell_of
 from clusterseq.judging.metrics import METRICS, PairedTest, paired_test
 from clusterseq.machine.progress import Progress
+from clusterseq.showing.figures import with_interval
 
 GROUPS = ("minor", "major")
 COSTS = ("train_s", "tuning_s", "newcomer_ms", "parameters", "peak_mb", "start_mb")
@@ -41,6 +42,9 @@ class Estimate:
     """Lower end."""
     high: float
     """Upper end."""
+
+    def __str__(self) -> str:
+        return with_interval(self.mean, (self.low, self.high))
 
 
 Figures: TypeAlias = Mapping[str, Estimate]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from clusterseq.markdown import markdown_table
 from clusterseq.reading.times import iso
 
 HEAD = """---
@@ -63,7 +64,9 @@ def _results(provenance: Mapping[str, Any], metrics: Mapping[str, Any]) -> Itera
         f"(split {provenance['split']}, seed {provenance['seed']}) were shown by their first "
         f"{test['k']} items; the next one was ranked in the whole catalogue.\n"
     )
-    yield "| model | MRR | HR@10 |\n|---|--:|--:|"
-    for name, figures in {"this one": test, **metrics.get("baselines", {})}.items():
-        full = figures["full"]
-        yield f"| {name} | {full['mrr']:.4f} | {full['hr@10']:.4f} |"
+    full = {
+        name: figures["full"]
+        for name, figures in {"this one": test, **metrics.get("baselines", {})}.items()
+    }
+    rows = [[name, f"{one['mrr']:.4f}", f"{one['hr@10']:.4f}"] for name, one in full.items()]
+    yield markdown_table(["model", "MRR", "HR@10"], rows)

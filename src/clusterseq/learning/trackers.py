@@ -18,6 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.machine.extras import needed
+from clusterseq.markdown import markdown_table
 
 FOLDER = "tracking"
 """Where trackers write, beside the model."""
@@ -48,8 +49,8 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         place = out.resolve().parent / FOLDER / "tensorboard" / out.resolve().name
         self._writer = SummaryWriter(str(place))
-        rows = "".join(f"| {name} | {value} |\n" for name, value in flat(config).items())
-        self._text("options", f"| option | value |\n|---|---|\n{rows}")
+        rows = [[name, str(value)] for name, value in flat(config).items()]
+        self._text("options", markdown_table(["option", "value"], rows, prose=True))
 
     def step(self, stage: str, done: int, total: int) -> None:
         """Steps are too many to keep."""

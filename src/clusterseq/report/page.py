@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import TypeAlias
 
+from clusterseq.markdown import markdown_table
 from clusterseq.report.section import Section, Table
 from clusterseq.showing.drawing import rendered
 
@@ -45,8 +46,8 @@ def markdown(name: str, facts: Facts, sections: Iterable[Section]) -> str:
     parts = [f"# {name}\n", head + "\n"]
     for section in sections:
         parts += [f"## {section.title}\n", section.sees + "\n"]
-        if section.table is not None:
-            parts.append(_markdown_table(section.table) + "\n")
+        if (table := section.table) is not None:
+            parts.append(markdown_table(table.columns, table.rows, prose=table.prose) + "\n")
     return "\n".join(parts)
 
 
@@ -87,12 +88,6 @@ def _table(table: Table, *, folded: bool) -> str:
     if not folded or len(table.rows) <= SHORT:
         return whole
     return f"<details><summary>The figures</summary>{whole}</details>"
-
-
-def _markdown_table(table: Table) -> str:
-    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-    escaped = ([cell.replace("|", "\\|") for cell in row] for row in lines)
-    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
 
 
 def _anchor(section: Section) -> str:

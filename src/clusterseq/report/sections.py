@@ -12,6 +12,7 @@ from clusterseq.report import charts
 from clusterseq.report.by_length import AtLength
 from clusterseq.report.findings import Findings
 from clusterseq.report.section import Section, Table
+from clusterseq.showing.figures import NONE, with_interval
 from clusterseq.using.comparison import CLUSTERSEQ
 
 METRICS = ("mrr", "hr@10", "ndcg@10")
@@ -105,7 +106,7 @@ def _lengths(found: Sequence[AtLength]) -> Section:
         [
             str(k),
             f"{mrr[CLUSTERSEQ, k].users:,}",
-            *(f"{mrr[name, k].mrr:.4f}" if (name, k) in mrr else "–" for name in names),
+            *(f"{mrr[name, k].mrr:.4f}" if (name, k) in mrr else NONE for name in names),
         ]
         for k in ks
     ]
@@ -219,7 +220,4 @@ def _card(findings: Findings) -> Section:
 
 
 def _metric(figures: dict[str, Any], name: str) -> str:
-    if figures[name] is None:
-        return "–"
-    low, high = figures[f"{name}_ci95"]
-    return f"{figures[name]:.4f} [{low:.4f}, {high:.4f}]"
+    return with_interval(figures[name], figures[f"{name}_ci95"])

@@ -16,6 +16,7 @@ from clusterseq.judging.evaluate import NEGATIVES
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.overrides import changed
 from clusterseq.reading.times import iso
+from clusterseq.showing.figures import figure, with_interval
 from clusterseq.using.comparison import CLUSTERSEQ, RANKINGS, Comparison
 from clusterseq.using.demo import Newcomer
 from clusterseq.using.recommendations import Recommendations, Why
@@ -36,9 +37,9 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
         for name in (*(column.upper() for column in COLUMNS), *GROUPS):
             table.add_column(name, justify="right")
         for model, figures in comparison.figures.items():
-            cells = [_with_interval(figures[ranking], COLUMNS[0])]
-            cells += [_figure(figures[ranking][name]) for name in COLUMNS[1:]]
-            cells += [_figure(figures["groups"][name][ranking]["mrr"]) for name in GROUPS]
+            cells = [_mrr(figures[ranking])]
+            cells += [figure(figures[ranking][name]) for name in COLUMNS[1:]]
+            cells += [figure(figures["groups"][name][ranking]["mrr"]) for name in GROUPS]
             table.add_row(model, *cells, style="bold" if model == CLUSTERSEQ else None)
         yield table
 
@@ -159,15 +160,8 @@ def _judgements(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 
 
 def _metrics_line(figures: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.upper()} {_figure(figures[name])}" for name in COLUMNS)
+    return ", ".join(f"{name.upper()} {figure(figures[name])}" for name in COLUMNS)
 
 
-def _with_interval(figures: Mapping[str, Any], name: str) -> str:
-    if figures[name] is None:
-        return "–"
-    low, high = figures[f"{name}_ci95"]
-    return f"{figures[name]:.4f} [{low:.4f}, {high:.4f}]"
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+def _mrr(figures: Mapping[str, Any]) -> str:
+    return with_interval(figures["mrr"], figures["mrr_ci95"])
