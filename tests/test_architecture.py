@@ -34,7 +34,7 @@ PACKAGES = [
     ("using", "comparison evaluation experiment former update ray_train explanation"),
     ("using", "recommendations recommender batch estimator atlas tracing storage demo"),
     ("service", "limits item_search heap ranking engine batcher ranking_cache ranking_service"),
-    ("service", "metrics keys"),
+    ("service", "metrics keys logs"),
     ("service.store", "protocol codec sqlite_file sqlite redis_store __init__"),
     ("service", "async_store problems access context messages answers middleware document"),
     ("service", "address"),

@@ -173,3 +173,18 @@ def test_the_command_refuses_what_needs_none_and_takes_it_away(
     )
     assert main(["index", str(copy), "--remove"]) == 0
     assert Recommender.load(copy).index is None
+
+
+def test_an_index_is_replaced_and_never_written_over(index: Index, tmp_path: Path) -> None:
+    index.save(tmp_path, "content")
+    mapped = Index.load(tmp_path, "content")
+    assert mapped is not None
+    kept = (tmp_path / FILE).read_bytes()
+    before = (tmp_path / FILE).stat().st_ino
+    with pytest.raises(DataError, match="can't be written"):
+        index.save(tmp_path / "nowhere", "content")
+    index.save(tmp_path, "content")
+    assert (tmp_path / FILE).read_bytes() == kept
+    assert (tmp_path / FILE).stat().st_ino != before
+    queries = np.ones((1, mapped.lists.d), np.float32)
+    assert len(mapped.nearest(queries, 5)) == 1, "who has mapped the former one goes on"

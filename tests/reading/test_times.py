@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from clusterseq.reading.times import DAYS, EPOCH, NEARLY_ALL, iso, microseconds
+from clusterseq.reading.times import CALENDARS, EPOCH, NEARLY_ALL, iso, microseconds
 
 NOON = 1_365_854_400  # 2013-04-13T12:00:00Z in seconds
 
@@ -64,7 +64,8 @@ def test_any_iso_datetime_with_a_zone(moment: datetime) -> None:
 
 @given(st.lists(st.integers(-(10**11) + 1, 10**11 - 1), min_size=1))
 def test_seconds_are_exact_also_before_1970(seconds: list[int]) -> None:
-    days = sum(DAYS[0] <= second <= DAYS[1] for second in seconds)
+    first, last, _ = CALENDARS[0]
+    days = sum(first <= second <= last for second in seconds)
     assume(days < NEARLY_ALL * len(seconds))  # they would be read as days
     expected = [second * 10**6 for second in seconds]
     assert microseconds(pl.Series(seconds))[0].to_list() == expected
@@ -120,6 +121,17 @@ def test_days_written_as_one_number_are_days(kind: Any) -> None:
     assert told[:3] == ["2024-01-31T00:00:00Z", None, "2023-12-01T00:00:00Z"]
     assert told[-1] is None, "there is no such day"
     assert microseconds(pl.Series([20240131, 20240132]).cast(kind))[1] == "seconds"
+
+
+@pytest.mark.parametrize("kind", [pl.Int64, pl.Float64, pl.String])
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(20130228150053, "2013-02-28T15:00:53Z"), (201302281500, "2013-02-28T15:00:00Z")],
+)
+def test_moments_written_as_one_number_are_moments(kind: Any, number: int, expected: str) -> None:
+    times, unit = microseconds(pl.Series([number] * 3).cast(pl.Int64).cast(kind))
+    assert (unit, [iso(one) for one in times]) == ("dates", [expected] * 3)
+    assert microseconds(pl.Series([1_362_063_653_000] * 3).cast(kind))[1] == "milliseconds"
 
 
 def test_a_value_that_is_none_does_not_make_days_seconds() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from clusterseq.cli import main
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.reading.events import read_events
@@ -171,6 +172,27 @@ def test_a_process_that_dies_while_it_is_asked_is_replaced(
         time.sleep(1.5)
         os.kill(number, signal.SIGKILL)
         wait_until(lambda: started(said) == 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--store", "redis://127.0.0.1:1/0"], "Redis"),
+        (["--store", "REDIS", "--keys", "nowhere.jsonl"], "nowhere.jsonl"),
+    ],
+)
+def test_what_no_process_could_serve_is_told_once(
+    model_directory: Path,
+    redis_url: str,
+    options: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [redis_url if one == "REDIS" else one for one in options]
+    assert main(["serve", str(model_directory), "--processes", "2", "--port", "0", *words]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert "died" not in said
 
 
 def test_processes_need_a_store_that_they_share(model_directory: Path) -> None:

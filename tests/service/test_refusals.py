@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -10,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from clusterseq.errors import ConfigError
+from clusterseq.machine.manifest import MANIFEST
 from clusterseq.service.keys import Keyring, add_key
 from clusterseq.service.limits import Limits
-from clusterseq.service.middleware import LOG, JsonLines
+from clusterseq.service.logs import LOG, JsonLines, Unhurried
 from clusterseq.service.server import build, is_loopback
 from tests.service.serving import Service, serving, settings_of, wait_until
 
@@ -108,11 +112,17 @@ def test_a_large_body_is_refused_said_or_not(service: Service, chunked: bool) ->
     assert "2,000 bytes" in found.json()["detail"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[]", b'"a"', b"null", b"[" * 900])
-def test_a_body_that_is_no_request_is_refused(service: Service, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        *((body, 400) for body in (b"{", b"\xff\xfe", b"[" * 900)),
+        *((body, 422) for body in (b"", b"[]", b'"a"', b"null")),
+    ],
+)
+def test_a_body_that_is_no_request_is_refused(service: Service, body: bytes, status: int) -> None:
     headers = {"Content-Type": "application/json"}
     found = service.client.post("/v1/recommend", content=body, headers=headers)
-    assert found.status_code == 422
+    assert found.status_code == status
     assert "Traceback" not in found.text
 
 
@@ -221,6 +231,56 @@ def test_a_key_whose_line_is_gone_opens_nothing_after_a_reload(
         path.write_text("")
         assert status(admin, "POST", "/v1/model:reload") == 409
         assert status(later, "POST", "/v1/recommend") == 200
+
+
+def test_a_model_that_is_refused_leaves_the_keys(model_directory: Path, tmp_path: Path) -> None:
+    shutil.copytree(model_directory, tmp_path / "model")
+    path = tmp_path / "keys.jsonl"
+    admin, shop = add_key(path, "boss", ["admin"]), add_key(path, "shop", ["read"])
+    with serving(settings_of(tmp_path / "model", keys=path)) as running:
+        path.write_text(path.read_text().splitlines()[0])
+        (tmp_path / "model" / MANIFEST).write_text("{}")
+        headers = {"X-API-Key": admin}
+        assert running.client.post("/v1/model:reload", headers=headers).status_code == 409
+        headers = {"X-API-Key": shop}
+        assert running.client.get("/v1/model", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/v1/users/J%F6rg", "/v1/items?query=%FF"])
+def test_an_address_that_is_not_utf8_names_nobody(service: Service, address: str) -> None:
+    method = "DELETE" if "users" in address else "GET"
+    found = service.client.request(method, address)
+    assert (found.status_code, found.json()["title"]) == (400, "Address not understood")
+
+
+def test_reloads_are_counted_from_nought(service: Service) -> None:
+    told = service.client.get("/metrics").text
+    assert 'clusterseq_reloads_total{outcome="refused"} 0.0' in told
+
+
+def test_a_hash_that_is_none_is_no_key(tmp_path: Path) -> None:
+    line = {"name": "a", "sha256": "é" * 64, "scopes": ["read"]}
+    (tmp_path / "bad").write_text(json.dumps(line))
+    with pytest.raises(ConfigError, match="line 1: a key with an unknown scope or hash"):
+        Keyring.read(tmp_path / "bad")
+
+
+def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
+    reading, told = threading.Event(), list[str]()
+
+    class Stalled(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            reading.wait()
+            told.append(record.getMessage())
+
+    log = Unhurried(Stalled(), waiting=2)
+    for number in range(9):
+        log.emit(logging.makeLogRecord({"msg": f"line {number}"}))
+    assert log.dropped >= 6
+    reading.set()
+    log.finish(seconds=10.0)
+    assert told[-1].startswith("line")
+    assert any("lines were dropped" in line for line in told)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb"])

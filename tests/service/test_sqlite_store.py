@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from clusterseq.service.store import Event, Retention, StoreError, open_store, sqlite_file
+from clusterseq.service.store import sqlite as module
 from clusterseq.service.store.sqlite import SQLiteStore
 from clusterseq.testing.stores import events, ids
 from tests.service.conftest import Clock
@@ -210,6 +212,31 @@ def test_ping_finds_a_file_that_is_gone(sqlite: SQLiteStore, tmp_path: Path) -> 
     with pytest.raises(StoreError, match="moved or removed") as caught:
         sqlite.ping()
     assert str(tmp_path) not in str(caught.value)
+    with pytest.raises(StoreError, match="moved or removed"):
+        sqlite.append("ann", events(1.0))
+    with pytest.raises(StoreError, match="moved or removed"):
+        sqlite.erase("ann")
+
+
+def test_who_is_erased_at_the_same_time_costs_one_rewriting(
+    sqlite: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewritings = []
+    finish = module._finish_erasures
+
+    def counted(connection: sqlite3.Connection) -> None:
+        if sqlite_file.number(connection, "SELECT erasures FROM unfinished"):
+            rewritings.append(True)
+        finish(connection)
+
+    people = [f"p{number}" for number in range(6)]
+    for user in people:
+        sqlite.append(user, events(1.0, 2.0))
+    monkeypatch.setattr(module, "_finish_erasures", counted)
+    monkeypatch.setattr(module, "GATHER_SECONDS", 0.5)
+    with ThreadPoolExecutor(len(people)) as pool:
+        assert list(pool.map(sqlite.erase, people)) == [2] * len(people)
+    assert len(rewritings) == 1
 
 
 def test_a_closed_store_is_dead(sqlite: SQLiteStore) -> None:

@@ -26,6 +26,7 @@ from clusterseq.model.ranker import Ranker
 from clusterseq.reading.events import Events, read_events
 from clusterseq.using.comparison import CLUSTERSEQ
 from clusterseq.using.evaluation import evaluate_checkpoint, split_events
+from clusterseq.using.experiment import alone_at, unfinished_at
 from clusterseq.using.former import Former
 from clusterseq.using.recommender import Recommender
 from clusterseq.using.update import BEFORE, update_checkpoint
@@ -237,6 +238,17 @@ def test_the_command_looks_at_the_place_first(
     told = capsys.readouterr().err
     assert "so it isn't replaced" in told
     assert "epoch" not in told
+
+
+def test_two_updates_at_once_do_not_lose_one(
+    model_directory: Path, later: Events, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later.frame.write_csv(tmp_path / "later.csv")
+    words = ["update", str(model_directory), str(tmp_path / "later.csv")]
+    with alone_at(unfinished_at(tmp_path / "newer")):
+        assert main([*words, "--out", str(tmp_path / "newer")]) == 2
+    assert "another training is at work here" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["later.csv"], "no lock is left behind"
 
 
 def test_the_command_replaces_the_model(

@@ -51,27 +51,33 @@ def update(
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.commands.shared.results import print_comparison, print_next
     from clusterseq.learning.checkpoint import load_checkpoint, require_place, save_checkpoint
+    from clusterseq.model.index import ABOUT as INDEX
     from clusterseq.reading.titles import read_titles
     from clusterseq.showing.terminal import TrainingScreen, screen
+    from clusterseq.using.experiment import alone_at, unfinished_at
     from clusterseq.using.update import update_checkpoint
 
     names = None if titles is None else read_titles(titles)
-    former = load_checkpoint(model)
     require_place(out)
     found = read_data(events, user_column, item_column, time_column, skip_bad)
-    with TrainingScreen() as shown:
-        newer = update_checkpoint(
-            former,
-            found,
-            epochs=epochs,
-            rate=rate,
-            titles=names,
-            k=k,
-            runtime=Runtime(seed, threads),
-            watcher=shown,
-            progress=partial(shown.step, "evaluate"),
-        )
-    save_checkpoint(out, newer.checkpoint)
+    with alone_at(unfinished_at(out)):  # of two updates at once the later would lose the earlier
+        with TrainingScreen() as shown:
+            newer = update_checkpoint(
+                load_checkpoint(model),
+                found,
+                epochs=epochs,
+                rate=rate,
+                titles=names,
+                k=k,
+                runtime=Runtime(seed, threads),
+                watcher=shown,
+                progress=partial(shown.step, "evaluate"),
+            )
+        indexed = (out / INDEX).exists()
+        save_checkpoint(out, newer.checkpoint)
+    if indexed:
+        note = f"The index was the former model's and is gone; clusterseq index {out} builds one."
+        screen(stderr=True).print(note, soft_wrap=True)
     if json:
         figures = None if newer.comparison is None else newer.comparison.figures
         print_json({"new_items": newer.new_items, "out": str(out), "figures": figures})

@@ -29,9 +29,9 @@ from safetensors.torch import load_file
 
 from clusterseq.config import OUR_PARTS, Config, ModelConfig
 from clusterseq.data.ledger import HALF_LIVES, Ledger
-from clusterseq.errors import CheckpointError, ConfigError, DataError
+from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.learning.card import model_card
-from clusterseq.machine.directory import present, replaceable, replacing
+from clusterseq.machine.directory import present, replacing, require_replaceable
 from clusterseq.machine.manifest import (
     MANIFEST,
     damaged,
@@ -168,12 +168,9 @@ def require_place(directory: str | Path) -> None:
     """Refuse a place where a checkpoint can't be saved, before minutes are spent on one.
 
     Raises:
-        DataError: something else lies there.
+        DataError: something else lies there, or nothing can be written there.
     """
-    if not replaceable(directory, MANIFEST):
-        raise DataError(
-            f"{directory}: holds no model, so it isn't replaced; name another place", code="output"
-        )
+    require_replaceable(directory, MANIFEST)
 
 
 def is_checkpoint(directory: str | Path) -> bool:

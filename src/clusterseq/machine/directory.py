@@ -36,7 +36,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
     """
     target = _followed(directory)  # a link stays, and what it leads to is replaced
     try:
-        _require_ours(directory, marker)
+        require_replaceable(directory, marker)
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_away(target)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.{NEW}-", dir=target.parent))
@@ -50,7 +50,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         for file in draft.iterdir():
             sync(file)
         sync(draft)
-        _require_ours(directory, marker)  # something may have come there meanwhile
+        require_replaceable(directory, marker)  # something may have come there meanwhile
         _swap(draft, target)
     except OSError as error:
         raise DataError(
@@ -62,10 +62,22 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def replaceable(directory: str | Path, marker: str) -> bool:
-    """Whether the path is free, an empty directory, or one that holds the file ``marker``."""
+def require_replaceable(directory: str | Path, marker: str) -> None:
+    """Refuse a place that ``replacing`` couldn't fill, before minutes are spent on what goes there.
+
+    Raises:
+        DataError: something without the file ``marker`` lies there, or nothing can be put there.
+    """
     target = _followed(directory)
-    return not target.exists() or (target / marker).exists() or _is_empty(target)
+    if target.exists() and not (target / marker).exists() and not _is_empty(target):
+        reason = f"holds no {marker}, so it isn't replaced; name another place"
+    elif target.is_mount():
+        reason = "is a mount point, which can't be replaced; name a folder inside of it"
+    elif not os.access(next(one for one in target.parents if one.exists()), os.W_OK):
+        reason = "can't be written; name another place"
+    else:
+        return
+    raise DataError(f"{directory}: {reason}", code="output")
 
 
 def _followed(directory: str | Path) -> Path:
@@ -75,14 +87,6 @@ def _followed(directory: str | Path) -> Path:
         raise DataError(
             f"{directory}: leads nowhere ({error}); name another place", code="output"
         ) from error
-
-
-def _require_ours(directory: str | Path, marker: str) -> None:
-    if not replaceable(directory, marker):
-        raise DataError(
-            f"{directory}: holds no {marker}, so it isn't replaced; name another place",
-            code="output",
-        )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from jaxtyping import Float32, Int64
 
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.machine.extras import needed
+from clusterseq.machine.files import put_in_place, write_whole
 
 FILE, ABOUT = "index.faiss", "index.json"
 RECALL = 0.995
@@ -78,10 +80,26 @@ class Index:
         return cls(lists, recall)
 
     def save(self, directory: Path, content: str) -> None:
-        """Write it beside the model whose content it belongs to."""
-        _faiss().write_index(self.lists, str(directory / FILE))
+        """Write it beside the model whose content it belongs to.
+
+        A service may have mapped the former one, whose file is replaced and never written to.
+
+        Raises:
+            DataError: the place can't be written; what was there before is kept.
+        """
         about = {"content": content, "lists_looked_at": self.lists.nprobe, "recall": self.recall}
-        (directory / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+        draft = directory / f".{FILE}.{os.getpid()}.new"
+        try:
+            _faiss().write_index(self.lists, str(draft))
+            put_in_place(draft, directory / FILE)
+        except (OSError, RuntimeError) as error:  # Faiss raises the second, also for a full disk
+            draft.unlink(missing_ok=True)
+            raise DataError(
+                f"{directory / FILE}: can't be written ({str(error).splitlines()[-1][:120]}); free "
+                "some room, or name a model in a place that can be written",
+                code="output",
+            ) from error
+        write_whole(directory / ABOUT, (json.dumps(about, indent=2) + "\n").encode())
 
     @classmethod
     def load(cls, directory: Path, content: str) -> Index | None:

@@ -20,10 +20,14 @@ UNITS = (
 )
 """Unit, the magnitude that it stays below (the year 5138 in each), and its microseconds."""
 
-DAYS = 19000101, 21001231
-"""The first and the last day that is read where days are written as one number."""
+CALENDARS = (
+    (19000101, 21001231, "%Y%m%d"),
+    (190001010000, 210012312359, "%Y%m%d%H%M"),
+    (19000101000000, 21001231235959, "%Y%m%d%H%M%S"),
+)
+"""First and last number, and form, where days, minutes or seconds are written as one number."""
 NEARLY_ALL = 0.9
-"""Share of the numbers that have to be days for all to be read so; the others are no times."""
+"""Share of the numbers that have to be such for all to be read so; the others are no times."""
 ISO = (
     r"^(\d{4})[-/](\d\d?)[-/](\d\d?)"  # year, month, day
     r"(?:[Tt ] *(\d\d?:\d\d)(:\d\d(?:\.\d+)?)?)?"  # hours and minutes, seconds
@@ -35,7 +39,8 @@ def microseconds(column: pl.Series) -> tuple[pl.Series, str]:
     """Read a column as times; what is no time becomes null. Also says how the column was read.
 
     Numbers, also those written as text, are one unit for the whole column, chosen by the median
-    magnitude, unless nearly all are days such as 20240131. Dates without a zone are UTC.
+    magnitude, unless nearly all are dates such as 20240131 or 20240131235959. Dates without a zone
+    are UTC.
 
     >>> times, unit = microseconds(pl.Series(["2013-04-13", "2013-04-13T02:00:00+02:00", "n/a"]))
     >>> times.to_list(), unit
@@ -88,15 +93,19 @@ def _numbers(whole: pl.Series | None, real: pl.Series) -> tuple[pl.Series, str]:
 
 
 def _calendar(real: pl.Series) -> pl.Series | None:
-    """Days written as one number, if nearly all are; as seconds they would be weeks of 1970."""
-    enough, inside = max(1.0, NEARLY_ALL * real.count()), real.is_between(*DAYS)
-    if inside.sum() < enough:  # as nearly always, so it is told first
-        return None
-    whole = real.set(~(inside & (real == real.round())), None).cast(pl.Int64)
-    days = whole.cast(pl.String).str.to_date("%Y%m%d", strict=False)
-    if days.count() < enough:
-        return None
-    return days.cast(pl.Datetime("us")).dt.epoch("us")
+    """Dates written as one number, if nearly all are; as seconds days would be weeks of 1970."""
+    enough = max(1.0, NEARLY_ALL * real.count())
+    for first, last, form in CALENDARS:
+        inside = real.is_between(first, last)
+        if inside.sum() < enough:  # as nearly always, so it is told first
+            continue
+        text = real.set(~(inside & (real == real.round())), None).cast(pl.Int64).cast(pl.String)
+        if form == "%Y%m%d":  # polars wants a time of day
+            text, form = text + "0000", "%Y%m%d%H%M"
+        moments = text.str.to_datetime(form, time_unit="us", strict=False)
+        if moments.count() >= enough:
+            return moments.dt.epoch("us")
+    return None
 
 
 def _from_iso(text: pl.Series) -> pl.Series:

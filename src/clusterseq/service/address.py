@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from clusterseq.errors import ConfigError
-from clusterseq.service.middleware import LOG
+from clusterseq.service.logs import LOG
 
 EVERY_S = 0.05
 """How often somebody looks whether the service listens."""

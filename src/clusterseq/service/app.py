@@ -17,7 +17,8 @@ from clusterseq import __version__
 from clusterseq.service.access import HEADERS
 from clusterseq.service.context import Context
 from clusterseq.service.document import add_document
-from clusterseq.service.middleware import LOG, REQUEST_ID, RequestMiddleware
+from clusterseq.service.logs import LOG
+from clusterseq.service.middleware import REQUEST_ID, RequestMiddleware
 from clusterseq.service.problems import Problem, add_problems
 from clusterseq.service.routes import events, health, items, model, page, recommend, users
 from clusterseq.service.store.protocol import StoreError

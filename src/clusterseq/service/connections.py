@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections import OrderedDict
 from http import HTTPStatus
 from itertools import takewhile
@@ -20,9 +19,9 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from clusterseq.service.limits import Limits
+from clusterseq.service.logs import LOG
 from clusterseq.service.problems import MEDIA_TYPE, RETRY_SECONDS, Problem
 
-LOG = logging.getLogger("clusterseq.service")
 SWEEP_SECONDS = 1.0
 FIRST_WORDS_SECONDS = 2.0
 """How long a service that ends listens to who has come and not yet asked."""

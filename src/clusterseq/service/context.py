@@ -60,9 +60,11 @@ class Context:
             CheckpointError: it can't be used.
             ConfigError: it can't be compiled, or the keys can't be used.
         """
-        if self.key_file is not None:
-            self.keyring.renew(self.key_file)
-        return Engine.load(self.model, self.limits.at_once, compiled=self.compiled)
+        keys = None if self.key_file is None else Keyring.guarding(self.key_file).keys
+        engine = Engine.load(self.model, self.limits.at_once, compiled=self.compiled)
+        if keys is not None:  # once nothing is refused any more
+            self.keyring.keys = keys
+        return engine
 
     def needs(self, scope: str) -> list[Any]:
         """What asks for a key of a scope, before a route is run; nothing where nobody is asked."""

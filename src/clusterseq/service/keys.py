@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from clusterseq.errors import ConfigError
 
 SCOPES = ("read", "events", "admin")
 PREFIX = "cs_"
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,6 @@ class Keyring:
                 "--add NAME"
             )
         return found
-
-    def renew(self, path: Path) -> None:
-        """Take the keys that a file holds now: whose line is gone is let in no more.
-
-        Raises:
-            ConfigError: it is missing, empty or holds anything else.
-        """
-        self.keys = self.guarding(path).keys
 
     @property
     def open(self) -> bool:
@@ -135,6 +129,6 @@ def _parsed(path: Path, at: int, line: str) -> Key:
         raise ConfigError(
             f"{path}, line {at}: not a key; make keys with clusterseq keys {path} --add NAME"
         ) from error
-    if not set(key.scopes) <= set(SCOPES) or len(key.sha256) != 64:
+    if not set(key.scopes) <= set(SCOPES) or not SHA256.fullmatch(key.sha256):
         raise ConfigError(f"{path}, line {at}: a key with an unknown scope or hash; remove it")
     return key

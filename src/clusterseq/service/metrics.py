@@ -75,6 +75,8 @@ class Metrics:
         )
         self._shown: set[int] = set()
         self._waiting: Callable[[], int] = lambda: 0
+        for outcome in ("taken", "refused"):  # a first refusal has to be an increase, for alerts
+            self.reloads.labels(outcome)
         for gauge in (self._queue, self._coverage):  # of a process that was killed, perhaps
             gauge.set(0)
 

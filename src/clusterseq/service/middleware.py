@@ -7,20 +7,20 @@ Knows nothing about: routes, keys, what is asked.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
 import uuid
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from clusterseq.service.logs import LOG
 from clusterseq.service.metrics import Metrics
 from clusterseq.service.problems import respond
 
-LOG = logging.getLogger("clusterseq.service")
 REQUEST_ID = "X-Request-ID"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 STANDARD = {
@@ -57,7 +57,11 @@ class RequestMiddleware:
     async def _bounded(
         self, scope: Scope, headers: Headers, receive: Receive, outcome: _Outcome
     ) -> None:
-        """Serve, but for a body that is larger than may be, said or not."""
+        """Serve, but for an unreadable address and a body that is too large, said or not."""
+        if not _readable(scope):
+            detail = "the address isn't UTF-8, percent-encoded; encode ids so, or others are meant"
+            await respond(400, "Address not understood", detail)(scope, receive, outcome)
+            return
         told = headers.get("content-length", "")
         if told.isdecimal() and int(told) > self.body_bytes:
             await self._too_large(scope, receive, outcome)
@@ -98,6 +102,16 @@ class RequestMiddleware:
             LOG.log(level, "request", extra={"told": line})
 
 
+def _readable(scope: Scope) -> bool:
+    """Whether the address is UTF-8; decoded leniently, ids that aren't would all become one."""
+    try:
+        for part in (scope.get("raw_path") or b"", scope["query_string"]):
+            unquote_to_bytes(part).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class _Outcome:
     """Sends an answer on, with the headers that every answer has."""
 
@@ -112,19 +126,3 @@ class _Outcome:
             for name, value in STANDARD.items():
                 headers.setdefault(name, value)
         await self.send(message)
-
-
-class JsonLines(logging.Formatter):
-    """Each record as one object of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        line = {
-            "time": round(record.created, 3),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-            **getattr(record, "told", {}),
-        }
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)

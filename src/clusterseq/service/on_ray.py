@@ -15,7 +15,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from clusterseq.errors import ConfigError
-from clusterseq.service.server import Settings, build, log_to_stderr
+from clusterseq.service.logs import log_to_stderr
+from clusterseq.service.server import Settings, build
 
 KNOWN = ("model", "store", "keys", "threads", "version")
 

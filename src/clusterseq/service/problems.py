@@ -71,6 +71,8 @@ async def _foreseen(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError), "registered for these alone"
+    if any(each["type"] == "json_invalid" for each in error.errors()):
+        return respond(400, _TITLES[400], _WHAT[400])
     wrong = [_complaint(each) for each in error.errors()[:5]]
     kind = request.headers.get("content-type", "")
     if "json" not in kind.lower() and any(_is_whole(each["loc"]) for each in error.errors()):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import ipaddress
-import logging
 import math
 import multiprocessing
 import os
@@ -16,6 +15,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +25,7 @@ import torch
 import uvicorn
 from fastapi import FastAPI
 
-from clusterseq.errors import ConfigError
+from clusterseq.errors import ClusterSeqError, ConfigError
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.service.address import announced, bound
 from clusterseq.service.app import create_app
@@ -36,8 +36,8 @@ from clusterseq.service.engine import Engine
 from clusterseq.service.heap import share_one_arena
 from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
+from clusterseq.service.logs import LOG, log_to_stderr
 from clusterseq.service.metrics import FOLDER
-from clusterseq.service.middleware import LOG, JsonLines
 from clusterseq.service.ranking_service import RankingService
 from clusterseq.service.store import is_shared, open_store
 from clusterseq.service.store.protocol import Retention
@@ -47,6 +47,8 @@ DRAIN_SECONDS = 20
 """How long requests under way may take after the service was told to stop."""
 OTHER_FILES = 256
 """Files that a process has open beside its connections."""
+RETRY_SECONDS = 1.0
+"""How long a process that can't serve waits for its end, since another one is started at once."""
 READY_SECONDS = 60
 """How long one of several processes may take until it serves, or doesn't answer."""
 
@@ -158,10 +160,10 @@ def _serve(settings: Settings, address: socket.socket) -> None:
         timeout_worker_healthcheck=READY_SECONDS,
     )
     if settings.processes > 1:
-        load_checkpoint(settings.model)  # or every process would say what is wrong with it
+        _check(settings)
         with tempfile.TemporaryDirectory(prefix="clusterseq-metrics-") as folder:
             os.environ[FOLDER] = folder
-            Supervisor(config, [address]).run()
+            Supervisor(config, [address], DRAIN_SECONDS + 2).run()
         return
     config.load()
     # The server drains at SIGTERM and then raises it once more; having drained is no failure.
@@ -172,13 +174,26 @@ def _serve(settings: Settings, address: socket.socket) -> None:
     uvicorn.Server(config).run([address])
 
 
+def _check(settings: Settings) -> None:
+    """Refuse what no process could serve, or each of them would be started again without end."""
+    if settings.keys is not None:
+        Keyring.guarding(settings.keys)
+    load_checkpoint(settings.model)
+    open_store(settings.store, settings.retention).close()
+
+
 def _application(settings: Settings) -> FastAPI:
     """What a process serves; the supervisor of several starts all of them anew at SIGHUP."""
     if settings.processes > 1:  # in a process that was born a moment ago
         share_one_arena()
         log_to_stderr(settings.log_level)
         threading.Thread(target=_end_with_supervisor, daemon=True).start()
-        app = build(settings, _replace_others)
+        try:
+            app = build(settings, _replace_others)
+        except ClusterSeqError as error:  # broken since this service was started
+            LOG.error("a process can't serve: %s", error)
+            time.sleep(RETRY_SECONDS)  # the supervisor starts another one at once
+            sys.exit(1)
     else:
         app = build(settings)
     # What is there now stays; a collection that looked at it all would stop everything for .2 s.
@@ -221,13 +236,3 @@ def allow_files(connections: int) -> None:
         )
     if soft != resource.RLIM_INFINITY and needed > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def log_to_stderr(level: str) -> None:
-    """Structured lines on standard error, the server's own among them."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    for logger in (LOG, logging.getLogger("uvicorn")):
-        logger.handlers[:] = [handler]
-        logger.setLevel(level.upper())
-        logger.propagate = False

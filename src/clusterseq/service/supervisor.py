@@ -5,11 +5,25 @@ Knows nothing about: what the processes serve.
 
 from __future__ import annotations
 
+import signal
+import time
+from socket import socket
+
+from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 
 
 class Supervisor(Multiprocess):
     """Starts processes, asks them whether they are well, and replaces those that are not."""
+
+    def __init__(self, config: Config, sockets: list[socket], drain_seconds: float) -> None:
+        super().__init__(config, sockets)
+        self._drain_seconds = drain_seconds
+        for number in (
+            signal.SIGINT,
+            signal.SIGTERM,
+        ):  # heeded at once, also while all are replaced
+            signal.signal(number, lambda number, frame: self.should_exit.set())
 
     def keep_subprocess_alive(self) -> None:
         """Ask each, twice a second.
@@ -20,3 +34,12 @@ class Supervisor(Multiprocess):
         for process in self.processes:
             process.child_conn.close()
         super().keep_subprocess_alive()
+
+    def join_all(self) -> None:
+        """Wait for those who drain, and kill who hasn't ended in that time."""
+        end = time.monotonic() + self._drain_seconds
+        for process in self.processes:
+            process.process.join(max(0.0, end - time.monotonic()))
+            if process.process.is_alive():
+                process.process.kill()
+                process.process.join()

@@ -40,7 +40,7 @@ STAGES = {
 def screen(*, stderr: bool = False) -> Console:
     """Standard output or standard error; wider than usual where nobody's window limits it."""
     stream = sys.stderr if stderr else sys.stdout
-    wide = not stream.isatty() and "COLUMNS" not in os.environ
+    wide = stream is None or (not stream.isatty() and "COLUMNS" not in os.environ)
     width = 120 if wide else None
     # No markup: a title such as [rec] is text, not a style.
     return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)

@@ -89,7 +89,7 @@ class Experiment:
         split = self._prepared(resume=resume)
         if not speaks():  # of several processes that train it, one writes
             return self._checkpoint(self._fit(split, None, resume=resume), split), None
-        with _alone_at(self.unfinished):
+        with alone_at(self.unfinished):
             log = self._log(resume=resume)
             told = Together(TrainingLog(log), watcher or Silent())
             checkpoint = self._checkpoint(self._fit(split, told, resume=resume), split)
@@ -170,8 +170,10 @@ def unfinished_at(out: str | Path) -> Path:
 
 
 @contextmanager
-def _alone_at(unfinished: Path) -> Iterator[None]:
-    """Keep other trainings from a place; what died there before holds nothing any more.
+def alone_at(unfinished: Path) -> Iterator[None]:
+    """Keep other trainings and updates from a place; what died there before holds nothing any more.
+
+    The place is gone afterwards if nothing is left in it but the lock.
 
     Raises:
         DataError: another one is at work there, or the place can't be written.
@@ -192,6 +194,8 @@ def _alone_at(unfinished: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if [left.name for left in unfinished.glob("*")] == [LOCK]:
+            shutil.rmtree(unfinished, ignore_errors=True)
         lock.release()
 
 

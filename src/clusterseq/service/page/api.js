@@ -73,12 +73,18 @@ export class Api {
     }
     if (!response.ok) throw await failure(response);
     try {
-      return await response.json();
+      return JSON.parse(await response.text(), exactly);
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new ApiError({ status: 502, title: "The answer is not JSON" });
     }
   }
+}
+
+// A whole number beyond 2^53 is an id that a double would change; as text the service finds it, too.
+function exactly(key, value, context) {
+  const whole = typeof value === "number" && Number.isInteger(value);
+  return whole && !Number.isSafeInteger(value) && context ? context.source : value;
 }
 
 async function failure(response) {

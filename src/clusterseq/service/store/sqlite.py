@@ -26,6 +26,9 @@ from clusterseq.service.store.sqlite_file import connect, number, transaction
 PURGED_AT_ONCE = 500
 """Users forgotten in one transaction, so that others need not wait long to write."""
 
+GATHER_SECONDS = 0.05
+"""How long an erasure waits for others, so that the file is rewritten once for all of them."""
+
 _INSERT_PERSON = """
 INSERT INTO people (user, seen) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET seen = excluded.seen
 """
@@ -79,6 +82,7 @@ class SQLiteStore:
         if not events:
             return 0
         with self._writer.use() as connection, transaction(connection):
+            self._require_file()
             person = self._welcome(connection, pack_text(user))
             rows = [
                 (person, pack_text(event.id), pack_item(event.item), event.time) for event in events
@@ -97,11 +101,13 @@ class SQLiteStore:
     def erase(self, user: str) -> int:
         """Erase all that is kept of a user, also from the file; return how many events that was."""
         name = pack_text(user)
+        with self._writer.use() as connection, transaction(connection):
+            self._require_file()
+            erased = len(connection.execute(_HISTORY, (name, self._dead())).fetchall())
+            if _forget(connection, "SELECT person FROM people WHERE user = ?", name):
+                connection.execute("UPDATE unfinished SET erasures = erasures + 1")
+        time.sleep(GATHER_SECONDS)
         with self._writer.use() as connection:
-            with transaction(connection):
-                erased = len(connection.execute(_HISTORY, (name, self._dead())).fetchall())
-                if _forget(connection, "SELECT person FROM people WHERE user = ?", name):
-                    connection.execute("UPDATE unfinished SET erasures = erasures + 1")
             _finish_erasures(connection)
         return erased
 
@@ -123,14 +129,17 @@ class SQLiteStore:
         """Do nothing if the store can be read; else raise StoreError."""
         with self._reader.use() as connection:
             connection.execute("SELECT count(*) FROM (SELECT 1 FROM people LIMIT 1)").fetchall()
-            if self._path is not None and _identity(self._path) != self._file:
-                # SQLite goes on with a file that was removed, and all that it writes is lost.
-                raise StoreError("the file of the history store was moved or removed")
+            self._require_file()
 
     def close(self) -> None:
         """Close the file; the store is not to be used afterwards."""
         for guarded in (self._reader, self._writer):
             guarded.close()
+
+    def _require_file(self) -> None:
+        """SQLite goes on with a file that was removed, and all that it writes is lost."""
+        if self._path is not None and _identity(self._path) != self._file:
+            raise StoreError("the file of the history store was moved or removed")
 
     def _dead(self) -> float:
         """A user last seen at this time or before has expired."""
