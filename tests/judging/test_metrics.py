@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from clusterseq.errors import DataError
 from clusterseq.judging.metrics import (
     METRICS,
     Ranks,
@@ -165,5 +166,5 @@ def test_paired_test_takes_any_metric() -> None:
 
 
 def test_paired_test_refuses_other_people() -> None:
-    with pytest.raises(ValueError, match="3 ranks against 2; evaluate the same people"):
+    with pytest.raises(DataError, match="3 ranks against 2; evaluate the same people"):
         paired_test(np.ones(3), np.ones(2))

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import polars as pl
 
@@ -30,6 +30,7 @@ from clusterseq.data.shards import Shard, read_arrow, shard_of, write_arrow, wri
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.machine.directory import replacing, scratch
 from clusterseq.machine.mapping import Mapper, P, R, one_by_one
+from clusterseq.machine.progress import StageProgress
 from clusterseq.reading.columns import find_columns
 from clusterseq.reading.event_report import EventReport, Figures, Reading
 from clusterseq.reading.events import KEY, check_alike, check_some, checked
@@ -38,8 +39,6 @@ from clusterseq.reading.spill import Spill
 from clusterseq.reading.table import Choose
 from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told which pass it is, and how many of its pieces are done."""
 ROWS_AT_ONCE = 1_000_000
 """Rows that are checked together."""
 BYTES_PER_SHARD = 32 * 2**20
@@ -76,7 +75,7 @@ def prepare_dataset(
     min_item_events: int = 1,
     shards: int | None = None,
     mapper: Mapper = one_by_one,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> PrepareSummary:
     """Turn any number of files into a data set that ``Dataset.load`` and ``train`` take.
 
@@ -135,7 +134,7 @@ class _Passes:
     """Runs one pass after the other."""
 
     mapper: Mapper
-    progress: Progress | None
+    progress: StageProgress | None
 
     def __call__(self, name: str, function: Callable[[P], R], pieces: Sequence[P]) -> list[R]:
         found: list[R] = []

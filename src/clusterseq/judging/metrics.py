@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from clusterseq.errors import DataError
+
 Ranks: TypeAlias = Float64[np.ndarray, " users"]
 Values: TypeAlias = Float64[np.ndarray, " users"]
 
@@ -154,10 +156,10 @@ def paired_test(
     """Test whether A ranks better than B (positive difference) beyond the luck of the people drawn.
 
     Raises:
-        ValueError: the ranks are not of the same number of people.
+        DataError: the ranks are not of the same number of people.
     """
     if len(ranks_a) != len(ranks_b):
-        raise ValueError(f"{len(ranks_a)} ranks against {len(ranks_b)}; evaluate the same people")
+        raise DataError(f"{len(ranks_a)} ranks against {len(ranks_b)}; evaluate the same people")
     generator = np.random.default_rng(seed)
     differences = METRICS[metric](ranks_a) - METRICS[metric](ranks_b)
     total = differences.sum()

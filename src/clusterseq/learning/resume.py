@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.stage import Place
 from clusterseq.machine.directory import present, replacing
-from clusterseq.machine.manifest import MANIFEST, read_manifest, write_manifest
+from clusterseq.machine.manifest import MANIFEST, check_files, read_manifest, write_manifest
 from clusterseq.machine.tensors import write_tensors
 from clusterseq.machine.workers import ALONE, Workers
 
@@ -99,11 +99,11 @@ class Keeper:
                 f"{self._state}: no state to resume; train without --resume", code="resume"
             )
         try:
-            told = read_manifest(path, [])
-            run, numbers = told["run"], {"best": -math.inf} | told["place"]
-            names = _files(int(told.get("parts", 1)))
+            manifest = read_manifest(path)
+            run, numbers = manifest["run"], {"best": -math.inf} | manifest["place"]
+            names = _files(int(manifest.get("parts", 1)))
             own = names[self._workers.rank % len(names)]
-            read_manifest(path, [own])
+            check_files(path, manifest, [own])
             device = str(next(self._model.parameters()).device)
             tensors = load_file(path / own, device=device)
         except (OSError, KeyError, TypeError, SafetensorError, CheckpointError) as error:
@@ -143,7 +143,7 @@ class Keeper:
         with replacing(state, marker=MARKER) as draft:
             write_tensors(draft / names[0], self._tensors())
             if len(names) > 1:
-                self._workers.any(False)  # all have written
+                self._workers.wait_for_all()  # they have written
             for name in names[1:]:
                 os.replace(_beside(state, name), draft / name)
             write_manifest(draft, names, told)
@@ -158,7 +158,7 @@ class Keeper:
                 "state before is kept)",
                 code="output",
             ) from error
-        self._workers.any(False)
+        self._workers.wait_for_all()
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{n}": v for n, v in self._model.state_dict().items()}

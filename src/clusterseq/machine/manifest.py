@@ -33,7 +33,7 @@ def write_manifest(directory: Path, files: Iterable[str], about: Mapping[str, An
     write_json(directory / MANIFEST, {**body, "content": _content(body)})
 
 
-def read_manifest(directory: Path, files: Iterable[str]) -> dict[str, Any]:
+def read_manifest(directory: Path, files: Iterable[str] = ()) -> dict[str, Any]:
     """The manifest, once every one of ``files`` is as it says.
 
     Raises:
@@ -49,12 +49,21 @@ def read_manifest(directory: Path, files: Iterable[str]) -> dict[str, Any]:
     content = manifest.pop("content", None)
     if content != _content(manifest):
         raise damaged(path, "its own checksum differs")
+    check_files(directory, manifest, files)
+    return {**manifest, "content": content}
+
+
+def check_files(directory: Path, manifest: Mapping[str, Any], files: Iterable[str]) -> None:
+    """Hold files to what a manifest says of them.
+
+    Raises:
+        CheckpointError: it doesn't list one of them, or a file differs.
+    """
     entries = manifest.get("files")
     for name in files:
         if not isinstance(entries, dict) or not isinstance(entry := entries.get(name), dict):
-            raise damaged(path, f"it doesn't list {name}")
+            raise damaged(directory / MANIFEST, f"it doesn't list {name}")
         _check_file(directory / name, entry)
-    return {**manifest, "content": content}
 
 
 def as_json(values: Mapping[str, Any]) -> bytes:

@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told what is done and how much there is in all."""
+StageProgress: TypeAlias = Callable[[str, int, int], None]
+"""The same of several things, each by its name."""
 
 
 @runtime_checkable

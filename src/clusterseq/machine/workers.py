@@ -97,6 +97,10 @@ class Workers:
         """Whether it is so in any process, so that all of them stop at the same step."""
         return bool(self.total(torch.tensor(float(flag))) > 0)
 
+    def wait_for_all(self) -> None:
+        """Go on once every process has come here."""
+        self.any(False)
+
     def exchange(
         self, values: Shaped[Tensor, " *given"], given: list[int], taken: list[int]
     ) -> Shaped[Tensor, " *taken"]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from clusterseq.data.dataset import Data
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import LOG, Checkpoint
+from clusterseq.machine.progress import StageProgress
 from clusterseq.model.ranker import Ranker
 from clusterseq.overrides import changed
 from clusterseq.reading.times import iso
@@ -27,9 +28,6 @@ from clusterseq.report.latency import Latency, latency
 from clusterseq.using.atlas import Atlas
 from clusterseq.using.comparison import CLUSTERSEQ, simple_models
 from clusterseq.using.evaluation import split_of_training
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being found out, and how much of it is done."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Findings:
 
 
 def find_out(
-    directory: Path, checkpoint: Checkpoint, events: Data | None, progress: Progress
+    directory: Path, checkpoint: Checkpoint, events: Data | None, progress: StageProgress
 ) -> Findings:
     """Gather everything; with events the new people of the model's own split are judged.
 
