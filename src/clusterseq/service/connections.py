@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 from http import HTTPStatus
 from itertools import takewhile
 from typing import Any
@@ -34,6 +35,8 @@ class Waiting:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.count: Callable[[int], None] | None = None
+        """Told the status of every answer that a connection gives by itself."""
         self._since: OrderedDict[Connection, float] = OrderedDict()
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -169,6 +172,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, title: str, detail: str) -> None:
         """Answer before anybody asked properly, and hang up."""
+        if self.waiting.count is not None:
+            self.waiting.count(status)
         problem = Problem(title=title, status=status, detail=detail)  # type: ignore[call-arg]
         body = json.dumps(problem.model_dump())
         retry = f"Retry-After: {RETRY_SECONDS}\r\n" if status == 503 else ""

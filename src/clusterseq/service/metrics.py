@@ -95,6 +95,10 @@ class Metrics:
             self.phases.labels("adapt").observe(served.ranking.adapt_ms / 1000)
             self.phases.labels("score").observe(served.ranking.score_ms / 1000)
 
+    def refused(self, status: int) -> None:
+        """A connection was answered before a route was known."""
+        self.requests.labels("connection", str(status)).inc()
+
     def shown(self, items: list[int], n_items: int) -> None:
         """Some items were recommended."""
         self._shown.update(items)

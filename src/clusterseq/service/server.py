@@ -146,11 +146,12 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -
 
 
 def _serve(settings: Settings, address: socket.socket) -> None:
+    waiting = Waiting(settings.limits)
     config = uvicorn.Config(
-        partial(_application, settings),
+        partial(_application, settings, waiting),
         factory=True,
         workers=settings.processes,
-        http=partial(Connection, waiting=Waiting(settings.limits)),  # type: ignore[arg-type]
+        http=partial(Connection, waiting=waiting),  # type: ignore[arg-type]
         ws="none",
         log_config=None,
         access_log=False,
@@ -182,7 +183,7 @@ def _check(settings: Settings) -> None:
     open_store(settings.store, settings.retention).close()
 
 
-def _application(settings: Settings) -> FastAPI:
+def _application(settings: Settings, waiting: Waiting) -> FastAPI:
     """What a process serves; the supervisor of several starts all of them anew at SIGHUP."""
     if settings.processes > 1:  # in a process that was born a moment ago
         share_one_arena()
@@ -196,6 +197,7 @@ def _application(settings: Settings) -> FastAPI:
             sys.exit(1)
     else:
         app = build(settings)
+    waiting.count = app.state.context.metrics.refused
     # What is there now stays; a collection that looked at it all would stop everything for .2 s.
     gc.collect()
     gc.freeze()
