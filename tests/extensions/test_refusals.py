@@ -82,8 +82,22 @@ def test_a_clusterer_needs_more_than_to_be_called(folder: Path) -> None:
 
 def test_what_is_no_peer_is_refused(folder: Path) -> None:
     declare(folder, "peers", "baselines", "seven = foreign:number")
-    with pytest.raises(ConfigError, match=r"of peers 1.0: is of type int, not Peer"):
-        chosen(["popularity"], PRESETS)
+    for words in ("seven", "all"):
+        with pytest.raises(ConfigError, match=r"of peers 1.0: is of type int, not Peer"):
+            chosen([words], PRESETS)
+    assert list(chosen(["popularity"], PRESETS)) == ["popularity"], "nobody has named the other"
+
+
+def test_a_broken_peer_is_left_out_of_the_list(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declare(folder, "peers", "baselines", "seven = nowhere:peer")
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main(["bench", "--list"]))
+    assert ended.value.code == 0
+    said = capsys.readouterr()
+    assert "of peers 1.0: can't be loaded" in said.err
+    assert "item-knn" in said.out
 
 
 def test_what_is_no_store_is_refused(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
+from clusterseq.errors import TrainingError
 from clusterseq.judging import judge
 from clusterseq.judging.judge import judged_tasks, log_likelihood, mean_reciprocal_rank
 
@@ -36,6 +38,12 @@ def test_likelihood_is_of_the_softmax_over_what_was_not_touched() -> None:
     ]
     expected = sum(map(math.log, shares)) / 3
     assert log_likelihood(score, TASKS) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("measure", [mean_reciprocal_rank, log_likelihood])
+def test_a_model_that_diverged_is_not_the_best(measure: Callable[..., float]) -> None:
+    with pytest.raises(TrainingError, match="not finite"):
+        measure(lambda histories: score(histories) * torch.nan, TASKS)
 
 
 @pytest.mark.parametrize("at_once", [1, 2])

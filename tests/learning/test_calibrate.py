@@ -43,9 +43,36 @@ def test_where_memory_is_short_it_reads_tasks_from_first_to_last(
 ) -> None:
     one, two = unadapted(), unadapted()
     last = len(TASKS) - 1
+    monkeypatch.setattr(module, "ENOUGH", 3)
     expected = calibrate(one, TASKS[torch.tensor([0, last // 2, last])])
     monkeypatch.setattr(module, "CELLS", 3 * N_ITEMS)
     assert calibrate(two, TASKS) == expected
+
+
+def test_beside_a_large_catalogue_some_items_stand_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nearly as likely under all items as where all of them were fitted on."""
+    one, two = unadapted(), unadapted()
+    calibrate(one, TASKS)
+    monkeypatch.setattr(module, "CELLS", len(TASKS) * (N_ITEMS // 2))
+    monkeypatch.setattr(module, "ENOUGH", len(TASKS))
+    told = calibrate(two, TASKS)
+    assert calibrate(two, TASKS) == pytest.approx(told, abs=0.01), "the same items every time"
+    best, found = (log_likelihood(Ranker(model).score, TASKS) for model in (one, two))
+    assert best - 0.05 < found <= best + 1e-6
+    assert -told == pytest.approx(found, abs=0.2), "what is told is of all items"
+
+
+def test_a_handful_of_people_move_little() -> None:
+    """Any three next items could be foreseen by scalars that are absurd for all others."""
+    model = unadapted()
+    calibrate(model, TASKS)
+    before = log_likelihood(Ranker(model).score, TASKS)
+    former = [value.detach().clone() for value in scalars(model)]
+    for start in range(0, 9, 3):
+        calibrate(model, TASKS[slice(start, start + 3)], former)
+    assert log_likelihood(Ranker(model).score, TASKS) > before - 0.5
 
 
 def test_only_the_scalars_move() -> None:

@@ -9,7 +9,10 @@ from typing import Any
 import polars as pl
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_checks
+from sklearn.utils.validation import check_is_fitted
 
 import clusterseq
 from clusterseq.errors import ConfigError, DataError
@@ -104,6 +107,17 @@ def test_what_is_saved_is_loaded_by_all_others(fitted: Estimator, tmp_path: Path
     fitted.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model").recommend(["i03"], k=4)
     assert loaded == fitted.recommender_.recommend(["i03"], k=4)
+
+
+def test_scikit_learn_asks_it_what_it_needs_to_know(
+    fitted: Estimator, events_frame: pl.DataFrame
+) -> None:
+    check_is_fitted(fitted)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(clone(fitted))
+    pipeline = Pipeline([("model", fitted)])
+    assert pipeline.score(events_frame) == fitted.score(events_frame)
+    assert "Estimator" in pipeline._repr_html_()
 
 
 def test_what_is_wrong_is_said() -> None:

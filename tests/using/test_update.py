@@ -240,6 +240,40 @@ def test_the_command_looks_at_the_place_first(
     assert "epoch" not in told
 
 
+def test_the_same_people_on_another_day_are_new_events(checkpoint: Checkpoint) -> None:
+    def day(number: int) -> Events:
+        rows = [
+            (
+                f"r{person:02}",
+                f"i{(person + 7 * number + step) % 30:02}",
+                LATER + number * 86_400 + step,
+            )
+            for person in range(60)
+            for step in range(3)
+        ]
+        return read_events(pl.DataFrame(rows, schema=["user", "item", "time"], orient="row"))
+
+    once = update_checkpoint(checkpoint, day(0), epochs=0).checkpoint
+    twice = update_checkpoint(once, day(1), epochs=0).checkpoint
+    assert len(set(twice.provenance.updated_by)) == 2
+    with pytest.raises(DataError, match="has these events already"):
+        update_checkpoint(twice, day(0), epochs=0)
+
+
+def test_events_of_the_same_people_and_other_items_are_not_those_of_the_training(
+    checkpoint: Checkpoint, events_frame: pl.DataFrame
+) -> None:
+    assert evaluate_checkpoint(checkpoint, read_events(events_frame)).figures
+    swapped = events_frame.with_columns(
+        item=pl.col("item").replace({"i00": "i01", "i01": "i00", "i02": "i03", "i03": "i02"})
+    )
+    with pytest.raises(DataError, match="aren't those that the model was trained on"):
+        evaluate_checkpoint(checkpoint, read_events(swapped))
+    numbers = events_frame.with_columns(item=pl.col("item").str.slice(1).cast(pl.Int64))
+    with pytest.raises(DataError, match="item ids are strings and the events' are integers"):
+        evaluate_checkpoint(checkpoint, read_events(numbers))
+
+
 def test_two_updates_at_once_do_not_lose_one(
     model_directory: Path, later: Events, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

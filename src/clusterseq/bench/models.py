@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -24,6 +24,7 @@ from clusterseq.extensions import extension, extensions
 from clusterseq.values import from_dict
 
 EVERYTHING = "all"
+GROUPS = frozenset((EVERYTHING, *get_args(Kind)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +57,23 @@ class Model:
         return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
 
 
-def catalogue(presets: Mapping[str, Config]) -> dict[str, Model]:
-    """Every model by name: the peers in their order, those of packages, then ours by preset.
+def catalogue(
+    presets: Mapping[str, Config], words: Collection[str] = (EVERYTHING,)
+) -> dict[str, Model]:
+    """Models by name: the peers in their order, those of packages, then ours by preset.
+
+    Of the packages only those are loaded that one of the words names, by itself or by a group.
 
     Raises:
-        ConfigError: a package brings something that is no peer.
+        ConfigError: a package brings something that is no peer, or can't be loaded.
     """
     own = own_configs(presets).items()
+    named, grouped = set(words), not GROUPS.isdisjoint(words)
     brought = dict.fromkeys(one.name for one in extensions("baselines"))
+    loaded = [name for name in brought if name not in PEERS and (grouped or name in named)]
     return {
         **{name: Model(peer) for name, peer in PEERS.items()},
-        **{name: _brought(name) for name in brought if name not in PEERS},
+        **{name: _brought(name) for name in loaded},
         **{name: Model(own_peer(name, one), one) for name, one in own},
     }
 
@@ -79,9 +86,11 @@ def chosen(words: Iterable[str], presets: Mapping[str, Config]) -> dict[str, Mod
     Raises:
         ConfigError: a word is none of these.
     """
-    entries, found = catalogue(presets), dict[str, Model]()
+    asked = list(words)
+    named = [name.strip() for word in asked for name in word.split(",")]
+    entries, found = catalogue(presets, named), dict[str, Model]()
     default = presets[DEFAULT]
-    for word in words:
+    for word in asked:
         if word.startswith(f"{OWN} ") and "=" in word:
             changed = own_variant(word, default)
             name = OWN if changed == default else word  # what changes nothing is the model itself
@@ -97,16 +106,15 @@ def choose(words: str, models: Mapping[str, Model]) -> list[str]:
     Raises:
         ConfigError: a word is neither a model nor a group.
     """
-    groups = [EVERYTHING, *get_args(Kind)]
     found: dict[str, None] = {}
     for word in (one.strip() for one in words.split(",")):
         if word in models:
             found[word] = None
-        elif word in groups:
+        elif word in GROUPS:
             members = (n for n, model in models.items() if word in (EVERYTHING, model.group))
             found |= dict.fromkeys(members)
         else:
-            close = difflib.get_close_matches(word, [*models, *groups], n=1, cutoff=0.5)
+            close = difflib.get_close_matches(word, [*models, *GROUPS], n=1, cutoff=0.5)
             hint = f'did you mean "{close[0]}"?' if close else "bench --list shows what there is"
             raise ConfigError(f'model "{word}" is unknown; {hint}')
     return list(found)

@@ -32,10 +32,15 @@ def list_models(context: options.Context, asked: bool) -> bool:
         return False
     from clusterseq.bench.models import catalogue
     from clusterseq.commands.shared.json_output import print_json
+    from clusterseq.errors import ConfigError
     from clusterseq.presets import PRESETS
     from clusterseq.showing.terminal import screen
 
-    models = catalogue(PRESETS)
+    try:
+        models = catalogue(PRESETS)
+    except ConfigError as error:  # of a package; what it brings can't be had, and the rest can
+        screen(stderr=True).print(f"Left out: {error}", soft_wrap=True)
+        models = catalogue(PRESETS, ())
     if context.params["json"]:
         print_json({"models": [_described(name, model) for name, model in models.items()]})
         raise typer.Exit

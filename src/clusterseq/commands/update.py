@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clusterseq.commands.shared import options
 from clusterseq.config import Runtime
+
+if TYPE_CHECKING:
+    from clusterseq.using.update import Update
 
 
 def update(
@@ -49,7 +52,6 @@ def update(
     """
     from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.commands.shared.results import print_comparison, print_next
     from clusterseq.learning.checkpoint import load_checkpoint, require_place, save_checkpoint
     from clusterseq.model.index import ABOUT as INDEX
     from clusterseq.reading.titles import read_titles
@@ -81,11 +83,17 @@ def update(
     if json:
         figures = None if newer.comparison is None else newer.comparison.figures
         print_json({"new_items": newer.new_items, "out": str(out), "figures": figures})
-        return
-    screen(stderr=True).print(
-        f"{newer.new_items:,} items are new; the model knows {len(newer.checkpoint.items):,} now",
-        soft_wrap=True,
-    )
+    else:
+        _print(newer, out)
+
+
+def _print(newer: Update, out: Path) -> None:
+    from clusterseq.commands.shared.results import print_comparison, print_next
+    from clusterseq.showing.terminal import screen
+
+    known = len(newer.checkpoint.items)
+    note = f"{newer.new_items:,} items are new; the model knows {known:,} now"
+    screen(stderr=True).print(note, soft_wrap=True)
     if newer.comparison is None:
         note = "Nobody was left to compare the model before and after: everyone taught."
         screen(stderr=True).print(note, soft_wrap=True)

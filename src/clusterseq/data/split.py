@@ -68,7 +68,9 @@ def split_users(
     validation_share: float = 0.3,
     catalogue: Vocabulary | None = None,
 ) -> Split:
-    """Split a dataset by user; the outcome depends on the set of rows, not on their order.
+    """Split a dataset by user; who goes where depends on the set of rows, not on their order.
+
+    A person's events of the same time stay in the order of the rows.
 
     Args:
         catalogue: items that a model knows from earlier events, so that new users keep them too.

@@ -20,6 +20,7 @@ from torch import Tensor
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Tasks, prefixes
+from clusterseq.errors import TrainingError
 from clusterseq.judging.metrics import rank_of_target
 from clusterseq.model.losses import cross_entropy
 
@@ -57,5 +58,7 @@ def _judged(
     for start in range(0, len(tasks), SCORED_AT_ONCE):
         part = tasks[slice(start, start + SCORED_AT_ONCE)]
         scores = score(part.support)
+        if not bool(torch.isfinite(scores).all()):
+            raise TrainingError("scores that are not finite; lower the learning rate")
         part = part.to(scores.device)  # a network scores where it lies
         yield scores, part.targets, part.support.touched(scores.shape[1])

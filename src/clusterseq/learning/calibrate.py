@@ -10,10 +10,10 @@ Knows nothing about: epochs, known users, files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from clusterseq.data.evidence import Evidence, Spoken
@@ -22,29 +22,48 @@ from clusterseq.data.tasks import Tasks
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import pointed
 from clusterseq.model.losses import cross_entropy
+from clusterseq.model.rivals import Rivals
 
 CELLS = 8_000_000
 """Bound on validation prefixes × items, which stay in memory during the fit."""
+ENOUGH = 400
+"""Prefixes that tell the scalars. Where fewer would fit beside the catalogue, all are taken, and in
+place of the catalogue what came next and a draw of other items: many people against some items fit
+better than few people against all."""
 STEPS = 30
 """Most steps of the fit; half of them are usual."""
 FLAT = 1e-4
 """A slope below this ends the fit, in nats."""
 PRIOR = 1e-3
-"""Cost of a scalar's squared move: the acuity of a memory that nobody trusts could be anything."""
+"""Least cost of a scalar's squared move, beside the mean over prefixes: the acuity of a memory that
+nobody trusts could be anything. Of few prefixes it is as much as of ``ENOUGH`` in all, since a
+handful could be fitted by any scalars, however absurd."""
 SCALARS = ("sharpness", "popularity", "trust")
 """The parts of θ that are fitted here."""
 
 
-def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
-    """Fit the scalars on some tasks of validation users; returns the cross-entropy reached."""
-    tasks = _evenly(tasks, max(1, CELLS // model.n_items))
+def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None = None) -> float:
+    """Fit the scalars on some tasks of validation users; returns the cross-entropy reached.
+
+    They stay near to ``former`` ones, by default to what they are.
+    """
+    fit = max(1, CELLS // model.n_items)
+    sampled = fit < min(ENOUGH, len(tasks))
+    if not sampled:
+        tasks = _evenly(tasks, fit)
+    at_most = max(1, CELLS // len(tasks)) if sampled else 0
+    generator = torch.Generator(model.device).manual_seed(0)  # the same items for every epoch
     with torch.no_grad():
+        rivals = Rivals.draw(tasks.targets, model.n_items, at_most, generator)
         history = tasks.support.last(model.config.max_steps)
         spoken = None if model.memory is None else Evidence(model.memory, history).spoken
-        touched = history.touched(model.n_items)
-        matched, traits = _matched(model, history), model.items.traits()
+        spoken = rivals.spoken(spoken) if spoken is not None and sampled else spoken
+        touched = rivals.touched(history)
+        matched = _matched(model, history, rivals.items if sampled else None)
+        traits, targets = model.items.traits()[rivals.items], rivals.places[tasks.targets]
     fitted = scalars(model)
-    before = [value.detach().clone() for value in fitted]
+    before = [value.detach().clone() for value in former or fitted]
+    prior = PRIOR * max(1.0, ENOUGH / len(tasks))
     # So few scalars have a curvature that is soon known: quasi-Newton steps with a line search.
     optimiser = torch.optim.LBFGS(
         fitted,
@@ -56,11 +75,11 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
 
     def loss() -> Tensor:
         scores = _logits(model, matched, traits, spoken)
-        return cross_entropy(scores, tasks.targets, touched)
+        return cross_entropy(scores + rivals.extra, targets, touched)
 
     def closure() -> Tensor:
         moves = [(now - then).square().sum() for now, then in zip(fitted, before, strict=True)]
-        total = loss() + PRIOR * torch.stack(moves).sum()
+        total = loss() + prior * torch.stack(moves).sum()
         optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         return total
@@ -70,14 +89,17 @@ def calibrate(model: ClusterSeq, tasks: Tasks) -> float:
         return float(loss())
 
 
-def _matched(model: ClusterSeq, history: Histories) -> Float[Tensor, "users items"]:
-    """How well the last queries match all items, by directions alone."""
+def _matched(
+    model: ClusterSeq, history: Histories, chosen: Int64[Tensor, " items"] | None
+) -> Float[Tensor, "users items"]:
+    """How well the last queries match the chosen items, or all, by directions alone."""
     read = torch.unique(history.items)  # ascending
     places = Histories(torch.searchsorted(read, history.items), history.lengths)
     queries = history.newest(model.encode(places, model.items.vectors(read)))
 
     def pieces() -> Iterator[Tensor]:
-        for rows, vectors in model.items.pieces():
+        some = None if chosen is None else [(chosen, model.items.vectors(chosen))]
+        for rows, vectors in some or model.items.pieces():
             items = model.candidates(vectors, rows)
             yield pointed(model.start, queries, items) @ items.vectors.T
 

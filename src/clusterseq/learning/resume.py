@@ -80,7 +80,8 @@ class Keeper:
         Raises:
             KeyboardInterrupt: it was asked to stop; the state is kept.
         """
-        self._stopped = self._workers.any(self._stopped)
+        if self._workers.any(self._stopped):  # a signal during the call isn't lost
+            self._stopped = True
         if self._stopped or self._place.step == 0:
             self._save()
         self._end_if_stopped()

@@ -110,7 +110,8 @@ class Trainer:
         """A digest of the data, the configuration and the seed."""
         digest = hashlib.sha256(self._identity.encode())
         judges = self.validation.to(CPU)
-        arrays = (self.known.items, self.known.offsets, judges.support.items, judges.targets)
+        known = (self.known.items, self.known.times, self.known.offsets)
+        arrays = (*known, judges.support.items, judges.targets)
         for array in map(np.asarray, arrays):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

@@ -15,11 +15,13 @@ Knows nothing about: models, data.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import torch
 import torch.distributed as distributed
@@ -158,13 +160,20 @@ def started(words: Sequence[str], workers: int) -> None:
     command += [f"--nproc-per-node={workers}", "-m", "clusterseq", *words]
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
     with subprocess.Popen(command, env=environment) as process:
-        stopped = False
-        while process.returncode is None:
-            try:
-                process.wait()
-            except KeyboardInterrupt:  # they have heard it, too, and keep what they have first
-                stopped = True
-    if stopped:
+        stopped = list[int]()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            stopped.append(number)
+            if number != signal.SIGINT:  # which a terminal sends to all of them
+                process.send_signal(number)
+
+        former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            process.wait()
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+    if stopped and process.returncode:  # they have kept what they have
         raise KeyboardInterrupt
     if process.returncode:
         raise TrainingError(

@@ -138,13 +138,21 @@ class Vocabulary:
         Raises:
             DataError: the ids of one are integers and those of the other strings.
         """
+        self.require_kind_of(other)
+        return Vocabulary(pl.concat([self._series, other._series]).unique().sort())
+
+    def require_kind_of(self, other: Vocabulary) -> None:
+        """Refuse ids of events that are of another kind than these of a model.
+
+        Raises:
+            DataError: the ids of one are integers and those of the other strings.
+        """
         if self.is_integer != other.is_integer:
             kinds = {True: "integers", False: "strings"}
             raise DataError(
                 f"the model's item ids are {kinds[self.is_integer]} and the events' are "
-                f"{kinds[other.is_integer]}; bring them to one kind"
+                f"{kinds[other.is_integer]}; bring them to one kind (in text files all are strings)"
             )
-        return Vocabulary(pl.concat([self._series, other._series]).unique().sort())
 
     def _gather(self, indices: Integer[np.ndarray, " n"] | Sequence[int]) -> pl.Series:
         array = np.asarray(indices, dtype=np.int64)

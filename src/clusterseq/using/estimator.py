@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import tempfile
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,15 @@ class Estimator:
                 raise ConfigError(f'Estimator has no parameter "{name}"; {nearest(name, names)}')
             setattr(self, name, value)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether ``fit`` was called, as scikit-learn asks it."""
+        return getattr(self, "recommender_", None) is not None
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn's pipelines and searches ask for; only they call it, so it is there."""
+        tags = import_module("sklearn.utils")
+        return tags.Tags(estimator_type=None, target_tags=tags.TargetTags(required=False))
 
     def __repr__(self) -> str:
         usual = Estimator().get_params()

@@ -19,7 +19,7 @@ from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.machine.progress import Progress
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
-from clusterseq.reading.vocab import Vocabulary
+from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare, simple_models
 
 PARTS = ("test", "validation")
@@ -76,7 +76,8 @@ def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
         if str(error.code) != "split":
             raise
         raise _of_others(f"({str(error).partition(';')[0]})") from error
-    if split.fingerprint != origin.fingerprint:
+    checkpoint.items.require_kind_of(split.items)
+    if not taught(checkpoint, split):
         raise _of_others()
     if split.kind == "none":
         raise DataError(
@@ -87,8 +88,20 @@ def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
     return split
 
 
+def taught(checkpoint: Checkpoint, split: Split) -> bool:
+    """Whether the known people of a split taught the model, with all that they touched."""
+    same = split.fingerprint == checkpoint.provenance.fingerprint
+    places = checkpoint.items.encode_series(split.items.series)
+    if not same or (places == UNKNOWN).any():
+        return False
+    told, had = split.known.counts(len(split.items)), checkpoint.item_counts[places]
+    if checkpoint.provenance.updated_by:  # which has added to them since
+        return bool((told <= had).all())
+    return len(places) == len(checkpoint.items) and np.array_equal(told, had)
+
+
 def _of_others(why: str = "") -> DataError:
-    told = f"the events' known users aren't those that the model was trained on {why}".strip()
+    told = f"the events aren't those that the model was trained on {why}".strip()
     return DataError(
         f"{told}; give the file it was trained on, or use evaluate --all-new if everyone in this "
         "one is new to it",

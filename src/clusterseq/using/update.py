@@ -12,7 +12,6 @@ Knows nothing about: terminals, files.
 from __future__ import annotations
 
 import dataclasses
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +19,7 @@ import polars as pl
 import torch
 from jaxtyping import Int32
 
-from clusterseq.config import DataConfig, Runtime, TrainConfig
+from clusterseq.config import Runtime, TrainConfig
 from clusterseq.data.dataset import Data, dataset_of
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
@@ -28,7 +27,7 @@ from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import Split
 from clusterseq.errors import DataError
 from clusterseq.judging.judge import judged_tasks
-from clusterseq.learning.calibrate import calibrate
+from clusterseq.learning.calibrate import calibrate, scalars
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.learning.metatrain import measure_clusters
 from clusterseq.learning.pretrain import prefix_stage
@@ -40,6 +39,7 @@ from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.titles import titles_of
 from clusterseq.reading.vocab import Vocabulary
+from clusterseq.using.batches import new_batch
 from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare
 from clusterseq.using.evaluation import split_events
 from clusterseq.using.former import Former
@@ -95,7 +95,7 @@ def update_checkpoint(
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     events = dataset_of(events)
-    batch = _new_batch(checkpoint, events)
+    batch = new_batch(checkpoint, events)
     split = _split(checkpoint, events, runtime.seed)
     places = split.items.encode_series(checkpoint.items.series)
     train = dataclasses.replace(
@@ -132,26 +132,6 @@ def _split(checkpoint: Checkpoint, events: Data, seed: int) -> Split:
         if str(error.code) != "split":
             raise
         return split_events(events, dataclasses.replace(data, split="none"), seed, items)
-
-
-def _new_batch(checkpoint: Checkpoint, events: Data) -> str:
-    """What tells these events from others, however they are split and filtered.
-
-    Raises:
-        DataError: the model was trained on them or updated with them.
-    """
-    origin = checkpoint.provenance
-    batch = split_events(events, DataConfig(split="none"), seed=0).fingerprint
-    there = batch in origin.updated_by
-    with suppress(DataError):  # too few for that split: they aren't those of the training
-        trained_on = split_events(events, checkpoint.config.data, origin.seed).fingerprint
-        there = there or trained_on == origin.fingerprint
-    if there:
-        raise DataError(
-            "the model has these events already; adding them again would count them twice, so "
-            "give the events since"
-        )
-    return batch
 
 
 @dataclass(frozen=True)
@@ -222,7 +202,8 @@ def _teach(
 ) -> None:
     """Train on where the parameters are, and keep them if new people aren't served better."""
     tasks = judged_tasks(judges, np.random.default_rng([seed, *b"update"]))
-    validate = (lambda: -calibrate(model, tasks)) if len(tasks) else None
+    former = [value.detach().clone() for value in scalars(model)]  # few people mustn't move far
+    validate = (lambda: -calibrate(model, tasks, former)) if len(tasks) else None
     stage = prefix_stage(UPDATE, model, learners, config, validate)
     run_stage(stage, model, Place(UPDATE), seed=seed, watcher=watcher, checkpoint=lambda: None)
 
