@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from clusterseq.bench.models import chosen, peer_named
+from clusterseq.cli import main
 from clusterseq.commands.shared.checkup import examine
 from clusterseq.config import ModelConfig
 from clusterseq.errors import ConfigError, DataError
