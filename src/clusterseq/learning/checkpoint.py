@@ -170,7 +170,7 @@ def require_place(directory: str | Path) -> None:
     Raises:
         DataError: something else lies there, or nothing can be written there.
     """
-    require_replaceable(directory, MANIFEST)
+    require_replaceable(directory, MANIFEST, "model")
 
 
 def is_checkpoint(directory: str | Path) -> bool:

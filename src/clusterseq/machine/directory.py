@@ -62,15 +62,17 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def require_replaceable(directory: str | Path, marker: str) -> None:
+def require_replaceable(directory: str | Path, marker: str, what: str | None = None) -> None:
     """Refuse a place that ``replacing`` couldn't fill, before minutes are spent on what goes there.
+
+    ``what`` is what a directory with that marker is called.
 
     Raises:
         DataError: something without the file ``marker`` lies there, or nothing can be put there.
     """
     target = _followed(directory)
     if target.exists() and not (target / marker).exists() and not _is_empty(target):
-        reason = f"holds no {marker}, so it isn't replaced; name another place"
+        reason = f"holds no {what or marker}, so it isn't replaced; name another place"
     elif target.is_mount():
         reason = "is a mount point, which can't be replaced; name a folder inside of it"
     elif not os.access(next(one for one in target.parents if one.exists()), os.W_OK):
