@@ -132,7 +132,7 @@ def test_keys_go_through_and_so_does_what_is_said_without_one(
 @pytest.mark.parametrize("path", [*DISGUISES, *UNDER_A_PATH])
 def test_numbers_are_not_for_the_world(proxy: httpx2.Client, path: str) -> None:
     found = proxy.get(str(proxy.base_url).rstrip("/") + path, follow_redirects=True)
-    assert found.status_code == 403
+    assert found.status_code in (403, 404)  # where slashes aren't merged it is no address of ours
     assert "clusterseq_" not in found.text
 
 

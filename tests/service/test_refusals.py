@@ -275,7 +275,7 @@ def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
 
     log = Unhurried(Stalled(), waiting=2)
     for number in range(9):
-        log.emit(logging.makeLogRecord({"msg": f"line {number}"}))
+        log.emit(logging.makeLogRecord({"name": "any", "msg": f"line {number}"}))
     assert log.dropped >= 6
     reading.set()
     log.finish(seconds=10.0)

@@ -173,4 +173,4 @@ def test_a_read_only_place_is_told_before_the_training(events_file: Path, tmp_pa
     words = ["train", str(events_file), "--out", str(tmp_path / "model")]
     status, told = run(*mount, *CLUSTERSEQ, *words)
     assert status == 2
-    assert "Read-only file system; name another place" in told
+    assert "can't be written; name another place" in told

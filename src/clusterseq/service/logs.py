@@ -14,6 +14,7 @@ import logging
 import sys
 import threading
 import time
+from contextlib import suppress
 from queue import Full, Queue
 
 LOG = logging.getLogger("clusterseq.service")
@@ -56,6 +57,8 @@ class Unhurried(logging.Handler):
             self._lines.put_nowait(record)
         except Full:
             self.dropped += 1
+        if record.name.startswith("uvicorn"):  # it may end the process right after its line
+            self.finish()
 
     def finish(self, seconds: float = LAST_SECONDS) -> None:
         """Wait until all is written, but no longer than that."""
@@ -66,14 +69,17 @@ class Unhurried(logging.Handler):
     def _write(self) -> None:
         while True:
             record = self._lines.get()
-            dropped, self.dropped = self.dropped, 0
-            if dropped:
-                told = f"{dropped:,} lines were dropped, since nobody read the log"
-                self._writer.handle(
-                    LOG.makeRecord(LOG.name, logging.WARNING, "", 0, told, (), None)
-                )
-            self._writer.handle(record)
+            with suppress(ValueError, OSError):  # standard error is closed
+                self._write_one(record)
             self._lines.task_done()
+
+    def _write_one(self, record: logging.LogRecord) -> None:
+        dropped, self.dropped = self.dropped, 0
+        if dropped:
+            told = f"{dropped:,} lines were dropped, since nobody read the log"
+            line = LOG.makeRecord(LOG.name, logging.WARNING, "", 0, told, (), None)
+            self._writer.handle(line)
+        self._writer.handle(record)
 
 
 def log_to_stderr(level: str) -> None:
