@@ -23,7 +23,10 @@ PACKAGES = [
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),
     ("data", "graph ledger sparse_rows memory evidence"),
     ("model", "losses rivals gru clustering conditioning parts transition items head catalogue"),
-    ("model", "meta clusterseq index retrieval ranker portable restore growth indexing"),
+    (
+        "model",
+        "meta clusterseq index retrieval choice screen ranker portable restore growth indexing",
+    ),
     ("judging", "metrics judge scorer evaluate"),
     ("learning", "footprint stage resume teacher pretrain metatrain calibrate trainer train"),
     ("learning", "training_log trackers tuning profiler card checkpoint"),

@@ -77,12 +77,50 @@ def scores(
     spoken: Spoken | None,
 ) -> Float[Tensor, "users items"]:
     """Everybody's scores of all items: ⟨query, columns⟩ + Σ trust · log(1 + e^acuity · said)."""
-    found = wanted.queries @ columns.T
+    return remembered(wanted.queries @ columns.T, wanted, acuity, spoken)
+
+
+def remembered(
+    found: Float[Tensor, "users items"],
+    wanted: Preferences,
+    acuity: Float[Tensor, " kinds"] | None,
+    spoken: Spoken | None,
+) -> Float[Tensor, "users items"]:
+    """Products with all items, in place, and the memory's part of the scores."""
     if acuity is not None and spoken is not None:
-        heard = torch.log1p(_grown(spoken, acuity, len(found)))
-        trust = wanted.trust.T.flatten().index_select(0, spoken.owners)
-        found.view(-1).scatter_add_(0, spoken.cells, (trust * heard).to(found.dtype))
+        votes = _votes(wanted, acuity, spoken)
+        found.view(-1).scatter_add_(0, spoken.cells, votes.to(found.dtype))
     return found
+
+
+def scores_of(
+    items: Int64[Tensor, "users some"],
+    wanted: Preferences,
+    columns: Float[Tensor, "items columns"],
+    acuity: Float[Tensor, " kinds"] | None,
+    spoken: Spoken | None,
+) -> Float[Tensor, "users some"]:
+    """Everybody's scores of some items of their own, ascending; −∞ past the catalogue's end."""
+    n_items, (users, some) = len(columns), items.shape
+    chosen = columns.index_select(0, items.clamp_max(n_items - 1).flatten())
+    found = (chosen.view(users, some, -1) @ wanted.queries[:, :, None])[:, :, 0]
+    if acuity is not None and spoken is not None:
+        # One more cell for each person, for what is past the end.
+        keys = (items + torch.arange(users)[:, None] * (n_items + 1)).flatten()
+        cells = spoken.cells + torch.div(spoken.cells, n_items, rounding_mode="floor")
+        places = torch.searchsorted(keys, cells).clamp_max(len(keys) - 1)
+        there = (keys[places] == cells).nonzero()[:, 0]
+        votes = _votes(wanted, acuity, spoken).to(found.dtype)
+        found.view(-1).index_add_(0, places[there], votes[there])
+    return found.masked_fill_(items == n_items, -torch.inf)
+
+
+def _votes(
+    wanted: Preferences, acuity: Float[Tensor, " kinds"], spoken: Spoken
+) -> Float[Tensor, " cells"]:
+    """What each cell of the memory adds to a score: trust · log(1 + e^acuity · said)."""
+    trust = wanted.trust.T.flatten().index_select(0, spoken.owners)
+    return trust * torch.log1p(_grown(spoken, acuity, len(wanted.trust)))
 
 
 def _grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Float[Tensor, " cells"]:

@@ -1,9 +1,9 @@
 """A trained model ready to answer: the catalogue is smoothed and scaled once, not at every call.
 
-The best items of a few people are found by an index, where there is one: what the index finds and
-what the memory speaks of, which is scored exactly. No other item can be better, but for what the
-index has missed: it looks on until it has found enough items that the memory doesn't lower. For
-many people at once one product with the whole catalogue is as fast.
+On processors the best items are chosen by rough scores of all (``screen``), and those that can be
+among the best are scored exactly. Of a few people they are found by an index, where there is one:
+what the index finds and what the memory speaks of. No other item can be better, but for what the
+index has missed: it looks on until it has found enough items that the memory doesn't lower.
 
 Knows nothing about: raw ids, training, why an item may not be recommended.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,10 +23,12 @@ from clusterseq.data.evidence import Evidence, Spoken
 from clusterseq.data.histories import Histories
 from clusterseq.data.packing import Packing
 from clusterseq.machine.compiler import compiled
-from clusterseq.model.catalogue import Preferences, chunks, scores
+from clusterseq.model.catalogue import Preferences, chunks, remembered, scores, scores_of
+from clusterseq.model.choice import Choice
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.index import Index
 from clusterseq.model.retrieval import NOTHING, TopK, top_k
+from clusterseq.model.screen import Screen
 
 FEW_PEOPLE = 8
 """Up to so many people an index takes less time than a product with all items."""
@@ -35,6 +38,8 @@ REFUSED_AT_MOST = 1_000
 """Refused items that an index can look beyond."""
 FARTHER = 4
 """How many times as many items are looked for, if those found may not be enough."""
+MARGIN = 32
+"""Items beyond those wanted, or more, that are scored exactly after rough scores of all."""
 COMPILED = ((1, 1), (1, 2), (1, 3))
 """People and items of the histories that adaptation is compiled for."""
 
@@ -73,12 +78,19 @@ class Ranker:
         self.model, self.n_items, self.index = model, model.n_items, index
         catalogue = model.catalogue()
         # Laid out dimension by dimension, a product with one person takes half as long; an index
-        # makes products with single items, which lie together otherwise.
-        columns = catalogue.items.columns
-        columns = columns.contiguous() if index else columns.T.contiguous().T
+        # or a screen makes products with single items, which lie together otherwise.
+        columns, self._screens = catalogue.items.columns, Screen.fits(catalogue.items)
+        single = index is not None or self._screens
+        columns = columns.contiguous() if single else columns.T.contiguous().T
         self.catalogue = replace(catalogue, items=replace(catalogue.items, columns=columns))
         self._compiled: Callable[[Histories, Tensor | None], Preferences] | None = None
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
+
+    @cached_property
+    @torch.inference_mode()
+    def screen(self) -> Screen | None:
+        """The catalogue in eight bits, made at the first ranking; None where it gains nothing."""
+        return Screen.of(self.catalogue.items) if self._screens else None
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Adapt to every person and score the catalogue; rows don't influence each other.
@@ -153,49 +165,51 @@ class Ranker:
         Raises:
             ConfigError: ``k`` is below 1.
         """
-        index = self.index
-        if index is None or len(allowed) > FEW_PEOPLE or bool(people.unknown.any()) or k < 1:
-            return self._all(people, k, allowed, refused)
-        rows = [
-            self._near(people, row, k, index, mask, gone)
-            for row, (mask, gone) in enumerate(zip(allowed, refused, strict=True))
-        ]
-        if any(row is None for row in rows):
-            return self._all(people, k, allowed, refused)
+        choice, found = Choice(k, allowed, refused), None
+        if self.index is not None and len(choice) <= FEW_PEOPLE and not bool(people.unknown.any()):
+            found = self._indexed(people, choice, self.index)
+        if found is None and self.screen is not None and 1 <= k < self.n_items - max(k, MARGIN):
+            found = self._screened(people, choice, self.screen)
+        return self._all(people, choice) if found is None else found
+
+    def _all(self, people: Adapted, choice: Choice) -> TopK:
+        """By scores of all items."""
+        return top_k(choice.left(self.scores(people)), choice.k).cpu()
+
+    def _screened(self, people: Adapted, choice: Choice, screen: Screen) -> TopK:
+        """By exact scores of what is roughly the best, where nothing else can be better."""
+        k, wanted, acuity = choice.k, people.preferences, self.model.acuity
+        rough, error = screen.scores(wanted.queries)
+        rough = choice.left(remembered(rough, wanted, acuity, people.spoken))
+        values, near = rough.topk(k + max(k, MARGIN))
+        # Whatever is farther from the k-th than both can be off is worse.
+        close = (values >= values[:, k - 1 : k] - 2 * error[:, None]).sum(dim=1)
+        some = min(max(k, int(close.max())), values.shape[1] - 1)
+        items = near[:, :some].masked_fill(values[:, :some] == -torch.inf, self.n_items)
+        items = items.sort(dim=1).values
+        best = top_k(self._scores_of(people, items), k)
+        found = items.gather(1, best.items.clamp_min(0)).masked_fill_(best.items < 0, NOTHING)
+        farther = values[:, some]
+        sure = (best.scores[:, -1] > farther + error) | (farther == -torch.inf)
+        for row in (~sure | people.unknown).nonzero()[:, 0].tolist():
+            right = self._all(people.alone(row, self.n_items), choice.of(row))
+            found[row], best.scores[row] = right.items[0], right.scores[0]
+        return TopK(found, best.scores)
+
+    def _indexed(self, people: Adapted, choice: Choice, index: Index) -> TopK | None:
+        """By an index; None where it doesn't reach so far."""
+        alone = (people.alone(row, self.n_items) for row in range(len(choice)))
+        rows = [self._near(one, choice.of(row), index) for row, one in enumerate(alone)]
         found = [row for row in rows if row is not None]
+        if len(found) < len(rows):
+            return None
         return TopK(
             torch.cat([row.items for row in found]), torch.cat([row.scores for row in found])
         )
 
-    def _all(
-        self,
-        people: Adapted,
-        k: int,
-        allowed: Sequence[Bool[Tensor, " items"] | None],
-        refused: Sequence[Int64[np.ndarray, " _"]],
-    ) -> TopK:
-        """The same by scores of all items."""
-        scores = self.scores(people)
-        for row, mask in enumerate(allowed):
-            if mask is not None:
-                scores[row].masked_fill_(~mask.to(scores.device), -torch.inf)
-        rows = np.repeat(np.arange(len(refused)), [len(gone) for gone in refused])
-        if len(rows):
-            gone = rows * self.n_items + np.concatenate(refused)
-            scores.view(-1)[torch.from_numpy(gone).to(scores.device)] = -torch.inf
-        return top_k(scores, k).cpu()
-
-    def _near(
-        self,
-        people: Adapted,
-        row: int,
-        k: int,
-        index: Index,
-        allowed: Bool[Tensor, " items"] | None,
-        refused: Int64[np.ndarray, " _"],
-    ) -> TopK | None:
-        """The same of one person by the index; None where it doesn't reach so far."""
-        one = people.alone(row, self.n_items)
+    def _near(self, one: Adapted, choice: Choice, index: Index) -> TopK | None:
+        """The same of one person."""
+        k, (allowed,), (refused,) = choice.k, choice.allowed, choice.refused
         shut = 0 if allowed is None else int((~allowed).sum())
         if shut > REFUSED_AT_MOST:
             if allowed is None or self.n_items - shut > FEW_ITEMS:
@@ -208,8 +222,7 @@ class Ranker:
         items = items[~torch.isin(items, torch.from_numpy(refused))]
         if not len(items) or (len(items) < k and shut <= REFUSED_AT_MOST):
             return None
-        scores = self._scores_of(one, items)
-        best = top_k(scores[None], k)
+        best = top_k(self._scores_of(one, items[None]), k)
         places = best.items[0]
         named = torch.where(places == NOTHING, NOTHING, items[places.clamp_min(0)])
         missing = min(k, self.n_items) - len(named)
@@ -235,16 +248,9 @@ class Ranker:
                 return items
             reach = min(self.n_items, FARTHER * reach)
 
-    def _scores_of(self, one: Adapted, items: Int64[Tensor, " some"]) -> Float[Tensor, " some"]:
-        """One person's scores of some items, in ascending order."""
-        query, trust = one.preferences.queries[0], one.preferences.trust[0]
-        said, acuity = one.spoken, self.model.acuity
-        found = self.catalogue.items.columns[items] @ query
-        if said is None or acuity is None:
-            return found
-        places = torch.searchsorted(items, said.cells).clamp_max(len(items) - 1)
-        there = items[places] == said.cells
-        heard = torch.log1p(acuity.exp()[said.owners] * said.said)
-        return found.index_add(
-            0, places[there], (trust[said.owners] * heard)[there].to(found.dtype)
-        )
+    def _scores_of(
+        self, people: Adapted, items: Int64[Tensor, "users some"]
+    ) -> Float[Tensor, "users some"]:
+        """Everybody's scores of some items of their own, ascending."""
+        columns, acuity = self.catalogue.items.columns, self.model.acuity
+        return scores_of(items, people.preferences, columns, acuity, people.spoken)

@@ -1,0 +1,143 @@
+"""Rough scores of the catalogue in eight bits, and how far off they can be.
+
+Vectors are rounded to whole numbers between −127 and 127, each times a scale of its own. A product
+of such numbers reads a quarter of the memory, and processors multiply four times as many at once.
+Whoever wants the best items scores those alone exactly that are roughly the best: by Cauchy and
+Schwarz the rough product of a query q̂ ≈ q and an item v̂ ≈ v is off by at most
+|q| |v − v̂| + |q − q̂| |v̂|, so it can be told whether any other item might be better.
+
+Knows nothing about: the memory, what may not be recommended, how many are wanted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from jaxtyping import Float, Int8, Int32, Shaped
+from torch import Tensor
+
+from clusterseq.model.head import Candidates
+
+LARGEST = 127
+PIECE = 128
+"""Dimensions that lie side by side. Of longer rows, a processor that reads many at once loses
+sight of what comes next."""
+ROWS_AT_ONCE = 16_384
+"""Items that are rounded together."""
+FEWEST_DIMENSIONS = 16
+"""Shorter vectors gain nothing."""
+SLACK = 1e-5
+"""Share of the product of both lengths that single precision may lose by itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Screen:
+    """A catalogue in eight bits."""
+
+    pieces: tuple[Int8[Tensor, "items _"], ...]
+    """The items' vectors, some dimensions each."""
+    scales: Float[Tensor, " items"]
+    """What an item's whole numbers are multiplied by."""
+    traits: Float[Tensor, "items traits"]
+    """What is not rounded: there is little of it, and it is large."""
+    miss: float
+    """The largest |v − v̂|."""
+    length: float
+    """The largest |v̂|."""
+    reach: float
+    """The largest length of an item's columns, traits included."""
+
+    @staticmethod
+    def fits(items: Candidates) -> bool:
+        """Whether rough scores take less time than exact ones."""
+        columns = items.columns
+        fit = columns.device.type == "cpu" and columns.dtype == torch.float32
+        return fit and items.width >= FEWEST_DIMENSIONS and multiplies_bytes()
+
+    @classmethod
+    def of(cls, items: Candidates) -> Screen:
+        """Round a catalogue.
+
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> columns = torch.randn(50, 33, generator=generator)
+        >>> screen = Screen.of(Candidates(columns, width=32, scale=0.0))
+        >>> query = torch.randn(1, 33, generator=generator)
+        >>> rough, error = screen.scores(query)
+        >>> bool(((rough - query @ columns.T).abs() <= error[:, None]).all())
+        True
+        """
+        columns = items.columns
+        vectors = items.vectors
+        whole = [torch.empty_like(part, dtype=torch.int8) for part in _pieces(vectors)]
+        scales, miss, length, reach = columns.new_empty(len(columns)), 0.0, 0.0, 0.0
+        for start in range(0, len(columns), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            rounded, scales[rows] = _rounded(vectors[rows])
+            for part, numbers in zip(whole, _pieces(rounded), strict=True):
+                part[rows] = numbers
+            near = rounded * scales[rows, None]
+            miss = max(miss, _longest(vectors[rows] - near))
+            length = max(length, _longest(near))
+            reach = max(reach, _longest(columns[rows]))
+        return cls(tuple(whole), scales, items.traits.contiguous(), miss, length, reach)
+
+    def scores(
+        self, queries: Float[Tensor, "users columns"]
+    ) -> tuple[Float[Tensor, "users items"], Float[Tensor, " users"]]:
+        """Rough products with all items, and by how much each person's can be off.
+
+        Of a query that isn't finite the latter isn't, either.
+        """
+        width = sum(part.shape[1] for part in self.pieces)
+        vectors, others = queries.split_with_sizes([width, queries.shape[1] - width], dim=1)
+        numbers, scales = _rounded(vectors)
+        near = numbers * scales[:, None]
+        found = _whole_products(numbers.to(torch.int8), self.pieces) * self.scales
+        found = found.mul_(scales[:, None]).addmm_(others, self.traits.T)
+        missed = (vectors - near).norm(dim=1) * self.length + vectors.norm(dim=1) * self.miss
+        return found, missed + SLACK * queries.norm(dim=1) * self.reach
+
+
+def _whole_products(
+    queries: Int8[Tensor, "users width"], pieces: tuple[Int8[Tensor, "items _"], ...]
+) -> Int32[Tensor, "users items"]:
+    """Exact products of whole numbers."""
+    parts = _pieces(queries)
+    found = torch._int_mm(parts[0].contiguous(), pieces[0].T)
+    for part, piece in zip(parts[1:], pieces[1:], strict=True):
+        found += torch._int_mm(part.contiguous(), piece.T)
+    return found
+
+
+def _pieces(vectors: Shaped[Tensor, "rows width"]) -> tuple[Shaped[Tensor, "rows _"], ...]:
+    """Vectors cut into pieces of nearly the same width."""
+    return vectors.tensor_split(-(-vectors.shape[1] // PIECE), dim=1)
+
+
+def _rounded(
+    vectors: Float[Tensor, "rows width"],
+) -> tuple[Float[Tensor, "rows width"], Float[Tensor, " rows"]]:
+    """Whole numbers, and what multiplies each row of them to give nearly its vector."""
+    scales = vectors.abs().amax(dim=1).clamp_min(1e-30) / LARGEST
+    return (vectors / scales[:, None]).round().clamp(-LARGEST, LARGEST), scales
+
+
+def _longest(vectors: Float[Tensor, "rows width"]) -> float:
+    return float(vectors.norm(dim=1).max()) if len(vectors) else 0.0
+
+
+@cache
+def multiplies_bytes() -> bool:
+    """Whether this processor multiplies eight-bit numbers faster than others, and rightly.
+
+    Some sum pairs of products in sixteen bits, which are too few for the largest.
+    """
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        return False
+    extreme = torch.full((64, PIECE), LARGEST, dtype=torch.int8)
+    expected = PIECE * LARGEST**2
+    return bool((torch._int_mm(extreme, -extreme.T.contiguous()) == -expected).all()) and bool(
+        (torch._int_mm(extreme[:1], extreme.T) == expected).all()
+    )
