@@ -22,7 +22,10 @@ PACKAGES = [
     ("reading", "database sources event_report events vocab titles"),
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),
     ("data", "graph ledger sparse_rows memory evidence"),
-    ("model", "losses rivals gru clustering conditioning parts transition items head catalogue"),
+    (
+        "model",
+        "losses rivals gru clustering conditioning parts transition items head votes catalogue",
+    ),
     (
         "model",
         "meta clusterseq index retrieval choice screen ranker portable restore growth indexing",

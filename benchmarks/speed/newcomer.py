@@ -17,7 +17,6 @@ from benchmarks.speed.machine import machine
 from benchmarks.speed.settings import model_of, size_of
 from benchmarks.speed.world import people
 from clusterseq.data.histories import Histories
-from clusterseq.model.catalogue import chunks
 from clusterseq.model.ranker import Ranker
 from clusterseq.presets import preset
 
@@ -90,7 +89,7 @@ def newcomers(people_at_once: int, n_items: int, seed: int) -> Histories:
 
 def best(ranker: Ranker, histories: Histories) -> None:
     """As everybody's recommendations are made; the histories are of equal lengths."""
-    for rows in chunks(len(histories), ranker.n_items, ranker.prior.device):
+    for rows in ranker.parts(len(histories)):
         part = histories[rows]
         refused = list(part.items.numpy())
         ranker.best(ranker.adapt(part), BEST, allowed=[None] * len(part), refused=refused)

@@ -14,6 +14,7 @@ from clusterseq.model import catalogue as module
 from clusterseq.model.catalogue import Preferences, catalogue_loss, scores
 from clusterseq.model.losses import cross_entropy
 from clusterseq.model.rivals import Rivals
+from clusterseq.model.votes import Votes
 from tests.tiny import KNOWN, N_ITEMS
 
 MEMORY = Memory.build(KNOWN, N_ITEMS)
@@ -43,7 +44,8 @@ def test_scores_are_what_query_and_memory_say() -> None:
     queries, columns, trust, acuity = drawn(0)
     with torch.no_grad():
         spoken = Evidence(MEMORY, SUPPORT).spoken
-        found = scores(Preferences(queries, trust), columns, acuity, spoken)
+        votes = Votes.of(trust, acuity, spoken)
+        found = scores(Preferences(queries, trust), columns, votes)
     torch.testing.assert_close(found, dense(queries, columns, trust, acuity))
     assert not torch.allclose(found, queries @ columns.T), "the memory says something"
 

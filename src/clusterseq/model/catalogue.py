@@ -24,6 +24,7 @@ from clusterseq.machine.accelerator import cells_at_once
 from clusterseq.model.head import Candidates, Pointer, Theta
 from clusterseq.model.losses import loss_and_slopes
 from clusterseq.model.rivals import Rivals
+from clusterseq.model.votes import Votes, grown
 
 SCORES_AT_ONCE = 1_000_000
 """Bound on people × items of one product, so that its results are still in a cache when read."""
@@ -71,67 +72,34 @@ class Preferences:
 
 
 def scores(
-    wanted: Preferences,
-    columns: Float[Tensor, "items columns"],
-    acuity: Float[Tensor, " kinds"] | None,
-    spoken: Spoken | None,
+    wanted: Preferences, columns: Float[Tensor, "items columns"], votes: Votes | None
 ) -> Float[Tensor, "users items"]:
-    """Everybody's scores of all items: ⟨query, columns⟩ + Σ trust · log(1 + e^acuity · said)."""
-    return remembered(wanted.queries @ columns.T, wanted, acuity, spoken)
-
-
-def remembered(
-    found: Float[Tensor, "users items"],
-    wanted: Preferences,
-    acuity: Float[Tensor, " kinds"] | None,
-    spoken: Spoken | None,
-) -> Float[Tensor, "users items"]:
-    """Products with all items, in place, and the memory's part of the scores."""
-    if acuity is not None and spoken is not None:
-        votes = _votes(wanted, acuity, spoken)
-        found.view(-1).scatter_add_(0, spoken.cells, votes.to(found.dtype))
-    return found
+    """Everybody's scores of all items: ⟨query, columns⟩ and what the memory adds."""
+    found = wanted.queries @ columns.T
+    return found if votes is None else votes.added(found)
 
 
 def scores_of(
     items: Int64[Tensor, "users some"],
     wanted: Preferences,
     columns: Float[Tensor, "items columns"],
-    acuity: Float[Tensor, " kinds"] | None,
-    spoken: Spoken | None,
+    votes: Votes | None,
 ) -> Float[Tensor, "users some"]:
-    """Everybody's scores of some items of their own, ascending; −∞ past the catalogue's end."""
+    """Everybody's scores of some items of their own; −∞ for what lies past the catalogue's end."""
     n_items, (users, some) = len(columns), items.shape
     chosen = columns.index_select(0, items.clamp_max(n_items - 1).flatten())
-    found = (chosen.view(users, some, -1) @ wanted.queries[:, :, None])[:, :, 0]
-    if acuity is not None and spoken is not None:
-        # One more cell for each person, for what is past the end.
-        keys = (items + torch.arange(users)[:, None] * (n_items + 1)).flatten()
-        cells = spoken.cells + torch.div(spoken.cells, n_items, rounding_mode="floor")
-        places = torch.searchsorted(keys, cells).clamp_max(len(keys) - 1)
-        there = (keys[places] == cells).nonzero()[:, 0]
-        votes = _votes(wanted, acuity, spoken).to(found.dtype)
-        found.view(-1).index_add_(0, places[there], votes[there])
+    # From the left: with a column on the right, such products take ten times as long.
+    found = (wanted.queries[:, None] @ chosen.view(users, some, -1).mT)[:, 0]
+    if votes is not None:
+        found += votes.at(items, n_items)
     return found.masked_fill_(items == n_items, -torch.inf)
 
 
-def _votes(
-    wanted: Preferences, acuity: Float[Tensor, " kinds"], spoken: Spoken
-) -> Float[Tensor, " cells"]:
-    """What each cell of the memory adds to a score: trust · log(1 + e^acuity · said)."""
-    trust = wanted.trust.T.flatten().index_select(0, spoken.owners)
-    return trust * torch.log1p(_grown(spoken, acuity, len(wanted.trust)))
-
-
-def _grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Float[Tensor, " cells"]:
-    """e^acuity · said."""
-    grown = acuity.exp().repeat_interleave(people)
-    return grown.index_select(0, spoken.owners) * spoken.said
-
-
-def chunks(people: int, n_items: int, device: torch.device) -> Iterator[slice]:
+def chunks(
+    people: int, n_items: int, device: torch.device, cells: int | None = None
+) -> Iterator[slice]:
     """Rows of people whose scores fit into a cache together, or few rows of many items."""
-    at_once = max(PEOPLE_AT_LEAST, cells_at_once(device, SCORES_AT_ONCE) // n_items)
+    at_once = max(PEOPLE_AT_LEAST, cells_at_once(device, cells or SCORES_AT_ONCE) // n_items)
     return (slice(start, start + at_once) for start in range(0, people, at_once))
 
 
@@ -177,7 +145,8 @@ class _CatalogueLoss(torch.autograd.Function):
             else:
                 spoken = None if spoken is None else rivals.spoken(spoken)
                 touched, target = rivals.touched(part.support), rivals.places[target]
-            found = scores(wanted[rows], columns, acuity, spoken)
+            some = wanted[rows]
+            found = scores(some, columns, Votes.of(some.trust, acuity, spoken))
             if rivals is not None:
                 found += rivals.extra.to(found.dtype)
             others = touched.scatter_(1, target, False)
@@ -217,9 +186,9 @@ class _Slopes:
         if self.acuity is None or self.sharpness is None or spoken is None:
             return
         trust = self.wanted.trust[rows].T  # (kinds, users)
-        grown = _grown(spoken, self.sharpness, len(errors))
+        raised = grown(spoken, self.sharpness, len(errors))
         wrong = errors.view(-1).index_select(0, spoken.cells)
-        of_trust, of_acuity = wrong * torch.log1p(grown), wrong * grown / (1 + grown)
+        of_trust, of_acuity = wrong * torch.log1p(raised), wrong * raised / (1 + raised)
         flat = errors.new_zeros(2, trust.numel())
         flat.index_add_(1, spoken.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
         self.trust[rows] = flat[0].view_as(trust).T

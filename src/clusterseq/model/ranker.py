@@ -10,7 +10,7 @@ Knows nothing about: raw ids, training, why an item may not be recommended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,13 +23,16 @@ from clusterseq.data.evidence import Evidence, Spoken
 from clusterseq.data.histories import Histories
 from clusterseq.data.packing import Packing
 from clusterseq.machine.compiler import compiled
-from clusterseq.model.catalogue import Preferences, chunks, remembered, scores, scores_of
+from clusterseq.model.catalogue import Preferences, chunks, scores, scores_of
 from clusterseq.model.choice import Choice
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.index import Index
 from clusterseq.model.retrieval import NOTHING, TopK, top_k
 from clusterseq.model.screen import Screen
+from clusterseq.model.votes import Votes
 
+RANKED_AT_ONCE = 2_500_000
+"""Bound on people × items of one ranking."""
 FEW_PEOPLE = 8
 """Up to so many people an index takes less time than a product with all items."""
 FEW_ITEMS = 20_000
@@ -92,6 +95,16 @@ class Ranker:
         """The catalogue in eight bits, made at the first ranking; None where it gains nothing."""
         return Screen.of(self.catalogue.items) if self._screens else None
 
+    def parts(self, people: int) -> Iterator[slice]:
+        """Rows of people who are ranked together, so that memory is bounded.
+
+        >>> from clusterseq.config import ModelConfig
+        >>> ranker = Ranker(ClusterSeq(ModelConfig(n_items=100_000, dim=4)))
+        >>> list(ranker.parts(30))
+        [slice(0, 25, None), slice(25, 50, None)]
+        """
+        return chunks(people, self.n_items, self.prior.device, RANKED_AT_ONCE)
+
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Adapt to every person and score the catalogue; rows don't influence each other.
 
@@ -145,8 +158,7 @@ class Ranker:
     @torch.inference_mode()
     def scores(self, people: Adapted) -> Float[Tensor, "users items"]:
         """The scores of the whole catalogue."""
-        columns, acuity = self.catalogue.items.columns, self.model.acuity
-        found = scores(people.preferences, columns, acuity, people.spoken)
+        found = scores(people.preferences, self.catalogue.items.columns, self._votes(people))
         if bool(people.unknown.any()):
             found[people.unknown] = self.prior
         return found
@@ -178,16 +190,17 @@ class Ranker:
 
     def _screened(self, people: Adapted, choice: Choice, screen: Screen) -> TopK:
         """By exact scores of what is roughly the best, where nothing else can be better."""
-        k, wanted, acuity = choice.k, people.preferences, self.model.acuity
-        rough, error = screen.scores(wanted.queries)
-        rough = choice.left(remembered(rough, wanted, acuity, people.spoken))
+        k, votes = choice.k, self._votes(people)
+        rough, error = screen.scores(people.preferences.queries)
+        rough = choice.left(rough if votes is None else votes.added(rough))
         values, near = rough.topk(k + max(k, MARGIN))
         # Whatever is farther from the k-th than both can be off is worse.
         close = (values >= values[:, k - 1 : k] - 2 * error[:, None]).sum(dim=1)
         some = min(max(k, int(close.max())), values.shape[1] - 1)
         items = near[:, :some].masked_fill(values[:, :some] == -torch.inf, self.n_items)
         items = items.sort(dim=1).values
-        best = top_k(self._scores_of(people, items), k)
+        exact = scores_of(items, people.preferences, self.catalogue.items.columns, votes)
+        best = top_k(exact, k)
         found = items.gather(1, best.items.clamp_min(0)).masked_fill_(best.items < 0, NOTHING)
         farther = values[:, some]
         sure = (best.scores[:, -1] > farther + error) | (farther == -torch.inf)
@@ -222,7 +235,8 @@ class Ranker:
         items = items[~torch.isin(items, torch.from_numpy(refused))]
         if not len(items) or (len(items) < k and shut <= REFUSED_AT_MOST):
             return None
-        best = top_k(self._scores_of(one, items[None]), k)
+        columns, votes = self.catalogue.items.columns, self._votes(one)
+        best = top_k(scores_of(items[None], one.preferences, columns, votes), k)
         places = best.items[0]
         named = torch.where(places == NOTHING, NOTHING, items[places.clamp_min(0)])
         missing = min(k, self.n_items) - len(named)
@@ -248,9 +262,6 @@ class Ranker:
                 return items
             reach = min(self.n_items, FARTHER * reach)
 
-    def _scores_of(
-        self, people: Adapted, items: Int64[Tensor, "users some"]
-    ) -> Float[Tensor, "users some"]:
-        """Everybody's scores of some items of their own, ascending."""
-        columns, acuity = self.catalogue.items.columns, self.model.acuity
-        return scores_of(items, people.preferences, columns, acuity, people.spoken)
+    def _votes(self, people: Adapted) -> Votes | None:
+        """What the memory adds to the scores."""
+        return Votes.of(people.preferences.trust, self.model.acuity, people.spoken)

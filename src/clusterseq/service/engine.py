@@ -20,9 +20,7 @@ from torch import Tensor
 from clusterseq.data.histories import Histories
 from clusterseq.errors import CheckpointError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
-from clusterseq.machine.accelerator import CPU
 from clusterseq.machine.directory import present
-from clusterseq.model.catalogue import chunks
 from clusterseq.model.index import Index
 from clusterseq.model.ranker import Adapted, Ranker
 from clusterseq.model.retrieval import NOTHING, top_k
@@ -229,7 +227,7 @@ class Engine:
         found: list[Ranking | None] = [None] * len(people)
         for steps in dict.fromkeys(person.steps for person in people):
             places = [place for place, person in enumerate(people) if person.steps == steps]
-            for rows in chunks(len(places), self.n_items, CPU):  # so that memory is bounded
+            for rows in self.ranker.parts(len(places)):
                 some = places[rows]
                 rankings = self._ranked([people[place] for place in some], steps)
                 for place, ranking in zip(some, rankings, strict=True):

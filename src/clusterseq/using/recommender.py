@@ -21,7 +21,6 @@ from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.machine.accelerator import CPU, device_named
 from clusterseq.machine.directory import present
-from clusterseq.model.catalogue import chunks
 from clusterseq.model.index import Index
 from clusterseq.model.ranker import Ranker
 from clusterseq.model.retrieval import NOTHING, TopK
@@ -173,7 +172,7 @@ class Recommender:
                 allowed=[mask] * len(seen[part]),
                 refused=seen[part],
             )
-            for part in chunks(len(rows), len(self.items), self.checkpoint.model.device)
+            for part in self.ranker.parts(len(rows))
         ]
         return TopK(
             torch.cat([one.items for one in found]), torch.cat([one.scores for one in found])

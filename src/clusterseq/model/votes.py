@@ -1,0 +1,70 @@
+"""What the neighbour memory adds to scores: trust · log(1 + e^acuity · said), where it speaks.
+
+Knows nothing about: what the memory was made of, how trust comes about, products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from clusterseq.data.evidence import Spoken
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The memory's part of some people's scores of a catalogue."""
+
+    cells: Int64[Tensor, " votes"]
+    """Where, as a place in users × items; a place may come more than once."""
+    values: Float[Tensor, " votes"]
+    """How much."""
+
+    @classmethod
+    def of(
+        cls,
+        trust: Float[Tensor, "users kinds"],
+        acuity: Float[Tensor, " kinds"] | None,
+        spoken: Spoken | None,
+    ) -> Votes | None:
+        """What is said to some people, as each trusts it; None without a memory."""
+        if acuity is None or spoken is None:
+            return None
+        trusted = trust.T.flatten().index_select(0, spoken.owners)
+        return cls(spoken.cells, trusted * torch.log1p(grown(spoken, acuity, len(trust))))
+
+    def added(self, scores: Float[Tensor, "users items"]) -> Float[Tensor, "users items"]:
+        """Scores, in place, with their votes."""
+        scores.view(-1).scatter_add_(0, self.cells, self.values.to(scores.dtype))
+        return scores
+
+    def at(self, items: Int64[Tensor, "users some"], n_items: int) -> Float[Tensor, "users some"]:
+        """The votes for some items of each person; none for what lies past the catalogue's end.
+
+        >>> votes = Votes(torch.tensor([1, 5, 1]), torch.tensor([0.5, 2.0, 0.25]))
+        >>> votes.at(torch.tensor([[1, 4], [0, 1]]), n_items=4)
+        tensor([[0.7500, 0.0000],
+                [0.0000, 2.0000]])
+        """
+        users, some = items.shape
+        asked = items + n_items * torch.arange(users, device=items.device)[:, None]
+        asked = asked.masked_fill_(items == n_items, users * n_items).flatten()
+        # Only what is written is read, so nearly all of this memory is never touched.
+        places = items.new_empty(users * n_items + 1, dtype=torch.int32)
+        places.scatter_(0, self.cells, -1)
+        order = torch.arange(users * some, dtype=torch.int32, device=items.device)
+        places.scatter_(0, asked, order)
+        told = places.index_select(0, self.cells)
+        there = (told >= 0).nonzero()[:, 0]
+        found = self.values.new_zeros(users * some)
+        found.index_add_(0, told.index_select(0, there), self.values.index_select(0, there))
+        return found.view(users, some)
+
+
+def grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Float[Tensor, " cells"]:
+    """e^acuity · said."""
+    sharpness = acuity.exp().repeat_interleave(people)
+    return sharpness.index_select(0, spoken.owners) * spoken.said
