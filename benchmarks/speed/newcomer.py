@@ -26,6 +26,8 @@ REQUESTS = {10_000: 10_000, 100_000: 10_000, 1_000_000: 1_000}
 """How many are timed at each size of a catalogue."""
 LIMITS = {10_000: (2, 6), 100_000: (4, 10), 1_000_000: (20, 40)}
 """For each size of a catalogue, the milliseconds that are asked for: median and 99th percentile."""
+TOGETHER = 12_000
+"""Items where many people come at once."""
 NARROW = (1, 64)
 WIDTHS = {
     10_000: [*(size_of(preset(name).model) for name in ("default", "small")), NARROW],
@@ -43,11 +45,13 @@ def run(sizes: tuple[int, ...] = tuple(LIMITS)) -> Iterator[Figure]:
             model = model_of(known, n_items, members=members, dim=dim, inner_steps=INNER_STEPS)
             ranker, case = Ranker(model), f"{n_items:,} items, {members} × {dim}"
             yield from _alone(ranker, case, *LIMITS[n_items])
-            if n_items <= 12_000:
-                yield from _together(ranker, case)
             if n_items <= 100_000:
                 compiled = f"{case}, compiled"
                 yield from _alone(ranker, compiled, *LIMITS[n_items], prepare=ranker.compile)
+    known = people(TOGETHER, TOGETHER)
+    for members, dim in WIDTHS[10_000]:
+        model = model_of(known, TOGETHER, members=members, dim=dim, inner_steps=INNER_STEPS)
+        yield from _together(Ranker(model), f"{TOGETHER:,} items, {members} × {dim}")
 
 
 def _alone(

@@ -201,7 +201,7 @@ class ClusterSeq(nn.Module):
     def represent(self, histories: Histories) -> Float[Tensor, "users dim"]:
         """z_u: the direction of the mean propagated representation of the items touched."""
         mask = histories.mask[:, :, None]
-        total = (self.profiles[histories.items] * mask).sum(dim=1)
+        total = (nn.functional.embedding(histories.items, self.profiles) * mask).sum(dim=1)
         return nn.functional.normalize(total, dim=-1)
 
     def conditioned(self, histories: Histories) -> Float[Tensor, "users size"]:

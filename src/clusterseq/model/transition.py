@@ -30,6 +30,9 @@ NEWEST = 0.5
 """Weight of the newest item beside the mean of all, at the start of training."""
 FORGETTING = 0.3
 """Start of the rate by which older items count less in that mean, per step."""
+FEW_STEPS = 4
+"""Up to so many steps products of all people are faster than PyTorch's own attention, which takes
+them one by one, but has the better gradient."""
 QUIET = 0.1
 """Scale of what the states say at the start, so that the direct path is learnt first."""
 
@@ -94,9 +97,7 @@ class TransitionModel(nn.Module):
         apart = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
         states = self.encoder(apart, packing.sizes)
         rows, keys = packing.side_by_side(states), packing.side_by_side(states @ self.key.mT)
-        found = rows @ keys.mT / math.sqrt(rows.shape[-1])  # (members, people, steps, steps)
-        later = torch.ones_like(found[0, 0], dtype=torch.bool).triu(1)
-        return found.masked_fill(later, -torch.inf).softmax(dim=-1).mean(dim=0)
+        return _shares(rows, keys).mean(dim=0)
 
     def _attended(
         self,
@@ -106,7 +107,10 @@ class TransitionModel(nn.Module):
     ) -> Float[Tensor, "members items dim"]:
         """Each state looks back over itself and all earlier ones (long range)."""
         rows, keys = packing.side_by_side(states), packing.side_by_side(states @ key.mT)
-        found = nn.functional.scaled_dot_product_attention(rows, keys, rows, is_causal=True)
+        if len(packing.sizes) > FEW_STEPS or torch.is_grad_enabled():
+            found = nn.functional.scaled_dot_product_attention(rows, keys, rows, is_causal=True)
+        else:
+            found = _shares(rows, keys) @ rows.contiguous()
         return packing.in_turn(found)
 
     def _faded(
@@ -118,6 +122,15 @@ class TransitionModel(nn.Module):
         ages = places[:, None] - places  # negative for what comes later
         weights = (-self.forgetting[:, None, None] * ages).masked_fill(ages < 0, -torch.inf)
         return packing.in_turn(weights.softmax(dim=-1)[:, None] @ packing.side_by_side(read))
+
+
+def _shares(
+    rows: Float[Tensor, "members people steps dim"], keys: Float[Tensor, "members people steps dim"]
+) -> Float[Tensor, "members people steps steps"]:
+    """What share of its attention each step gives to each; none to what comes later."""
+    found = rows.contiguous() @ keys.contiguous().mT / math.sqrt(rows.shape[-1])
+    later = torch.ones_like(found[0, 0], dtype=torch.bool).triu(1)
+    return found.masked_fill(later, -torch.inf).softmax(dim=-1)
 
 
 def dropped(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
