@@ -559,7 +559,7 @@ def test_what_would_spoil_the_training_is_told_before_it(
         assert "isn't replaced" in found.error
         assert "epoch" not in found.err
     found = run(*words, tmp_path / "model", "--k", 99)
-    assert "none of 42 test users has more than k = 99" in found.error
+    assert "none of 42 people has more than k = 99" in found.error
     assert "epoch" not in found.err
     assert "name another place" in run(*words, "/proc/nowhere/model").error
 

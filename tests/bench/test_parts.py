@@ -25,6 +25,7 @@ from clusterseq.bench.split_arrays import SplitArrays
 from clusterseq.config import DataConfig
 from clusterseq.data.histories import Histories
 from clusterseq.errors import ConfigError, DataError
+from clusterseq.judging.evaluate import people_to_judge
 from clusterseq.presets import PRESETS
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
 
@@ -156,8 +157,8 @@ def test_a_prepared_split_survives_its_file(tmp_path: Path) -> None:
     assert [row.tolist() for row in found.known] == [row.tolist() for row in KNOWN]
     assert (found.n_items, found.coverage) == (N_ITEMS, 0.5)
     assert found.setting(3).seed == 3
-    with pytest.raises(DataError, match="none of 15 test users has more than k = 99 events"):
-        found.require_longer(99)
+    with pytest.raises(DataError, match="none of 15 people has more than k = 99 events"):
+        people_to_judge(found.test, 99)
     (tmp_path / "split").write_bytes(b"torn")
     with pytest.raises(DataError, match="delete it and run the bench again"):
         SplitArrays.load(tmp_path / "split")
@@ -219,7 +220,7 @@ def test_wrong_words_are_one_line(events_file: Path, capsys: pytest.CaptureFixtu
     for words, told in {
         ("--models", "nobody"): 'model "nobody" is unknown',
         ("--split", "none"): 'split "none" leaves nobody to judge',
-        ("-k", "99"): "none of 42 test users has more than k = 99 events",
+        ("-k", "99"): "none of 42 people has more than k = 99 events",
         ("--seeds", "x"): "--seeds 'x' can't be used",
     }.items():
         assert cli.main(["bench", str(events_file), "--out", str(out), *words]) == 2

@@ -20,13 +20,13 @@ from clusterseq.data.memory import Memory
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from clusterseq.machine.unfinished import alone_at, unfinished_at
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.events import Events, read_events
 from clusterseq.using.comparison import CLUSTERSEQ
 from clusterseq.using.evaluation import evaluate_checkpoint, split_events
-from clusterseq.using.experiment import alone_at, unfinished_at
 from clusterseq.using.former import Former
 from clusterseq.using.recommender import Recommender
 from clusterseq.using.update import BEFORE, update_checkpoint

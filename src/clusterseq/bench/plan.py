@@ -16,6 +16,7 @@ from clusterseq.bench.split_arrays import SplitArrays
 from clusterseq.config import DataConfig
 from clusterseq.data.dataset import Data
 from clusterseq.errors import ConfigError, DataError
+from clusterseq.judging.evaluate import people_to_judge
 from clusterseq.using.evaluation import split_events
 
 
@@ -82,7 +83,7 @@ class Plan:
                     except DataError as error:
                         raise DataError(f"{one.path}: {error}", code=error.code) from error
                     SplitArrays.from_split(split).save(path)
-                SplitArrays.load(path).require_longer(max(self.ks))
+                people_to_judge(SplitArrays.load(path).test, max(self.ks))
 
     def _job(self, cells: tuple[Cell, ...], results: Results) -> Job:
         cell, model = cells[0], self.models[cells[0].model]

@@ -58,18 +58,6 @@ class SplitArrays:
         """What a peer is given."""
         return Setting(self.known, self.validation, self.n_items, seed, device)
 
-    def require_longer(self, k: int) -> None:
-        """Make sure that somebody is left to be judged at this K.
-
-        Raises:
-            DataError: nobody is.
-        """
-        if not (self.test.lengths > k).any():
-            raise DataError(
-                f"none of {len(self.test)} test users has more than k = {k} events; lower k",
-                code="split",
-            )
-
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         arrays = {

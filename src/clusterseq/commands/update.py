@@ -53,10 +53,10 @@ def update(
     from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.checkpoint import load_checkpoint, require_place, save_checkpoint
+    from clusterseq.machine.unfinished import alone_at, unfinished_at
     from clusterseq.model.index import ABOUT as INDEX
     from clusterseq.reading.titles import read_titles
     from clusterseq.showing.terminal import TrainingScreen, screen
-    from clusterseq.using.experiment import alone_at, unfinished_at
     from clusterseq.using.update import update_checkpoint
 
     names = None if titles is None else read_titles(titles)

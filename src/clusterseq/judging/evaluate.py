@@ -70,6 +70,24 @@ class Evaluation:
         }
 
 
+def people_to_judge(sequences: Sequences, k: int) -> Members:
+    """Who has an item after the first ``k``, to be told from all others.
+
+    Raises:
+        DataError: nobody has.
+    """
+    users = np.flatnonzero(sequences.lengths > k)
+    if len(users):
+        return users
+    told = f"none of {len(sequences)} people has more than k = {k} events; lower k"
+    if not sequences.lengths.any():
+        told = (
+            f"none of {len(sequences)} people has touched an item of the catalogue; are the items "
+            "called as in the training?"
+        )
+    raise DataError(told, code="split")
+
+
 def evaluate(
     scorer: Scorer,
     sequences: Sequences,
@@ -96,11 +114,7 @@ def evaluate(
         TrainingError: the scorer gave scores that are not finite.
     """
     _check(scorer, sequences, len(item_counts), k)
-    users = np.flatnonzero(sequences.lengths > k)
-    if not len(users):
-        raise DataError(
-            f"none of {len(sequences)} people has more than k = {k} events; lower k", code="split"
-        )
+    users = people_to_judge(sequences, k)
     step = max(1, SCORES_AT_ONCE // len(item_counts))
     full, sampled = np.empty(len(users)), np.empty(len(users))
     for start in range(0, len(users), step):

@@ -80,12 +80,8 @@ class Ranker:
     def __init__(self, model: ClusterSeq, index: Index | None = None) -> None:
         self.model, self.n_items, self.index = model, model.n_items, index
         catalogue = model.catalogue()
-        # Laid out dimension by dimension, a product with one person takes half as long; an index
-        # or a screen makes products with single items, which lie together otherwise.
-        columns, self._screens = catalogue.items.columns, Screen.fits(catalogue.items)
-        single = index is not None or self._screens
-        columns = columns.contiguous() if single else columns.T.contiguous().T
-        self.catalogue = replace(catalogue, items=replace(catalogue.items, columns=columns))
+        items = catalogue.items.laid_out(by_item=index is not None)
+        self.catalogue = replace(catalogue, items=items)
         self._compiled: Callable[[Histories, Tensor | None], Preferences] | None = None
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
@@ -93,7 +89,11 @@ class Ranker:
     @torch.inference_mode()
     def screen(self) -> Screen | None:
         """The catalogue in eight bits, made at the first ranking; None where it gains nothing."""
-        return Screen.of(self.catalogue.items) if self._screens else None
+        if not Screen.fits(self.catalogue.items):
+            return None
+        items = self.catalogue.items.laid_out(by_item=True)
+        self.catalogue = replace(self.catalogue, items=items)
+        return Screen.of(items)
 
     def parts(self, people: int) -> Iterator[slice]:
         """Rows of people who are ranked together, so that memory is bounded.
@@ -139,6 +139,7 @@ class Ranker:
         Raises:
             ConfigError: this machine can't.
         """
+        _ = self.screen  # which lays the catalogue out anew, and that is to be kept
         model, catalogue = self.model, self.catalogue
 
         def alone(histories: Histories, heard: Tensor | None) -> Preferences:
@@ -180,7 +181,7 @@ class Ranker:
         choice, found = Choice(k, allowed, refused), None
         if self.index is not None and len(choice) <= FEW_PEOPLE and not bool(people.unknown.any()):
             found = self._indexed(people, choice, self.index)
-        if found is None and self.screen is not None and 1 <= k < self.n_items - max(k, MARGIN):
+        if found is None and 1 <= k < self.n_items - max(k, MARGIN) and self.screen is not None:
             found = self._screened(people, choice, self.screen)
         return self._all(people, choice) if found is None else found
 

@@ -12,7 +12,7 @@ from clusterseq.report import charts
 from clusterseq.report.by_length import AtLength
 from clusterseq.report.findings import Findings
 from clusterseq.report.section import Section, Table
-from clusterseq.showing.figures import NONE, with_interval
+from clusterseq.showing.figures import NONE, judged
 from clusterseq.using.comparison import CLUSTERSEQ
 
 METRICS = ("mrr", "hr@10", "ndcg@10")
@@ -65,7 +65,7 @@ def _accuracy(models: dict[str, dict[str, Any]]) -> Section:
     best = max((m for m in models if m != CLUSTERSEQ), key=lambda m: models[m]["full"]["mrr"])
     times = own["full"]["mrr"] / models[best]["full"]["mrr"]
     rows = [
-        [name, *(_metric(one["full"], m) for m in METRICS), _metric(one["sampled"], "mrr")]
+        [name, *(judged(one["full"], m) for m in METRICS), judged(one["sampled"], "mrr")]
         for name, one in models.items()
     ]
     return Section(
@@ -83,7 +83,7 @@ def _groups(models: dict[str, dict[str, Any]]) -> Section:
     named = models[CLUSTERSEQ]["groups"]
     found = {name: one for name, one in named.items() if one["users"]}
     rows = [
-        [name, f"{one['users']:,}", *(_metric(one["full"], metric) for metric in METRICS)]
+        [name, f"{one['users']:,}", *(judged(one["full"], metric) for metric in METRICS)]
         for name, one in found.items()
     ]
     return Section(
@@ -217,7 +217,3 @@ def _card(findings: Findings) -> Section:
         ["trained by", ", ".join(f"{name} {one}" for name, one in card["versions"].items())],
     ]
     return Section("Model card", INTENDED, None, Table(["", ""], rows, prose=True))
-
-
-def _metric(figures: dict[str, Any], name: str) -> str:
-    return with_interval(figures[name], figures[f"{name}_ci95"])

@@ -16,7 +16,7 @@ from clusterseq.judging.evaluate import NEGATIVES
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.overrides import changed
 from clusterseq.reading.times import iso
-from clusterseq.showing.figures import figure, with_interval
+from clusterseq.showing.figures import figure, judged
 from clusterseq.using.comparison import CLUSTERSEQ, RANKINGS, Comparison
 from clusterseq.using.demo import Newcomer
 from clusterseq.using.recommendations import Recommendations, Why
@@ -37,7 +37,7 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
         for name in (*(column.upper() for column in COLUMNS), *GROUPS):
             table.add_column(name, justify="right")
         for model, figures in comparison.figures.items():
-            cells = [_mrr(figures[ranking])]
+            cells = [judged(figures[ranking], "mrr")]
             cells += [figure(figures[ranking][name]) for name in COLUMNS[1:]]
             cells += [figure(figures["groups"][name][ranking]["mrr"]) for name in GROUPS]
             table.add_row(model, *cells, style="bold" if model == CLUSTERSEQ else None)
@@ -161,7 +161,3 @@ def _judgements(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 
 def _metrics_line(figures: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.upper()} {figure(figures[name])}" for name in COLUMNS)
-
-
-def _mrr(figures: Mapping[str, Any]) -> str:
-    return with_interval(figures["mrr"], figures["mrr_ci95"])

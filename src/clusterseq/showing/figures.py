@@ -5,7 +5,8 @@ Knows nothing about: what they say, tables.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 NONE = "–"
 
@@ -17,6 +18,15 @@ def figure(value: float | None, digits: int = 4) -> str:
     ('0.0423', '1,234', '–')
     """
     return NONE if value is None else f"{value:,.{digits}f}"
+
+
+def judged(figures: Mapping[str, Any], metric: str) -> str:
+    """A metric with its interval, as an evaluation tells them.
+
+    >>> judged({"mrr": 0.04231, "mrr_ci95": [0.0368, 0.0482]}, "mrr")
+    '0.0423 [0.0368, 0.0482]'
+    """
+    return with_interval(figures[metric], figures[f"{metric}_ci95"])
 
 
 def with_interval(mean: float | None, interval: Sequence[float] | None) -> str:

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from filelock import FileLock, Timeout
 
 from clusterseq.config import Config, Runtime
 from clusterseq.data.dataset import Data
@@ -23,7 +20,8 @@ from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import Split
-from clusterseq.errors import CheckpointError, DataError
+from clusterseq.errors import CheckpointError
+from clusterseq.judging.evaluate import people_to_judge
 from clusterseq.learning.checkpoint import (
     LOG,
     Checkpoint,
@@ -36,13 +34,13 @@ from clusterseq.learning.teacher import teachers_config
 from clusterseq.learning.train import can_go_on, fit
 from clusterseq.learning.training_log import Together, TrainingLog
 from clusterseq.machine.progress import Progress, Silent, Watcher
+from clusterseq.machine.unfinished import LOCK, abandoned, alone_at, unfinished_at
 from clusterseq.machine.workers import expected, speaks
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.titles import titles_of
 from clusterseq.using.comparison import Comparison
 from clusterseq.using.evaluation import judged, split_events
 
-LOCK = "lock"
 """In the directory of a training that isn't finished: held while somebody is at work there."""
 
 
@@ -129,7 +127,7 @@ class Experiment:
             for config in (self.config, *self._teachers()):
                 require_room(config.model, n_items, events, shares=shares)
         if split.kind != "none":
-            _check_lengths(split.test, self.k)
+            people_to_judge(split.test, self.k)
         return split
 
     def _teachers(self) -> list[Config]:
@@ -163,60 +161,10 @@ class Experiment:
         )
 
 
-def unfinished_at(out: str | Path) -> Path:
-    """Where a training that is to end in ``out`` keeps its state and its log."""
-    place = Path(out).resolve() if Path(out).name in ("", "..") else Path(out)
-    return place.with_name(place.name + ".training")
-
-
-@contextmanager
-def alone_at(unfinished: Path) -> Iterator[None]:
-    """Keep other trainings and updates from a place; what died there before holds nothing any more.
-
-    The place is gone afterwards if nothing is left in it but the lock.
-
-    Raises:
-        DataError: another one is at work there, or the place can't be written.
-    """
-    lock = FileLock(unfinished / LOCK, timeout=0)
-    try:
-        unfinished.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise DataError(
-            f"{unfinished}: another training is at work here; wait for its end, or name another "
-            "place",
-            code="output",
-        ) from error
-    except OSError as error:
-        told = f"{unfinished}: {error.strerror or error}; name another place"
-        raise DataError(told, code="output") from error
-    try:
-        yield
-    finally:
-        if [left.name for left in unfinished.glob("*")] == [LOCK]:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        lock.release()
-
-
 def can_resume(out: str | Path) -> bool:
     """Whether a training that was to end in ``out`` was stopped and has left its state."""
     place = unfinished_at(out)
-    if not can_go_on(place):
-        return False
-    if not (place / LOCK).exists():
-        return True
-    try:
-        with FileLock(place / LOCK, timeout=0):
-            return True
-    except (Timeout, OSError):  # it isn't stopped, or is somebody else's
-        return False
-
-
-def _check_lengths(people: Sequences, k: int) -> None:
-    if not (people.lengths > k).any():
-        told = f"none of {len(people)} test users has more than k = {k} events; lower k"
-        raise DataError(told, code="split")
+    return can_go_on(place) and abandoned(place)
 
 
 def _cluster_sizes(model: ClusterSeq, known: Sequences) -> list[int] | None:

@@ -20,7 +20,8 @@ from typing import Any
 from clusterseq.errors import TrainingError
 from clusterseq.learning.train import can_go_on
 from clusterseq.machine.mapping import started
-from clusterseq.using.experiment import can_resume, unfinished_at
+from clusterseq.machine.unfinished import unfinished_at
+from clusterseq.using.experiment import can_resume
 
 RESTARTS = 5
 """Deaths that a training survives."""
