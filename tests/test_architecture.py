@@ -26,10 +26,8 @@ PACKAGES = [
         "model",
         "losses rivals gru clustering conditioning parts transition items head votes catalogue",
     ),
-    (
-        "model",
-        "meta clusterseq index retrieval choice screen ranker portable restore growth indexing",
-    ),
+    ("model", "meta clusterseq index retrieval choice screen adapted ranker"),
+    ("model", "portable restore growth indexing"),
     ("judging", "metrics judge scorer evaluate"),
     ("learning", "footprint stage resume teacher pretrain metatrain calibrate trainer train"),
     ("learning", "training_log trackers tuning profiler card checkpoint"),

@@ -115,19 +115,28 @@ def test_most_people_need_no_exact_score_of_all(
     ranker.best(ranker.adapt(people()), 10, allowed=[None] * 7, refused=[NOBODY] * 7)
 
 
-def test_where_rough_scores_cannot_tell_all_items_are_scored(
-    model: ClusterSeq, plain: Ranker
+@pytest.mark.parametrize(
+    ("noise", "all_scored"), [(0.1, True), (1.2, False)], ids=["by nothing", "by little"]
+)
+def test_where_rough_scores_can_hardly_tell_more_or_all_items_are_scored(
+    model: ClusterSeq, monkeypatch: pytest.MonkeyPatch, noise: float, *, all_scored: bool
 ) -> None:
-    """Items that are nearly the same."""
-    model.items.embedding.data[1:] = model.items.embedding.data[:1]
-    model.items.embedding.data += 1e-5 * torch.randn_like(model.items.embedding)
+    """Items that differ by little."""
+    draws = torch.Generator().manual_seed(0)
+    embedding = model.items.embedding.data
+    embedding[1:] = embedding[:1]
+    embedding += noise * embedding.std() * torch.randn(embedding.shape, generator=draws)
     model.items.bias.data.zero_()
-    ranker, histories = Ranker(model), people(3)
+    model.theta["trust"].data.zero_()
+    ranker, histories, called = Ranker(model), people(3), []
+    whole = Ranker._all
+    monkeypatch.setattr(Ranker, "_all", lambda *some: called.append(1) or whole(*some))
     adapted = ranker.adapt(histories)
     found = ranker.best(adapted, 10, allowed=[None] * 3, refused=[NOBODY] * 3)
     exact = ranker.scores(adapted)
     torch.testing.assert_close(found.scores, exact.topk(10).values, rtol=0, atol=1e-5)
     torch.testing.assert_close(exact.gather(1, found.items), found.scores, rtol=0, atol=1e-5)
+    assert bool(called) == all_scored
 
 
 def test_whoever_has_no_history_gets_what_is_popular(model: ClusterSeq, plain: Ranker) -> None:

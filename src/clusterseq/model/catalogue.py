@@ -28,6 +28,8 @@ from clusterseq.model.votes import Votes, grown
 
 SCORES_AT_ONCE = 1_000_000
 """Bound on people × items of one product, so that its results are still in a cache when read."""
+CHOSEN_AT_ONCE = 4_096
+"""Bound on chosen items whose columns are gathered for one product."""
 PEOPLE_AT_LEAST = 16
 """People of one product all the same: each product reads the whole catalogue."""
 
@@ -81,15 +83,20 @@ def scores(
 
 def scores_of(
     items: Int64[Tensor, "users some"],
-    wanted: Preferences,
+    queries: Float[Tensor, "users columns"],
     columns: Float[Tensor, "items columns"],
     votes: Votes | None,
 ) -> Float[Tensor, "users some"]:
     """Everybody's scores of some items of their own; −∞ for what lies past the catalogue's end."""
     n_items, (users, some) = len(columns), items.shape
-    chosen = columns.index_select(0, items.clamp_max(n_items - 1).flatten())
-    # From the left: with a column on the right, such products take ten times as long.
-    found = (wanted.queries[:, None] @ chosen.view(users, some, -1).mT)[:, 0]
+    found = queries.new_empty(users, some)
+    at_once = max(1, CHOSEN_AT_ONCE // max(1, some))
+    for start in range(0, users, at_once):
+        rows = slice(start, start + at_once)
+        chosen = columns.index_select(0, items[rows].clamp_max(n_items - 1).flatten())
+        # From the left: with a column on the right, such products take ten times as long.
+        each = chosen.view(-1, some, columns.shape[1])
+        found[rows] = (queries[rows, None] @ each.mT)[:, 0]
     if votes is not None:
         found += votes.at(items, n_items)
     return found.masked_fill_(items == n_items, -torch.inf)

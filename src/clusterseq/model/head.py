@@ -9,7 +9,7 @@ Knows nothing about: how θ is found, sequences, sampling, the memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -28,15 +28,6 @@ class Candidates:
     """Scale of the cosine; 0 scores by the inner product."""
     members: int = 1
     """Equal pieces of a vector, each with a score of its own; the mean counts."""
-
-    def laid_out(self, *, by_item: bool) -> Candidates:
-        """The same, with each item's columns side by side in memory, or each column's items.
-
-        The former is for products with a few items, and the latter halves the time of one with all
-        of them for a single person.
-        """
-        found = self.columns.contiguous() if by_item else self.columns.T.contiguous().T
-        return replace(self, columns=found)
 
     @property
     def vectors(self) -> Float[Tensor, "items width"]:

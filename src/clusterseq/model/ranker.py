@@ -11,7 +11,6 @@ Knows nothing about: raw ids, training, why an item may not be recommended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,10 +18,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from clusterseq.data.evidence import Evidence, Spoken
+from clusterseq.data.evidence import Evidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.packing import Packing
 from clusterseq.machine.compiler import compiled
+from clusterseq.model.adapted import Adapted
 from clusterseq.model.catalogue import Preferences, chunks, scores, scores_of
 from clusterseq.model.choice import Choice
 from clusterseq.model.clusterseq import ClusterSeq
@@ -42,27 +42,12 @@ REFUSED_AT_MOST = 1_000
 FARTHER = 4
 """How many times as many items are looked for, if those found may not be enough."""
 MARGIN = 32
-"""Items beyond those wanted, or more, that are scored exactly after rough scores of all."""
+"""Items looked at beyond those wanted, or as many as these, before it is known how many can be
+among the best."""
+FEW_ENOUGH = 8
+"""Part of the catalogue that is scored exactly after rough scores of all; else all of it is."""
 COMPILED = ((1, 1), (1, 2), (1, 3))
 """People and items of the histories that adaptation is compiled for."""
-
-
-@dataclass(frozen=True)
-class Adapted:
-    """Some people as the model sees them, adapted to each and ready to be scored."""
-
-    preferences: Preferences
-    """What they look for."""
-    spoken: Spoken | None
-    """What the memory says to them."""
-    unknown: Bool[Tensor, " users"]
-    """Who has no history at all."""
-
-    def alone(self, row: int, n_items: int) -> Adapted:
-        """One of them, as if there were no other."""
-        people, only = len(self.unknown), slice(row, row + 1)
-        said = None if self.spoken is None else self.spoken.to_one(row, people, n_items)
-        return Adapted(self.preferences[only], said, self.unknown[only])
 
 
 class Ranker:
@@ -79,9 +64,7 @@ class Ranker:
     @torch.no_grad()
     def __init__(self, model: ClusterSeq, index: Index | None = None) -> None:
         self.model, self.n_items, self.index = model, model.n_items, index
-        catalogue = model.catalogue()
-        items = catalogue.items.laid_out(by_item=index is not None)
-        self.catalogue = replace(catalogue, items=items)
+        self.catalogue = model.catalogue()
         self._compiled: Callable[[Histories, Tensor | None], Preferences] | None = None
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
@@ -89,11 +72,14 @@ class Ranker:
     @torch.inference_mode()
     def screen(self) -> Screen | None:
         """The catalogue in eight bits, made at the first ranking; None where it gains nothing."""
-        if not Screen.fits(self.catalogue.items):
-            return None
-        items = self.catalogue.items.laid_out(by_item=True)
-        self.catalogue = replace(self.catalogue, items=items)
-        return Screen.of(items)
+        items = self.catalogue.items
+        return Screen.of(items) if Screen.fits(items) else None
+
+    @cached_property
+    @torch.inference_mode()
+    def _by_dimension(self) -> Float[Tensor, "items columns"]:
+        """The items' columns, laid out so that a product with one person takes a third."""
+        return self.catalogue.items.columns.T.contiguous().T
 
     def parts(self, people: int) -> Iterator[slice]:
         """Rows of people who are ranked together, so that memory is bounded.
@@ -139,7 +125,6 @@ class Ranker:
         Raises:
             ConfigError: this machine can't.
         """
-        _ = self.screen  # which lays the catalogue out anew, and that is to be kept
         model, catalogue = self.model, self.catalogue
 
         def alone(histories: Histories, heard: Tensor | None) -> Preferences:
@@ -159,7 +144,9 @@ class Ranker:
     @torch.inference_mode()
     def scores(self, people: Adapted) -> Float[Tensor, "users items"]:
         """The scores of the whole catalogue."""
-        found = scores(people.preferences, self.catalogue.items.columns, self._votes(people))
+        alone = len(people.unknown) == 1
+        columns = self._by_dimension if alone else self.catalogue.items.columns
+        found = scores(people.preferences, columns, self._votes(people))
         if bool(people.unknown.any()):
             found[people.unknown] = self.prior
         return found
@@ -183,31 +170,59 @@ class Ranker:
             found = self._indexed(people, choice, self.index)
         if found is None and 1 <= k < self.n_items - max(k, MARGIN) and self.screen is not None:
             found = self._screened(people, choice, self.screen)
+            if found is not None:
+                self._popular(people, choice, found)
         return self._all(people, choice) if found is None else found
+
+    def _popular(self, people: Adapted, choice: Choice, found: TopK) -> None:
+        """Put in what is popular for whoever has no history."""
+        for row in people.unknown.nonzero()[:, 0].tolist():
+            best = top_k(choice.of(row).left(self.prior[None].clone()), choice.k)
+            found.items[row], found.scores[row] = best.items[0], best.scores[0]
 
     def _all(self, people: Adapted, choice: Choice) -> TopK:
         """By scores of all items."""
         return top_k(choice.left(self.scores(people)), choice.k).cpu()
 
-    def _screened(self, people: Adapted, choice: Choice, screen: Screen) -> TopK:
-        """By exact scores of what is roughly the best, where nothing else can be better."""
-        k, votes = choice.k, self._votes(people)
-        rough, error = screen.scores(people.preferences.queries)
+    def _screened(self, people: Adapted, choice: Choice, screen: Screen) -> TopK | None:
+        """By exact scores of what can be among the best; None where that is too much."""
+        k, queries, votes = choice.k, people.preferences.queries, self._votes(people)
+        rough, error = screen.scores(queries)
+        if not bool(error.isfinite().all()):
+            return None
         rough = choice.left(rough if votes is None else votes.added(rough))
         values, near = rough.topk(k + max(k, MARGIN))
-        # Whatever is farther from the k-th than both can be off is worse.
+        # What is farther from the k-th than both can be off is worse.
         close = (values >= values[:, k - 1 : k] - 2 * error[:, None]).sum(dim=1)
         some = min(max(k, int(close.max())), values.shape[1] - 1)
-        items = near[:, :some].masked_fill(values[:, :some] == -torch.inf, self.n_items)
-        items = items.sort(dim=1).values
-        exact = scores_of(items, people.preferences, self.catalogue.items.columns, votes)
-        best = top_k(exact, k)
+        found = self._best_of(near[:, :some], values[:, :some], queries, votes, k)
+        # What is farther from the exact k-th than it can be off is worse, or isn't there at all.
+        least, next_one = found.scores[:, -1] - error, values[:, some]
+        rows = ((next_one >= least) & (next_one > -torch.inf)).nonzero()[:, 0]
+        if not len(rows):
+            return found
+        rough = rough[rows]
+        some = max(k, int((rough >= least[rows, None]).sum(dim=1).max()))
+        if some > self.n_items // FEW_ENOUGH:
+            return None
+        values, near = rough.topk(some)
+        theirs = None if votes is None else votes.of_some(rows, len(people.unknown), self.n_items)
+        better = self._best_of(near, values, queries[rows], theirs, k)
+        found.items[rows], found.scores[rows] = better.items, better.scores
+        return found
+
+    def _best_of(
+        self,
+        items: Int64[Tensor, "users some"],
+        rough: Float[Tensor, "users some"],
+        queries: Float[Tensor, "users columns"],
+        votes: Votes | None,
+        k: int,
+    ) -> TopK:
+        """The best of some items by exact scores; none of those whose rough score is −∞."""
+        items = items.masked_fill(rough == -torch.inf, self.n_items).sort(dim=1).values
+        best = top_k(scores_of(items, queries, self.catalogue.items.columns, votes), k)
         found = items.gather(1, best.items.clamp_min(0)).masked_fill_(best.items < 0, NOTHING)
-        farther = values[:, some]
-        sure = (best.scores[:, -1] > farther + error) | (farther == -torch.inf)
-        for row in (~sure | people.unknown).nonzero()[:, 0].tolist():
-            right = self._all(people.alone(row, self.n_items), choice.of(row))
-            found[row], best.scores[row] = right.items[0], right.scores[0]
         return TopK(found, best.scores)
 
     def _indexed(self, people: Adapted, choice: Choice, index: Index) -> TopK | None:
@@ -237,7 +252,7 @@ class Ranker:
         if not len(items) or (len(items) < k and shut <= REFUSED_AT_MOST):
             return None
         columns, votes = self.catalogue.items.columns, self._votes(one)
-        best = top_k(scores_of(items[None], one.preferences, columns, votes), k)
+        best = top_k(scores_of(items[None], one.preferences.queries, columns, votes), k)
         places = best.items[0]
         named = torch.where(places == NOTHING, NOTHING, items[places.clamp_min(0)])
         missing = min(k, self.n_items) - len(named)

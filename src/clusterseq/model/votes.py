@@ -41,6 +41,19 @@ class Votes:
         scores.view(-1).scatter_add_(0, self.cells, self.values.to(scores.dtype))
         return scores
 
+    def of_some(self, rows: Int64[Tensor, " some"], users: int, n_items: int) -> Votes:
+        """The votes for some of the users, as if there were no others.
+
+        >>> votes = Votes(torch.tensor([1, 5, 9]), torch.tensor([0.5, 2.0, 0.25]))
+        >>> votes.of_some(torch.tensor([0, 2]), users=3, n_items=4).cells.tolist()
+        [1, 5]
+        """
+        places = rows.new_full((users,), -1)
+        places[rows] = torch.arange(len(rows), device=rows.device)
+        owners = places[torch.div(self.cells, n_items, rounding_mode="floor")]
+        there = (owners >= 0).nonzero()[:, 0]
+        return Votes(owners[there] * n_items + self.cells[there] % n_items, self.values[there])
+
     def at(self, items: Int64[Tensor, "users some"], n_items: int) -> Float[Tensor, "users some"]:
         """The votes for some items of each person; none for what lies past the catalogue's end.
 

@@ -21,8 +21,9 @@ from clusterseq.data.histories import Histories
 from clusterseq.errors import CheckpointError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.machine.directory import present
+from clusterseq.model.adapted import Adapted
 from clusterseq.model.index import Index
-from clusterseq.model.ranker import Adapted, Ranker
+from clusterseq.model.ranker import Ranker
 from clusterseq.model.retrieval import NOTHING, top_k
 from clusterseq.reading.vocab import UNKNOWN, RawId
 from clusterseq.service.heap import give_back
