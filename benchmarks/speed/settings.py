@@ -5,6 +5,9 @@ Knows nothing about: time.
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+
 from clusterseq.config import ModelConfig
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
@@ -23,9 +26,12 @@ def model_of(
 ) -> ClusterSeq:
     """An untrained model of the default preset, but for its width, with everything that it reads.
 
-    Weights don't change times, so nothing is trained.
+    Nothing is trained: weights don't change times. Scores must differ as those of a trained model
+    do, though, or rough ones would tell little; popular items make them, where training starts.
     """
     config = ModelConfig(n_items=n_items, members=members, dim=dim, inner_steps=inner_steps)
     model = ClusterSeq(config)
+    logs = torch.from_numpy(np.log(known.counts(n_items) + 1.0))
+    model.items.bias.data.copy_(logs - logs.mean())
     remember(model, Sums.of(known, n_items), Ledger.of(known, n_items))
     return model

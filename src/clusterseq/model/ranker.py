@@ -44,6 +44,9 @@ FARTHER = 4
 MARGIN = 32
 """Items looked at beyond those wanted, or as many as these, before it is known how many can be
 among the best."""
+AT_FIRST = 1.1
+"""Items whose rough scores are within so many times what a score can be off of the k-th best are
+scored exactly at first."""
 FEW_ENOUGH = 8
 """Part of the catalogue that is scored exactly after rough scores of all; else all of it is."""
 COMPILED = ((1, 1), (1, 2), (1, 3))
@@ -192,8 +195,8 @@ class Ranker:
             return None
         rough = choice.left(rough if votes is None else votes.added(rough))
         values, near = rough.topk(k + max(k, MARGIN))
-        # What is farther from the k-th than both can be off is worse.
-        close = (values >= values[:, k - 1 : k] - 2 * error[:, None]).sum(dim=1)
+        # Most rough scores are off by far less than they can be; what is beyond is looked at next.
+        close = (values >= values[:, k - 1 : k] - AT_FIRST * error[:, None]).sum(dim=1)
         some = min(max(k, int(close.max())), values.shape[1] - 1)
         found = self._best_of(near[:, :some], values[:, :some], queries, votes, k)
         # What is farther from the exact k-th than it can be off is worse, or isn't there at all.
