@@ -26,6 +26,8 @@ PIECE = 128
 sight of what comes next."""
 ROWS_AT_ONCE = 16_384
 """Items that are rounded together."""
+CELLS_AT_ONCE = 1_000_000
+"""Bound on people × items of one product, so that its results are still in a cache when scaled."""
 FEWEST_DIMENSIONS = 16
 """Shorter vectors gain nothing."""
 SLACK = 1e-5
@@ -94,8 +96,13 @@ class Screen:
         vectors, others = queries.split_with_sizes([width, queries.shape[1] - width], dim=1)
         numbers, scales = _rounded(vectors)
         near = numbers * scales[:, None]
-        found = _whole_products(numbers.to(torch.int8), self.pieces) * self.scales
-        found = found.mul_(scales[:, None]).addmm_(others, self.traits.T)
+        whole = numbers.to(torch.int8)
+        found = queries.new_empty(len(queries), len(self.scales))
+        at_once = max(1, CELLS_AT_ONCE // max(1, len(self.scales)))
+        for start in range(0, len(queries), at_once):
+            rows = slice(start, start + at_once)
+            torch.mul(_whole_products(whole[rows], self.pieces), self.scales, out=found[rows])
+        found.mul_(scales[:, None]).addmm_(others, self.traits.T)
         missed = (vectors - near).norm(dim=1) * self.length + vectors.norm(dim=1) * self.miss
         return found, missed + SLACK * queries.norm(dim=1) * self.reach
 
