@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from clusterseq.model import screen as module
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates
 from clusterseq.model.ranker import MARGIN, Ranker
-from clusterseq.model.retrieval import NOTHING
+from clusterseq.model.retrieval import NOTHING, TopK
 from clusterseq.model.screen import FEWEST_DIMENSIONS, ROWS_AT_ONCE, Screen, multiplies_bytes
 
 ITEMS = 600
@@ -130,7 +132,12 @@ def test_where_rough_scores_can_hardly_tell_more_or_all_items_are_scored(
     model.theta["trust"].data.zero_()
     ranker, histories, called = Ranker(model), people(3), []
     whole = Ranker._all
-    monkeypatch.setattr(Ranker, "_all", lambda *some: called.append(1) or whole(*some))
+
+    def counted(*given: Any) -> TopK:
+        called.append(given)
+        return whole(*given)
+
+    monkeypatch.setattr(Ranker, "_all", counted)
     adapted = ranker.adapt(histories)
     found = ranker.best(adapted, 10, allowed=[None] * 3, refused=[NOBODY] * 3)
     exact = ranker.scores(adapted)
