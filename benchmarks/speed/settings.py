@@ -5,14 +5,11 @@ Knows nothing about: time.
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-
 from clusterseq.config import ModelConfig
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
-from clusterseq.learning.trainer import remember
+from clusterseq.learning.trainer import remember, start_biases
 from clusterseq.model.clusterseq import ClusterSeq
 
 
@@ -31,7 +28,6 @@ def model_of(
     """
     config = ModelConfig(n_items=n_items, members=members, dim=dim, inner_steps=inner_steps)
     model = ClusterSeq(config)
-    logs = torch.from_numpy(np.log(known.counts(n_items) + 1.0))
-    model.items.bias.data.copy_(logs - logs.mean())
+    start_biases(model, known.counts(n_items))
     remember(model, Sums.of(known, n_items), Ledger.of(known, n_items))
     return model

@@ -16,7 +16,7 @@ from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
-from clusterseq.errors import CheckpointError, DataError
+from clusterseq.errors import CheckpointError, ConfigError, DataError
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.learning.trainer import remember
 from clusterseq.model import index as module
@@ -125,6 +125,13 @@ def test_some_of_the_lists_are_enough_for_nearly_all(model: ClusterSeq, index: I
         ]
         found.append(len(set(best[0]) & set(best[1])) / 10)
     assert np.mean(found) >= 0.95
+
+
+def test_nothing_wanted_is_told_as_without_an_index(model: ClusterSeq, index: Index) -> None:
+    for ranker in (Ranker(model), Ranker(model, index)):
+        adapted = ranker.adapt(Histories.from_lists([[3, 4]]))
+        with pytest.raises(ConfigError, match="k = 0 recommends nothing"):
+            ranker.best(adapted, 0, allowed=[None], refused=[NOBODY])
 
 
 def test_without_history_or_for_many_nothing_changes(model: ClusterSeq, index: Index) -> None:

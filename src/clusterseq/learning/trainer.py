@@ -58,6 +58,12 @@ def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> None:
         model.memory = sums.memory(ledger.counts, ledger.people).to(model.device)
 
 
+def start_biases(model: ClusterSeq, counts: Int64[np.ndarray, " items"]) -> None:
+    """Let items start by the logarithm of how often each was touched."""
+    logs = torch.from_numpy(np.log(counts + 1)).to(torch.float32)
+    model.items.bias.data.copy_(logs - logs.mean())
+
+
 def learners_and_judges(
     known: Sequences, validation: Sequences, generator: np.random.Generator
 ) -> tuple[Int64[np.ndarray, " learners"], Sequences]:
@@ -100,8 +106,7 @@ class Trainer:
             teacher.start(self.model.items.embedding.data)
         self.users, judges = learners_and_judges(known, validation, self._draws("users"))
         learners = known.select(self.users)
-        logs = torch.from_numpy(np.log(learners.counts(n_items) + 1)).to(torch.float32)
-        self.model.items.bias.data.copy_(logs - logs.mean())
+        start_biases(self.model, learners.counts(n_items))
         self._remember(learners)
         self.validation = judged_tasks(judges, self._draws("validation")).to(device)
         self._identity = json.dumps([config.to_dict(), n_items, seed])

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from clusterseq.errors import DataError
 
 LOCK = "lock"
+"""Held while somebody is at work at such a place."""
 
 
 def unfinished_at(out: str | Path) -> Path:

@@ -169,7 +169,8 @@ class Ranker:
             ConfigError: ``k`` is below 1.
         """
         choice, found = Choice(k, allowed, refused), None
-        if self.index is not None and len(choice) <= FEW_PEOPLE and not bool(people.unknown.any()):
+        few = k >= 1 and len(choice) <= FEW_PEOPLE
+        if self.index is not None and few and not bool(people.unknown.any()):
             found = self._indexed(people, choice, self.index)
         if found is None and 1 <= k < self.n_items - max(k, MARGIN) and self.screen is not None:
             found = self._screened(people, choice, self.screen)
@@ -198,7 +199,8 @@ class Ranker:
         # Most rough scores are off by far less than they can be; what is beyond is looked at next.
         close = (values >= values[:, k - 1 : k] - AT_FIRST * error[:, None]).sum(dim=1)
         some = min(max(k, int(close.max())), values.shape[1] - 1)
-        found = self._best_of(near[:, :some], values[:, :some], queries, votes, k)
+        items = near.masked_fill(values == -torch.inf, self.n_items)
+        found = self._best_of(items[:, :some], queries, votes, k)
         # What is farther from the exact k-th than it can be off is worse, or isn't there at all.
         least, next_one = found.scores[:, -1] - error, values[:, some]
         rows = ((next_one >= least) & (next_one > -torch.inf)).nonzero()[:, 0]
@@ -210,20 +212,20 @@ class Ranker:
             return None
         values, near = rough.topk(some)
         theirs = None if votes is None else votes.of_some(rows, len(people.unknown), self.n_items)
-        better = self._best_of(near, values, queries[rows], theirs, k)
+        items = near.masked_fill(values == -torch.inf, self.n_items)
+        better = self._best_of(items, queries[rows], theirs, k)
         found.items[rows], found.scores[rows] = better.items, better.scores
         return found
 
     def _best_of(
         self,
         items: Int64[Tensor, "users some"],
-        rough: Float[Tensor, "users some"],
         queries: Float[Tensor, "users columns"],
         votes: Votes | None,
         k: int,
     ) -> TopK:
-        """The best of some items by exact scores; none of those whose rough score is −∞."""
-        items = items.masked_fill(rough == -torch.inf, self.n_items).sort(dim=1).values
+        """Everybody's best of some items of their own; past the catalogue's end there is none."""
+        items = items.sort(dim=1).values
         best = top_k(scores_of(items, queries, self.catalogue.items.columns, votes), k)
         found = items.gather(1, best.items.clamp_min(0)).masked_fill_(best.items < 0, NOTHING)
         return TopK(found, best.scores)
@@ -254,14 +256,11 @@ class Ranker:
         items = items[~torch.isin(items, torch.from_numpy(refused))]
         if not len(items) or (len(items) < k and shut <= REFUSED_AT_MOST):
             return None
-        columns, votes = self.catalogue.items.columns, self._votes(one)
-        best = top_k(scores_of(items[None], one.preferences.queries, columns, votes), k)
-        places = best.items[0]
-        named = torch.where(places == NOTHING, NOTHING, items[places.clamp_min(0)])
-        missing = min(k, self.n_items) - len(named)
+        best = self._best_of(items[None], one.preferences.queries, self._votes(one), k)
+        missing = min(k, self.n_items) - best.items.shape[1]
         return TopK(
-            torch.nn.functional.pad(named, (0, missing), value=NOTHING)[None],
-            torch.nn.functional.pad(best.scores[0], (0, missing), value=-torch.inf)[None],
+            torch.nn.functional.pad(best.items, (0, missing), value=NOTHING),
+            torch.nn.functional.pad(best.scores, (0, missing), value=-torch.inf),
         )
 
     def _nearest(self, one: Adapted, wanted: int, index: Index) -> Int64[Tensor, " some"]:

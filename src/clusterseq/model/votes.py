@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from clusterseq.data.evidence import Spoken
+from clusterseq.data.evidence import Spoken, places_of
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,7 @@ class Votes:
         >>> votes.of_some(torch.tensor([0, 2]), users=3, n_items=4).cells.tolist()
         [1, 5]
         """
-        places = rows.new_full((users,), -1)
-        places[rows] = torch.arange(len(rows), device=rows.device)
-        owners = places[torch.div(self.cells, n_items, rounding_mode="floor")]
+        owners = places_of(rows, users)[torch.div(self.cells, n_items, rounding_mode="floor")]
         there = (owners >= 0).nonzero()[:, 0]
         return Votes(owners[there] * n_items + self.cells[there] % n_items, self.values[there])
 

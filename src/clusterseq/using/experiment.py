@@ -41,8 +41,6 @@ from clusterseq.reading.titles import titles_of
 from clusterseq.using.comparison import Comparison
 from clusterseq.using.evaluation import judged, split_events
 
-"""In the directory of a training that isn't finished: held while somebody is at work there."""
-
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
