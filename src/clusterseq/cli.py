@@ -9,7 +9,6 @@ Knows nothing about: what the commands do.
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -35,7 +34,7 @@ from clusterseq.commands.push import push
 from clusterseq.commands.recommend import recommend
 from clusterseq.commands.report import report
 from clusterseq.commands.serve import serve
-from clusterseq.commands.shared.json_output import print_json_line
+from clusterseq.commands.shared.json_output import nobody_reads, print_json_line
 from clusterseq.commands.train import train
 from clusterseq.commands.tune import tune
 from clusterseq.commands.update import update
@@ -64,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _run([word for word in given if word != "--debug"])
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes once more at the end, and must not fail at that.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads(sys.stdout)
         return STATUS["unforeseen"]
     except Exception as error:
         if "--debug" in given:

@@ -13,8 +13,11 @@ import pytest
 from clusterseq.cli import main
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError, DataError
+from clusterseq.learning import tuning
+from clusterseq.learning.ranges import Range
 from clusterseq.learning.trackers import flat
-from clusterseq.learning.tuning import Range, Search, best_assignments, importances, open_search
+from clusterseq.learning.train import fit
+from clusterseq.learning.tuning import Search, best_assignments, importances, open_search
 from clusterseq.values import read_toml
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, tiny
 
@@ -116,6 +119,29 @@ def test_options_that_came_later_are_as_whole_as_others() -> None:
     one = Range.parse("train.teacher_dim=64:256", CONFIG)
     assert one.whole(CONFIG)
     assert flat(CONFIG)["train.teacher_dim"] == 128
+
+
+def test_what_was_tried_already_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        trained.append(arguments[2].model.dim)
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(tuning, "fit", counted)
+    told: list[tuple[int, float | None, Mapping[str, Any]]] = []
+    two = [Range.parse("model.dim=4|6", CONFIG)]
+    search(ranges=two).run(tmp_path, 8, lambda *each: told.append(each))
+    assert sorted(trained) == [4, 6]
+    assert [number for number, _, _ in told] == [*range(1, 9)]
+    assert len({(value, *parameters.items()) for _, value, parameters in told}) == 2
+
+
+def test_an_option_has_one_range(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.dim has two ranges"):
+        search(ranges=[*RANGES, RANGES[0]]).run(tmp_path, 1, lambda *told: None)
 
 
 def test_a_search_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_a_stranger_gets_what_nobody_in_particular_gets(service: Service) -> Non
     assert items(service, "nobody") == []
 
 
+def test_events_of_many_people_come_at_once(service: Service) -> None:
+    people = [f"p{number:03}" for number in range(300)]
+    several: list[dict[str, object]] = [{"user": user, "item": "i01", "id": "a"} for user in people]
+    assert send(service, *several, several[7])["accepted"] == len(people)
+    assert send(service, *several)["duplicates"] == len(people)
+    assert all(items(service, user) == ["i01"] for user in people[::50])
+
+
 def test_events_may_come_in_any_order_and_twice(service: Service) -> None:
     late = {"user": "bob", "item": "i03", "time": 300, "id": "c"}
     early = {"user": "bob", "item": "i01", "time": 100, "id": "a"}

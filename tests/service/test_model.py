@@ -247,6 +247,15 @@ def test_the_page_and_its_parts_are_served(service: Service) -> None:
     assert service.client.get("/style.css").headers["Content-Type"].startswith("text/css")
 
 
+@pytest.mark.parametrize("address", ["/", "/healthz", "/readyz", "/metrics", "/v1/model"])
+def test_the_head_of_an_answer_can_be_asked_for_alone(service: Service, address: str) -> None:
+    whole, head = service.client.get(address), service.client.head(address)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+    numbers = service.client.get("/metrics").text
+    assert f'clusterseq_requests_total{{route="{address}",status="200"}}' in numbers
+
+
 def test_health_and_numbers(service: Service) -> None:
     service.recommend(history=["i20", "unknown"])
     assert service.client.get("/healthz").json()["status"] == "alive"

@@ -204,6 +204,18 @@ def test_pages_of_other_sites_may_call_where_they_are_named(model_directory: Pat
                 assert (found.status_code == 200) == (origin in origins)
 
 
+def test_pages_of_other_sites_may_read_why_they_are_refused(model_directory: Path) -> None:
+    shop = "https://a.shop"
+    with serving(settings_of(model_directory, limits=LIMITS, origins=(shop,))) as service:
+        too_large = {"history": ["a" * LIMITS.body_bytes]}
+        found = service.client.post("/v1/recommend", json=too_large, headers={"Origin": shop})
+        assert found.status_code == 413
+        assert found.headers["Access-Control-Allow-Origin"] == shop
+        found = service.client.get("/v1/users/%ff", headers={"Origin": shop})
+        assert found.status_code == 400
+        assert found.headers["Access-Control-Allow-Origin"] == shop
+
+
 def test_a_file_without_a_key_lets_nobody_in(model_directory: Path, tmp_path: Path) -> None:
     (tmp_path / "keys.jsonl").write_text("\n")
     with pytest.raises(ConfigError, match="holds no key, so nobody could call"):

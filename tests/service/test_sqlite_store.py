@@ -7,7 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -203,6 +204,47 @@ def test_a_failing_append_leaves_nothing_behind(sqlite: SQLiteStore) -> None:
     with pytest.raises(StoreError, match="wall"):
         sqlite.append("ann", events(1.0, 2.0))
     assert ids(sqlite) == []
+    assert sqlite.append("ann", events(1.0)) == 1
+
+
+def test_who_writes_at_the_same_time_shares_a_commit(sqlite: SQLiteStore) -> None:
+    people, commits = [f"p{number}" for number in range(6)], []
+    write = sqlite._appends._write
+
+    def counted(works: Sequence[tuple[bytes, list[tuple[bytes, str, float]]]]) -> Sequence[int]:
+        commits.append(len(works))
+        return write(works)
+
+    sqlite._appends._write = counted
+    with ThreadPoolExecutor(1 + len(people)) as pool:
+        with sqlite._writer.use():  # the disk is slow: one writes, the others come meanwhile
+            first = pool.submit(sqlite.append, "first", events(1.0))
+            while not commits:
+                time.sleep(0.001)
+            others = [pool.submit(sqlite.append, user, events(1.0, 2.0)) for user in people]
+            while len(sqlite._appends._waiting) < len(people):
+                time.sleep(0.001)
+        assert first.result() == 1
+        assert [one.result() for one in others] == [2] * len(people)
+    assert commits == [1, len(people)]
+    assert [ids(sqlite, user) for user in people] == [["e0", "e1"]] * len(people)
+
+
+def test_who_shared_a_commit_that_failed_is_told(sqlite: SQLiteStore) -> None:
+    with sqlite._writer.use() as connection:
+        connection.execute(
+            "CREATE TEMP TRIGGER wall BEFORE INSERT ON events WHEN NEW.id = CAST('e1' AS BLOB) "
+            "BEGIN SELECT RAISE(ABORT, 'wall'); END"
+        )
+    with ThreadPoolExecutor(2) as pool:
+        with sqlite._appends._turn:
+            both = [pool.submit(sqlite.append, name, events(1.0, 2.0)) for name in ("ann", "bob")]
+            while len(sqlite._appends._waiting) < len(both):
+                time.sleep(0.001)
+        for one in both:
+            with pytest.raises(StoreError, match="wall"):
+                one.result()
+    assert ids(sqlite, "ann") == ids(sqlite, "bob") == []
     assert sqlite.append("ann", events(1.0)) == 1
 
 

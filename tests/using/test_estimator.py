@@ -125,6 +125,10 @@ def test_what_is_wrong_is_said() -> None:
         Estimator().recommend(pl.DataFrame({"user": ["a"], "item": ["b"]}))
     with pytest.raises(ConfigError, match='no option "dims"; did you mean "dim"'):
         Estimator(options={"model.dims": 3}).fit(pl.DataFrame({"user": ["a"], "item": ["b"]}))
+    with pytest.raises(ConfigError, match="trains on everybody it is given"):
+        Estimator(options={"data.split": "random"}).fit(
+            pl.DataFrame({"user": ["a"], "item": ["b"]})
+        )
     with pytest.raises(DataError, match="no user column"):
         Estimator().fit(pl.DataFrame({"a": [1], "b": [2]}))
 

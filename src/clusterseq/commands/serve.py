@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clusterseq.commands.shared import options
-from clusterseq.commands.shared.json_output import print_json_line
+from clusterseq.commands.shared.json_output import nobody_reads, print_json_line
 from clusterseq.errors import ConfigError
 from clusterseq.machine.extras import needed
 
@@ -149,7 +149,10 @@ def serve(
 
 
 def _tell(url: str) -> None:
-    print_json_line({"url": url, "pid": os.getpid()}, sys.stdout)
+    try:
+        print_json_line({"url": url, "pid": os.getpid()}, sys.stdout)
+    except BrokenPipeError:  # it serves all the same
+        nobody_reads(sys.stdout)
 
 
 def _greet(settings: Settings) -> None:

@@ -65,7 +65,8 @@ def tune(
     from clusterseq.commands.shared.configuration import configuration
     from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.learning.tuning import DEFAULT_RANGES, Range, Search, best_assignments
+    from clusterseq.learning.ranges import DEFAULT_RANGES, Range, value_of
+    from clusterseq.learning.tuning import Search, best_assignments
     from clusterseq.overrides import with_assignments
     from clusterseq.showing.terminal import screen
     from clusterseq.using.evaluation import split_events
@@ -74,12 +75,12 @@ def tune(
     if chosen.data.split == "none":
         raise ConfigError('split = "none" leaves nobody to judge; give temporal or random')
     looked = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]
-    found = read_data(events, user_column, item_column, time_column, skip_bad)
+    data = read_data(events, user_column, item_column, time_column, skip_bad)
     if threads:
         import torch
 
         torch.set_num_threads(threads)
-    parts = split_events(found, chosen.data, seed)
+    parts = split_events(data, chosen.data, seed)
     search = Search(parts.known, parts.validation, len(parts.items), chosen, looked, seed)
     try:
         study = _run(search, out, trials)
@@ -88,16 +89,11 @@ def tune(
         screen(stderr=True).print(note, soft_wrap=True)
         raise
     best = best_assignments(study, looked, chosen)
-    written = _write(study, out, with_assignments(chosen, [f"{a}={b}" for a, b in best.items()]))
+    tuned = with_assignments(chosen, [f"{option}={value}" for option, value in best.items()])
+    written = _write(study, out, tuned)
     if json:
-        print_json(
-            {
-                "out": str(out),
-                "trials": len(study.trials),
-                "best": best,
-                search.measure: study.best_value,
-            }
-        )
+        found = {"out": str(out), "trials": len(study.trials), search.measure: study.best_value}
+        print_json({**found, "best": {option: value_of(tuned, option) for option in best}})
         return
     screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     screen().print(f"train --config {shlex.quote(str(written[0]))}", soft_wrap=True)

@@ -174,7 +174,8 @@ def _judge(
         noun = stage.measure.replace("_", " ")
         raise _diverged(f"{stage.name}, epoch {place.epoch + 1}", noun, score)
     place.waited += 1
-    if score > place.best - stage.noise * abs(place.best):
+    record["kept"] = score > place.best - stage.noise * abs(place.best)
+    if record["kept"]:
         place.best, place.waited = max(score, place.best), 0
         place.best_tensors = _copy(model)
 

@@ -10,7 +10,6 @@ Knows nothing about: terminals, files of events.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from clusterseq.config import Config, Runtime
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.learning.pretrain import LIKELIHOOD
+from clusterseq.learning.ranges import Range
 from clusterseq.learning.stage import MRR
 from clusterseq.learning.train import TEACHER, fit
 from clusterseq.learning.trainer import PRETRAIN
@@ -34,85 +34,8 @@ if TYPE_CHECKING:
 
 STUDY = "clusterseq"
 PRETRAIN_EPOCHS = "train.pretrain_epochs"
-DEFAULT_RANGES = (
-    "model.dim=32|64|128",
-    "model.dropout=0.2:0.6",
-    "model.scale=5:20:log",
-    "model.smoothing=0.3:0.9",
-    "train.learning_rate=0.002:0.02:log",
-    "train.window=5:20",
-)
-"""What is looked through if nothing else is said."""
-
 Told: TypeAlias = Callable[[int, float | None, Mapping[str, Any]], None]
 """Told of each trial: its number, what it reached (None if it was stopped), its options."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """The values that an option may take."""
-
-    option: str
-    """Its full name, such as ``model.dim``."""
-    choices: tuple[str, ...] = ()
-    """The values themselves, as ``--set`` takes them; else all numbers between two ends."""
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-    """Whether small numbers are as finely spaced as large ones are in proportion."""
-
-    @classmethod
-    def parse(cls, text: str, config: Config) -> Range:
-        """Read ``OPTION=A|B|C``, ``OPTION=LOW:HIGH`` or ``OPTION=LOW:HIGH:log``.
-
-        >>> Range.parse("model.scale=5:20:log", Config()).log
-        True
-
-        Raises:
-            ConfigError: the text is none of these, or the option can't take such values.
-        """
-        option, equals, values = text.partition("=")
-        found = re.fullmatch(r"([^:|]+):([^:|]+)(:log)?", values)
-        if not equals or not values or (":" in values and not found):
-            raise ConfigError(f'range "{text}" can\'t be read; write OPTION=LOW:HIGH or =A|B|C')
-        if option.startswith("data."):
-            raise ConfigError(
-                f'range "{text}": people are split once, before the search, so {option} can\'t be '
-                "looked through; give it by --set"
-            )
-        if found is None:
-            one = cls(option, choices=tuple(values.split("|")))
-        else:
-            low, high = (_number(text, part) for part in found.groups()[:2])
-            one = cls(option, low=low, high=high, log=bool(found[3]))
-            if low >= high or (one.log and low <= 0):
-                raise ConfigError(f'range "{text}" is empty; let it rise, from above 0 if log')
-        for value in one.choices or (one.written(one.low, config), one.written(one.high, config)):
-            with_assignments(config, [f"{option}={value}"])
-        return one
-
-    @property
-    def least(self) -> float:
-        """The smallest number in it."""
-        return min(map(float, self.choices)) if self.choices else self.low
-
-    def whole(self, config: Config) -> bool:
-        """Whether the option is a whole number."""
-        table, _, name = self.option.partition(".")
-        return isinstance(getattr(getattr(config, table, None), name, None), int)
-
-    def written(self, value: float | int, config: Config) -> str:
-        """A number as ``--set`` takes it."""
-        return str(round(value)) if self.whole(config) else repr(float(value))
-
-    def suggest(self, trial: Trial, config: Config) -> str:
-        """A value for a trial, as ``--set`` takes it."""
-        if self.choices:
-            return str(trial.suggest_categorical(self.option, self.choices))
-        if self.whole(config):
-            low, high = round(self.low), round(self.high)
-            return str(trial.suggest_int(self.option, low, high, log=self.log))
-        return repr(trial.suggest_float(self.option, self.low, self.high, log=self.log))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +61,24 @@ class Search:
         """Go on until so many trials are behind us, in this and in earlier runs.
 
         Raises:
-            ConfigError: Optuna isn't installed, the folder holds a search of something else, or
-                some trials would have no pre-training and others would.
+            ConfigError: Optuna isn't installed, the folder holds a search of something else, an
+                option has two ranges, or some trials would have no pre-training and others would.
             DataError: nobody is left to judge.
             KeyboardInterrupt: on Ctrl-C; what is finished is kept.
         """
+        self._check()
+        study = open_search(folder, self.seed)
+        self._claim(study, folder)
+        while (done := len(_finished(study))) < trials:
+            ended = self._try(study, study.ask())
+            told(done + 1, _reached(ended), ended.params)
+        return study
+
+    def _check(self) -> None:
+        """Refuse what can't be looked through."""
+        options = [one.option for one in self.ranges]
+        if twice := [option for option in options if options.count(option) > 1]:
+            raise ConfigError(f"{twice[0]} has two ranges; give it one")
         if any(one.option == PRETRAIN_EPOCHS and one.least < 1 for one in self.ranges):
             raise ConfigError(
                 "trials without pre-training are judged by MRR and the others by likelihood, so "
@@ -152,12 +88,6 @@ class Search:
             raise DataError(
                 "no validation user has two events, so nobody can judge; add data", code="split"
             )
-        study = open_search(folder, self.seed)
-        self._claim(study, folder)
-        while (done := _finished(study)) < trials:
-            ended = self._try(study, study.ask())
-            told(done + 1, ended.value, ended.params)
-        return study
 
     def _claim(self, study: Study, folder: Path) -> None:
         """Say whose search this is, so that trials of something else don't count as its own."""
@@ -174,6 +104,8 @@ class Search:
         from optuna.trial import TrialState
 
         changes = [f"{one.option}={one.suggest(trial, self.config)}" for one in self.ranges]
+        if former := _same(study, trial):
+            return study.tell(trial, _reached(former), former.state)
         watcher = _Pruner(trial, self.measure)
         try:
             fit(
@@ -268,22 +200,27 @@ def importances(study: Study) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _finished(study: Study) -> int:
+def _finished(study: Study) -> list[FrozenTrial]:
     """Trials that came to an end, stopped ones included; what failed is tried again."""
     from optuna.trial import TrialState
 
     ends = (TrialState.COMPLETE, TrialState.PRUNED)
-    return sum(trial.state in ends for trial in study.get_trials(deepcopy=False))
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state in ends]
+
+
+def _same(study: Study, trial: Trial) -> FrozenTrial | None:
+    """A finished trial of the same options: trained again, it would end the same."""
+    return next((one for one in _finished(study) if one.params == trial.params), None)
+
+
+def _reached(trial: FrozenTrial) -> float | None:
+    """What a trial came to; None if it was stopped."""
+    from optuna.trial import TrialState
+
+    return trial.value if trial.state == TrialState.COMPLETE else None
 
 
 def _complete(study: Study) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
     return [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
-
-
-def _number(text: str, part: str) -> float:
-    try:
-        return float(part)
-    except ValueError as error:
-        raise ConfigError(f'range "{text}": {part!r} is not a number; write LOW:HIGH') from error

@@ -15,6 +15,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from clusterseq import __version__
 from clusterseq.service.access import HEADERS
+from clusterseq.service.admission import Admission
 from clusterseq.service.context import Context
 from clusterseq.service.document import add_document
 from clusterseq.service.logs import LOG
@@ -60,6 +61,16 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
     app.include_router(page.router())
     add_document(app, context.limits)
     context.metrics.watch(lambda: len(context.rankings.batcher))
+    _surround(app, context, origins)
+    return app
+
+
+def _surround(app: FastAPI, context: Context, origins: tuple[str, ...]) -> None:
+    """Put around the routes what every request goes through; what is added last sees it first.
+
+    So what isn't let in is logged and counted, too, and pages of other origins may read why.
+    """
+    app.add_middleware(Admission, body_bytes=context.limits.body_bytes)
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -68,10 +79,7 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
             allow_headers=[*HEADERS, "Content-Type", REQUEST_ID],
             expose_headers=[REQUEST_ID, "Retry-After"],
         )
-    app.add_middleware(
-        RequestMiddleware, metrics=context.metrics, body_bytes=context.limits.body_bytes
-    )
-    return app
+    app.add_middleware(RequestMiddleware, metrics=context.metrics)
 
 
 async def _purge(context: Context) -> None:

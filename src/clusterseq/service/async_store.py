@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from clusterseq.service.store.protocol import Event, HistoryStore, StoreError
 
-THREADS = 8
+READERS = WRITERS = 8
 """How many may read at once, and how many may write."""
 
 Given = ParamSpec("Given")
@@ -28,8 +28,8 @@ class AsyncStore:
 
     def __init__(self, store: HistoryStore, seconds: float) -> None:
         self._store, self._seconds = store, seconds
-        self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="reading")
-        self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="writing")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reading")
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="writing")
 
     async def append(self, user: str, events: Sequence[Event]) -> int:
         """Keep events of a user; once this has returned, they are safe."""

@@ -1,4 +1,7 @@
-"""What happens around every request: an id, a bound on its body, a line in the log, and headers.
+"""What happens around every request: an id, a line in the log, and headers.
+
+Who asks for the head of an answer alone (HEAD, as some balancers do) is served as if all of it were
+asked for (GET): the server sends no body then.
 
 Histories are never logged: a line says which route, how long and with what outcome, and no more.
 
@@ -12,14 +15,12 @@ import re
 import time
 import uuid
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clusterseq.service.logs import LOG
 from clusterseq.service.metrics import Metrics
-from clusterseq.service.problems import respond
 
 REQUEST_ID = "X-Request-ID"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -36,57 +37,26 @@ STANDARD = {
 class RequestMiddleware:
     """Wraps an application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, body_bytes: int) -> None:
-        self.app, self.metrics, self.body_bytes = app, metrics, body_bytes
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID, "")
+        given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if SANE_ID.fullmatch(given) else uuid.uuid4().hex
-        outcome = _Outcome(send, request_id)
+        outcome, method = _Outcome(send, request_id), scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server's own stays as it is
         begun = time.perf_counter()
         try:
-            await self._bounded(scope, headers, receive, outcome)
+            await self.app(scope, receive, outcome)
         finally:
-            self._tell(scope, outcome, time.perf_counter() - begun)
+            self._tell(method, scope, outcome, time.perf_counter() - begun)
 
-    async def _bounded(
-        self, scope: Scope, headers: Headers, receive: Receive, outcome: _Outcome
-    ) -> None:
-        """Serve, but for an unreadable address and a body that is too large, said or not."""
-        if not _readable(scope):
-            detail = "the address isn't UTF-8, percent-encoded; encode ids so, or others are meant"
-            await respond(400, "Address not understood", detail)(scope, receive, outcome)
-            return
-        told = headers.get("content-length", "")
-        if told.isdecimal() and int(told) > self.body_bytes:
-            await self._too_large(scope, receive, outcome)
-            return
-        received, messages = 0, []
-        while scope["method"] not in ("GET", "HEAD", "DELETE", "OPTIONS"):
-            message = await receive()
-            messages.append(message)
-            received += len(message.get("body", b""))
-            if received > self.body_bytes:
-                await self._too_large(scope, receive, outcome)
-                return
-            if message["type"] != "http.request" or not message.get("more_body"):
-                break
-
-        async def again() -> Message:
-            return messages.pop(0) if messages else await receive()
-
-        await self.app(scope, again, outcome)
-
-    async def _too_large(self, scope: Scope, receive: Receive, outcome: _Outcome) -> None:
-        detail = f"the body is larger than {self.body_bytes:,} bytes; send less at once"
-        await respond(413, "Too large", detail)(scope, receive, outcome)
-
-    def _tell(self, scope: Scope, outcome: _Outcome, seconds: float) -> None:
+    def _tell(self, method: str, scope: Scope, outcome: _Outcome, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         self.metrics.requests.labels(route, str(outcome.status)).inc()
         self.metrics.seconds.labels(route).observe(seconds)
@@ -94,22 +64,12 @@ class RequestMiddleware:
         if LOG.isEnabledFor(level):
             line: dict[str, Any] = {
                 "request_id": outcome.request_id,
-                "method": scope["method"],
+                "method": method,
                 "route": route,
                 "status": outcome.status,
                 "ms": round(1000 * seconds, 2),
             }
             LOG.log(level, "request", extra={"told": line})
-
-
-def _readable(scope: Scope) -> bool:
-    """Whether the address is UTF-8; decoded leniently, ids that aren't would all become one."""
-    try:
-        for part in (scope.get("raw_path") or b"", scope["query_string"]):
-            unquote_to_bytes(part).decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class _Outcome:

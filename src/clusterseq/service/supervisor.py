@@ -19,10 +19,8 @@ class Supervisor(Multiprocess):
     def __init__(self, config: Config, sockets: list[socket], drain_seconds: float) -> None:
         super().__init__(config, sockets)
         self._drain_seconds = drain_seconds
-        for number in (
-            signal.SIGINT,
-            signal.SIGTERM,
-        ):  # heeded at once, also while all are replaced
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Heeded at once, also while all are replaced.
             signal.signal(number, lambda number, frame: self.should_exit.set())
 
     def keep_subprocess_alive(self) -> None:

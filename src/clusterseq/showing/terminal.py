@@ -155,5 +155,7 @@ class TrainingScreen:
 def _figure(name: str, value: object) -> str:
     if name == "seconds" and isinstance(value, int | float):
         return f"{value:.1f} s"
+    if name == "kept":  # the best so far, which the stage ends with if nothing better comes
+        return "kept" if value else "not kept"
     shown = f"{value:.4f}" if isinstance(value, float) else str(value)
     return f"{name.replace('_', ' ')} {shown}"

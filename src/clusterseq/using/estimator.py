@@ -164,7 +164,13 @@ class Estimator:
 
     def _config(self) -> Config:
         config = preset_named(self.preset)
-        for name, value in ({} if self.options is None else self.options).items():
+        options = {} if self.options is None else self.options
+        if options.get("data.split", "none") != "none":
+            raise ConfigError(
+                "an Estimator trains on everybody it is given, so data.split can't be "
+                f"{options['data.split']!r}; leave it out, or use Experiment, which splits"
+            )
+        for name, value in options.items():
             table, _, option = name.partition(".")
             config = from_dict(Config, {table: {option: value}}, base=config)
         return from_dict(Config, {"data": {"split": "none"}}, base=config)

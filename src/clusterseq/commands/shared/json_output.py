@@ -6,6 +6,7 @@ Knows nothing about: what it says. Nothing that takes long to import.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -18,3 +19,8 @@ def print_json(values: Mapping[str, Any]) -> None:
 def print_json_line(values: Mapping[str, Any], stream: TextIO) -> None:
     """Print it as one line at once, where others come before or somebody waits for it."""
     print(json.dumps(values, ensure_ascii=False, allow_nan=False), file=stream, flush=True)
+
+
+def nobody_reads(stream: TextIO) -> None:
+    """A pipe was closed at its other end: what Python flushes once more at the end goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -5,16 +5,18 @@ Knows nothing about: where they are kept.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 
 from fastapi import APIRouter
 
 from clusterseq.service import messages
+from clusterseq.service.async_store import WRITERS
 from clusterseq.service.context import Context
 from clusterseq.service.store.protocol import Event
 
@@ -45,12 +47,11 @@ async def _kept(context: Context, events: Sequence[messages.Event]) -> messages.
         kept = Event(event.id or uuid.uuid4().hex, event.item, when)
         by_user[event.user].append((event.recommendation_id is not None, kept))
     accepted = attributed = 0
-    for user, theirs in by_user.items():
-        # Apart, in their order, since the store tells how many were new and not which.
-        for came_of_us, some in groupby(theirs, key=itemgetter(0)):
-            new = await context.store.append(user, [event for _, event in some])
-            accepted += new
-            attributed += new * came_of_us
+    people = iter(by_user.items())
+    while some := list(islice(people, WRITERS)):  # as many as find a thread to write them at once
+        written = await asyncio.gather(*(_written(context, *each) for each in some))
+        accepted += sum(new for new, _ in written)
+        attributed += sum(ours for _, ours in written)
     outcomes = {
         "accepted": accepted,
         "duplicates": len(consented) - accepted,
@@ -60,3 +61,16 @@ async def _kept(context: Context, events: Sequence[messages.Event]) -> messages.
         context.metrics.events.labels(outcome).inc(count)
     context.metrics.attributed.inc(attributed)
     return messages.EventsAnswer(**outcomes)
+
+
+async def _written(
+    context: Context, user: str, events: Sequence[tuple[bool, Event]]
+) -> tuple[int, int]:
+    """How many events of a user were new, and how many of those came of a recommendation."""
+    accepted = attributed = 0
+    # Apart, in their order, since the store tells how many were new and not which.
+    for came_of_us, some in groupby(events, key=itemgetter(0)):
+        new = await context.store.append(user, [event for _, event in some])
+        accepted += new
+        attributed += new * came_of_us
+    return accepted, attributed

@@ -24,7 +24,7 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     for path in sorted(FOLDER.iterdir()):
         address = ADDRESSES.get(path.name, f"/{path.name}")
-        routes.add_api_route(address, _sender(path), methods=["GET", "HEAD"])
+        routes.add_api_route(address, _sender(path))
     return routes
 
 

@@ -1,6 +1,7 @@
 """Histories in one SQLite file, or in memory: nothing to install and nothing to run beside.
 
-An acknowledged event survives a killed process and a power cut. An erased user leaves no byte in
+An acknowledged event survives a killed process and a power cut; several people's at the same time
+share one wait for the disk. An erased user leaves no byte in
 the file: SQLite overwrites what is deleted (``secure_delete``), but not the copies that it left in
 unused parts of pages whenever it moved rows from a full page to another. So an erase also rewrites
 the file (``VACUUM``), which takes a second per some 100 MB and lets writers wait, readers not.
@@ -17,9 +18,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from clusterseq.service.store.codec import pack_item, pack_text, unpack_item, unpack_text
+from clusterseq.service.store.group_commit import GroupCommit
 from clusterseq.service.store.protocol import Event, Retention, StoreError
 from clusterseq.service.store.sqlite_file import connect, number, transaction
 
@@ -28,6 +30,11 @@ PURGED_AT_ONCE = 500
 
 GATHER_SECONDS = 0.05
 """How long an erasure waits for others, so that the file is rewritten once for all of them."""
+
+_Row: TypeAlias = tuple[bytes, str, float]
+"""Of an event, the id, the item and the time as they are kept."""
+_Append: TypeAlias = tuple[bytes, list[_Row]]
+"""A user's name as it is kept, and events."""
 
 _INSERT_PERSON = """
 INSERT INTO people (user, seen) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET seen = excluded.seen
@@ -73,6 +80,7 @@ class SQLiteStore:
         self._clock = clock
         self._writer = _Guarded(connect(path))
         self._reader = self._writer if path is None else _Guarded(connect(path))
+        self._appends = GroupCommit(self._append)
         self._file = None if self._path is None else _identity(self._path)
         with self._writer.use() as connection:
             _finish_erasures(connection)
@@ -81,15 +89,20 @@ class SQLiteStore:
         """Keep the events whose id is new for this user; return how many were new."""
         if not events:
             return 0
+        rows = [(pack_text(event.id), pack_item(event.item), event.time) for event in events]
+        return self._appends.do((pack_text(user), rows))
+
+    def _append(self, appends: Sequence[_Append]) -> list[int]:
+        """Keep what several appends bring, all of it or nothing."""
         with self._writer.use() as connection, transaction(connection):
             self._require_file()
-            person = self._welcome(connection, pack_text(user))
-            rows = [
-                (person, pack_text(event.id), pack_item(event.item), event.time) for event in events
-            ]
-            new = connection.executemany(_INSERT_EVENT, rows).rowcount
-            connection.execute(_LET_GO, (person, self._retention.length))
-            connection.execute(_FORGET_IDS, (person, self._retention.remembered))
+            return [self._kept(connection, *one) for one in appends]
+
+    def _kept(self, connection: sqlite3.Connection, user: bytes, rows: Sequence[_Row]) -> int:
+        person = self._welcome(connection, user)
+        new = connection.executemany(_INSERT_EVENT, [(person, *row) for row in rows]).rowcount
+        connection.execute(_LET_GO, (person, self._retention.length))
+        connection.execute(_FORGET_IDS, (person, self._retention.remembered))
         return new
 
     def history(self, user: str) -> list[Event]:
