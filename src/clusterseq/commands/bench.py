@@ -60,7 +60,7 @@ def bench(
     data: Annotated[
         list[str],
         typer.Argument(
-            metavar="DATA...",
+            metavar="DATA",
             help="Data sets, each a file, glob or folder; FILE:random gives one its own split.",
         ),
     ],
@@ -87,7 +87,9 @@ def bench(
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="One option, such as model.dim=64."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="How many models are trained at once.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many models are trained at once.")
+    ] = 1,
     threads: options.Threads = 0,
     device: options.Device = "cpu",
     json: options.Json = False,

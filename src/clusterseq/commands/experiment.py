@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def experiment(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="A study, or a TOML file; left out, all are listed."),
+        typer.Argument(metavar="NAME", help="A study, or a TOML file; left out, all are listed."),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where all results are kept.")] = Path(
         "experiments"
@@ -35,7 +35,9 @@ def experiment(
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,2", help="Seeds, instead of the study's own.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="How many models are trained at once.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many models are trained at once.")
+    ] = 1,
     threads: options.Threads = 0,
     json: options.Json = False,
 ) -> None:

@@ -16,7 +16,7 @@ from clusterseq.errors import ConfigError
 
 def export(
     what: Annotated[
-        list[str], typer.Argument(metavar="MODEL|EVENTS...", help="A saved model, or events.")
+        list[str], typer.Argument(metavar="MODEL|EVENTS", help="A saved model, or events.")
     ],
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="What is written; its ending says for whom.")

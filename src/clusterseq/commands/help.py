@@ -59,7 +59,7 @@ def help(
     context: options.Context,
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="[CODE]", help="The code of an error, or a command's name."),
+        typer.Argument(metavar="CODE", help="The code of an error, or a command's name."),
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -13,9 +13,7 @@ from clusterseq.commands.shared import options
 
 
 def inspect(
-    path: Annotated[
-        str, typer.Argument(metavar="MODEL_OR_EVENTS", help="A saved model, or events.")
-    ],
+    path: Annotated[str, typer.Argument(metavar="MODEL|EVENTS", help="A saved model, or events.")],
     json: options.Json = False,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,

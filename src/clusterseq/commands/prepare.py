@@ -19,11 +19,16 @@ def prepare(
     events: options.EventPaths,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the data set is written.")],
     min_item_events: Annotated[
-        int, typer.Option(min=1, help="Leave out items with fewer events; their count is kept.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Leave out items with fewer events; their count is kept."
+        ),
     ] = 1,
     shards: Annotated[
         int | None,
-        typer.Option(min=1, help="Files of people; one must fit in memory. By size if not said."),
+        typer.Option(
+            metavar="N", min=1, help="Files of people; one must fit in memory. By size if not said."
+        ),
     ] = None,
     engine: options.Engine = "local",
     json: options.Json = False,

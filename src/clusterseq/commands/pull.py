@@ -17,7 +17,9 @@ def pull(
     address: Annotated[
         str, typer.Argument(metavar="ADDRESS", help="Where push has copied a model to.")
     ],
-    out: Annotated[Path, typer.Option(help="Directory of the model; a former one is replaced.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Directory of the model; a former one is replaced.")
+    ],
     json: options.Json = False,
 ) -> None:
     """Fetch a model from a storage.

@@ -27,7 +27,9 @@ def recommend(
         str | None,
         typer.Option(metavar="A,B,C", help="What somebody touched, oldest first; perhaps ''."),
     ] = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="How many items to recommend.")] = 10,
+    k: Annotated[
+        int, typer.Option("--k", metavar="N", min=1, help="How many items to recommend.")
+    ] = 10,
     exclude: Annotated[str, typer.Option(metavar="A,B,C", help="Items never to recommend.")] = "",
     only: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Recommend nothing but these.")

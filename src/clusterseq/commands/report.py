@@ -41,7 +41,7 @@ def report(
     ],
     events: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[EVENTS...]", help="The events that the model was trained on."),
+        typer.Argument(metavar="EVENTS", help="The events that the model was trained on."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where it is written (MODEL-report.html).")

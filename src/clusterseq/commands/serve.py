@@ -28,14 +28,19 @@ def serve(
     model: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help=f"The directory that train has saved; without it ./{DEMO}, which is made first "
             "if it isn't there.",
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")
+        int,
+        typer.Option(
+            metavar="PORT", min=0, max=65535, help="Port to listen on; 0 for any that is free."
+        ),
     ] = 8000,
     store: Annotated[
         str,
@@ -45,10 +50,13 @@ def serve(
         ),
     ] = "clusterseq-histories.sqlite",
     keep_days: Annotated[
-        float, typer.Option(min=0.001, help="Days after which somebody inactive is forgotten.")
+        float,
+        typer.Option(
+            metavar="DAYS", min=0.001, help="Days after which somebody inactive is forgotten."
+        ),
     ] = 90,
     keep_events: Annotated[
-        int, typer.Option(min=1, help="Newest events of a person that are kept.")
+        int, typer.Option(metavar="N", min=1, help="Newest events of a person that are kept.")
     ] = 200,
     keys: Annotated[
         Path | None,
@@ -62,11 +70,15 @@ def serve(
         typer.Option(metavar="ORIGIN", help="A site whose pages may call, such as https://a.shop."),
     ] = None,
     deadline: Annotated[
-        float, typer.Option(min=1, help="Milliseconds after which what is popular is answered.")
+        float,
+        typer.Option(
+            metavar="MS", min=1, help="Milliseconds after which what is popular is answered."
+        ),
     ] = 1_000,
     connections: Annotated[
         int,
         typer.Option(
+            metavar="N",
             min=1,
             help="Connections at once, of each process; at the next one, the client that keeps "
             "the service waiting longest is let go.",
@@ -75,14 +87,19 @@ def serve(
     client_timeout: Annotated[
         float,
         typer.Option(
-            min=0.1, help="Seconds a client may take to send a request or to read its answer."
+            metavar="SECONDS",
+            min=0.1,
+            help="Seconds a client may take to send a request or to read its answer.",
         ),
     ] = 20,
     processes: Annotated[
-        int, typer.Option(min=1, help="Processes behind the port; several need a Redis store.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Processes behind the port; several need a Redis store."
+        ),
     ] = 1,
     threads: Annotated[
-        int, typer.Option(min=1, help="Threads of the tensor library in each process.")
+        int, typer.Option(metavar="N", min=1, help="Threads of the tensor library in each process.")
     ] = 1,
     compiled: Annotated[
         bool,

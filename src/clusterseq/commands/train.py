@@ -49,12 +49,15 @@ def train(
     ] = False,
     threads: options.Threads = 0,
     device: options.Device = "cpu",
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train it together.")] = 1,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Processes that train it together.")
+    ] = 1,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(
+            metavar="local|ray",
             help="Where they are: here, or on the Ray cluster of RAY_ADDRESS, which"
-            " starts them anew from the last epoch if one dies (extra: ray)."
+            " starts them anew from the last epoch if one dies (extra: ray).",
         ),
     ] = "local",
     shard_items: Annotated[

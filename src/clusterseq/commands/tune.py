@@ -26,7 +26,7 @@ def tune(
     events: options.EventPaths,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the search is kept.")],
     trials: Annotated[
-        int, typer.Option(min=1, help="Trainings in all, earlier runs counted in.")
+        int, typer.Option(metavar="N", min=1, help="Trainings in all, earlier runs counted in.")
     ] = 30,
     ranges: Annotated[
         list[str] | None,

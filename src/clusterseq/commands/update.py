@@ -24,9 +24,11 @@ def update(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the newer model goes; MODEL replaces it.")
     ],
-    epochs: Annotated[int, typer.Option(min=0, help="Passes over the new events.")] = 4,
+    epochs: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Passes over the new events.")
+    ] = 4,
     rate: Annotated[
-        float, typer.Option(min=0, help="Learning rate, as a share of the training's.")
+        float, typer.Option(metavar="X", min=0, help="Learning rate, as a share of the training's.")
     ] = 1.0,
     titles: Annotated[
         Path | None,

@@ -20,7 +20,7 @@ else:
 EventPaths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
-        metavar="EVENTS...",
+        metavar="EVENTS",
         help="Files, globs or folders of events (CSV, TSV, JSON lines, Parquet, RecBole .inter), "
         "the address of Parquet or of a PostgreSQL query, or what prepare has made.",
     ),
@@ -41,7 +41,10 @@ SkipBad: TypeAlias = Annotated[
     bool, typer.Option("--skip-bad", help="Drop and count rows that can't be used.")
 ]
 Support: TypeAlias = Annotated[
-    int, typer.Option("--k", min=0, help="How many items of a new person the model is shown.")
+    int,
+    typer.Option(
+        "--k", metavar="N", min=0, help="How many items of a new person the model is shown."
+    ),
 ]
 Json: TypeAlias = Annotated[
     bool,
@@ -52,14 +55,21 @@ PRESET_NAMES = "|".join(PRESETS)
 Preset: TypeAlias = Annotated[
     str, typer.Option(metavar=PRESET_NAMES, help="The options to start from.")
 ]
-Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+Seed: TypeAlias = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Seed of every random draw.")
+]
 Device: TypeAlias = Annotated[
     str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where tensors are computed.")
 ]
 Engine: TypeAlias = Annotated[
     Literal["local", "ray"],
-    typer.Option(help="Work here, or on the Ray cluster of RAY_ADDRESS (extra: ray)."),
+    typer.Option(
+        metavar="local|ray", help="Work here, or on the Ray cluster of RAY_ADDRESS (extra: ray)."
+    ),
 ]
 Threads: TypeAlias = Annotated[
-    int, typer.Option(min=0, help="Threads of the tensor library; 0 leaves the choice to it.")
+    int,
+    typer.Option(
+        metavar="N", min=0, help="Threads of the tensor library; 0 leaves the choice to it."
+    ),
 ]
