@@ -15,6 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clusterseq.baselines.peer import Peer as Peer
+    from clusterseq.baselines.peer import Setting as Setting
+    from clusterseq.baselines.popularity import Popularity as Popularity
     from clusterseq.config import Config as Config
     from clusterseq.config import DataConfig as DataConfig
     from clusterseq.config import ModelConfig as ModelConfig
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from clusterseq.data.dataset import Dataset as Dataset
     from clusterseq.data.exchange import export_events as export_events
     from clusterseq.data.exchange import rectools_frame as rectools_frame
+    from clusterseq.data.histories import Histories as Histories
     from clusterseq.data.prepare import PrepareSummary as PrepareSummary
     from clusterseq.data.prepare import prepare_dataset as prepare_dataset
     from clusterseq.data.split import Split as Split
@@ -33,22 +37,32 @@ if TYPE_CHECKING:
     from clusterseq.errors import DataError as DataError
     from clusterseq.errors import TrainingError as TrainingError
     from clusterseq.judging.evaluate import Evaluation as Evaluation
+    from clusterseq.judging.evaluate import evaluate as evaluate
+    from clusterseq.judging.metrics import metrics_of_ranks as metrics_of_ranks
+    from clusterseq.judging.metrics import paired_test as paired_test
+    from clusterseq.judging.scorer import Scorer as Scorer
     from clusterseq.learning.checkpoint import Checkpoint as Checkpoint
     from clusterseq.learning.checkpoint import Provenance as Provenance
     from clusterseq.learning.checkpoint import load_checkpoint as load_checkpoint
     from clusterseq.learning.checkpoint import save_checkpoint as save_checkpoint
     from clusterseq.learning.train import fit as fit
     from clusterseq.model.clusterseq import ClusterSeq as ClusterSeq
+    from clusterseq.model.ranker import Ranker as Ranker
     from clusterseq.presets import preset as preset
     from clusterseq.reading.events import Events as Events
     from clusterseq.reading.events import read_events as read_events
     from clusterseq.reading.vocab import Vocabulary as Vocabulary
+    from clusterseq.service.store.protocol import Event as Event
+    from clusterseq.service.store.protocol import HistoryStore as HistoryStore
+    from clusterseq.service.store.protocol import Retention as Retention
     from clusterseq.using.batch import BatchSummary as BatchSummary
     from clusterseq.using.batch import recommend_file as recommend_file
     from clusterseq.using.comparison import Comparison as Comparison
     from clusterseq.using.estimator import Estimator as Estimator
     from clusterseq.using.evaluation import evaluate_checkpoint as evaluate_checkpoint
+    from clusterseq.using.evaluation import split_of_training as split_of_training
     from clusterseq.using.experiment import Experiment as Experiment
+    from clusterseq.using.recommendations import Because as Because
     from clusterseq.using.recommendations import Recommendation as Recommendation
     from clusterseq.using.recommendations import Recommendations as Recommendations
     from clusterseq.using.recommendations import Why as Why
@@ -69,15 +83,22 @@ _HOMES = {
         *("CheckpointError", "ClusterSeqError", "ConfigError", "DataError", "TrainingError"),
     ),
     "using.estimator": ("Estimator",),
-    "judging.evaluate": ("Evaluation",),
+    "baselines.peer": ("Peer", "Setting"),
+    "baselines.popularity": ("Popularity",),
+    "data.histories": ("Histories",),
+    "judging.evaluate": ("Evaluation", "evaluate"),
+    "judging.metrics": ("metrics_of_ranks", "paired_test"),
+    "judging.scorer": ("Scorer",),
+    "model.ranker": ("Ranker",),
+    "service.store.protocol": ("Event", "HistoryStore", "Retention"),
     "reading.events": ("Events", "read_events"),
     "data.exchange": ("export_events", "rectools_frame"),
-    "using.evaluation": ("evaluate_checkpoint",),
+    "using.evaluation": ("evaluate_checkpoint", "split_of_training"),
     "using.experiment": ("Experiment",),
     "model.clusterseq": ("ClusterSeq",),
     "data.prepare": ("PrepareSummary", "prepare_dataset"),
     "presets": ("preset",),
-    "using.recommendations": ("Recommendation", "Recommendations", "Why"),
+    "using.recommendations": ("Because", "Recommendation", "Recommendations", "Why"),
     "using.recommender": ("Recommender",),
     "data.split": ("Split", "split_users"),
     "learning.train": ("fit",),

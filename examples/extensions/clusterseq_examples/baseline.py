@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from clusterseq.baselines.peer import Peer, Setting
-from clusterseq.data.histories import Histories
+from clusterseq import Histories, Peer, Setting
 
 
 class Successors:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from clusterseq.errors import DataError
+from clusterseq import DataError
 
 
 def read(source: str) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from clusterseq.service.store import Event, Retention
+from clusterseq import Event, Retention
 
 STORES: dict[str, dict[str, tuple[float, dict[str, Event | None]]]] = {}
 """By name and user: when last seen, and events by id as they arrived; None for one let go."""
