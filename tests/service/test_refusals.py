@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import fields
@@ -16,7 +18,7 @@ from clusterseq.errors import ConfigError
 from clusterseq.machine.manifest import MANIFEST
 from clusterseq.service.keys import Keyring, add_key
 from clusterseq.service.limits import Limits
-from clusterseq.service.logs import LOG, JsonLines, Unhurried
+from clusterseq.service.logs import LOG, JsonLines, Unhurried, log_to_stderr
 from clusterseq.service.server import build, is_loopback
 from tests.service.serving import Service, serving, settings_of, wait_until
 
@@ -293,6 +295,22 @@ def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
     log.finish(seconds=10.0)
     assert told[-1].startswith("line")
     assert any("lines were dropped" in line for line in told)
+
+
+def test_a_log_whose_stream_is_closed_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    handlers, stream = list(LOG.handlers), open(os.devnull, "w")  # noqa: SIM115
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stderr", stream)
+            log_to_stderr("info")
+        (log,) = LOG.handlers
+        assert isinstance(log, Unhurried)
+        stream.close()
+        LOG.warning("nobody reads this")
+        log.finish(seconds=10.0)
+    finally:
+        LOG.handlers[:] = handlers
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb"])

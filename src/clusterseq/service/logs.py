@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from queue import Full, Queue
+from typing import TextIO
 
 LOG = logging.getLogger("clusterseq.service")
 WAITING = 10_000
@@ -76,15 +77,22 @@ class Unhurried(logging.Handler):
     def _write_one(self, record: logging.LogRecord) -> None:
         dropped, self.dropped = self.dropped, 0
         if dropped:
-            told = f"{dropped:,} lines were dropped, since nobody read the log"
-            line = LOG.makeRecord(LOG.name, logging.WARNING, "", 0, told, (), None)
+            message = f"{dropped:,} lines were dropped, since nobody read the log"
+            line = LOG.makeRecord(LOG.name, logging.WARNING, "", 0, message, (), None)
             self._writer.handle(line)
         self._writer.handle(record)
 
 
+class _Stream(logging.StreamHandler[TextIO]):
+    """A stream whose errors are left to whoever writes: by themselves they print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise  # it is called where the error is being handled
+
+
 def log_to_stderr(level: str) -> None:
     """Structured lines on standard error, the server's own among them."""
-    writer = logging.StreamHandler(sys.stderr)
+    writer = _Stream(sys.stderr)
     writer.setFormatter(JsonLines())
     handler = Unhurried(writer)
     for logger in (LOG, logging.getLogger("uvicorn")):
