@@ -5,7 +5,9 @@ Knows nothing about: how a search goes, how models learn.
 
 from __future__ import annotations
 
+import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,24 +53,25 @@ class Range:
             ConfigError: the text is none of these, or the option can't take such values.
         """
         option, equals, values = text.partition("=")
-        found = re.fullmatch(r"([^:|]+):([^:|]+)(:log)?", values)
-        if not equals or not values or (":" in values and not found):
+        match = re.fullmatch(r"([^:|]+):([^:|]+)(:log)?", values)
+        if not equals or not values or (":" in values and not match):
             raise ConfigError(f'range "{text}" can\'t be read; write OPTION=LOW:HIGH or =A|B|C')
         if option.startswith("data."):
             raise ConfigError(
                 f'range "{text}": people are split once, before the search, so {option} can\'t be '
                 "looked through; give it by --set"
             )
-        if found is None:
-            one = cls(option, choices=tuple(values.split("|")))
+        if match is None:
+            parsed = cls(option, choices=tuple(values.split("|")))
         else:
-            low, high = (_number(text, part) for part in found.groups()[:2])
-            one = cls(option, low=low, high=high, log=bool(found[3]))
-            if low >= high or (one.log and low <= 0):
+            low, high = (_number(text, part) for part in match.groups()[:2])
+            parsed = cls(option, low=low, high=high, log=bool(match[3]))
+            if low >= high or (parsed.log and low <= 0):
                 raise ConfigError(f'range "{text}" is empty; let it rise, from above 0 if log')
-        for value in one.choices or (one.written(one.low, config), one.written(one.high, config)):
+        ends = [parsed.written(end, config) for end in (parsed.low, parsed.high)]
+        for value in parsed.choices or ends:
             with_assignments(config, [f"{option}={value}"])
-        return one
+        return parsed
 
     @property
     def least(self) -> float:
@@ -104,7 +107,7 @@ def value_of(config: Config, option: str) -> Any:
 
 
 def _number(text: str, part: str) -> float:
-    try:
-        return float(part)
-    except ValueError as error:
-        raise ConfigError(f'range "{text}": {part!r} is not a number; write LOW:HIGH') from error
+    with suppress(ValueError):
+        if math.isfinite(number := float(part)):
+            return number
+    raise ConfigError(f'range "{text}": {part!r} is not a number; write LOW:HIGH')
