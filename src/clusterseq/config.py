@@ -162,7 +162,7 @@ class TrainConfig:
     pretrain_epochs: int = 6
     """Passes over all prefixes of the known users."""
     sequences_per_batch: int = 256
-    """Windows in a batch of pre-training."""
+    """Most windows in a batch of pre-training; of small data a 25th, but for 32 at least."""
     learning_rate: float = 7e-3
     """Rate of pre-training, before its warm-up and cosine."""
     weight_decay: float = 0.0

@@ -17,11 +17,12 @@ from torch import Tensor
 from clusterseq.config import Config, Runtime
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import CheckpointError, DataError, TrainingError
-from clusterseq.learning import metatrain
+from clusterseq.learning import metatrain, trainer
 from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.learning.pretrain import PrefixLoss
 from clusterseq.learning.stage import NOISE
 from clusterseq.learning.train import fit
+from clusterseq.learning.trainer import Trainer
 from clusterseq.model.clusterseq import ClusterSeq
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, people, tiny, trained
 
@@ -71,8 +72,11 @@ def two_threads() -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-def test_threads_share_the_work_in_a_fixed_order(two_threads: int) -> None:
+def test_threads_share_the_work_in_a_fixed_order(
+    two_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Wide, and with everybody in one batch: threads meet at an item's row only if there is much.
+    monkeypatch.setattr(trainer, "LEAST_BATCHES", 1)
     config = tiny({"dim": 128, "max_steps": 20}, sequences_per_batch=512, tasks_per_batch=512)
     known = people(2_000, seed=3)
     runtime = Runtime(threads=two_threads)
@@ -99,6 +103,19 @@ def test_all_stages_are_told() -> None:
     for record in watcher.records:
         assert np.isfinite(record["loss"])
         assert -np.log(N_ITEMS) * 2 < record["validation_log_likelihood"] < 0
+
+
+@pytest.mark.parametrize(
+    ("windows", "given", "size"),
+    [(6_500, 256, 256), (2_500, 256, 100), (100, 256, 32), (2_500, 16, 16)],
+)
+def test_small_data_are_cut_into_batches_enough(windows: int, given: int, size: int) -> None:
+    known = Sequences.from_rows([[0, 1]] * windows)
+    config = tiny(sequences_per_batch=given)
+    stage = Trainer(known, VALIDATION, config, N_ITEMS, seed=0).pretraining()
+    batches = stage.batches(np.random.default_rng(0))
+    assert max(len(batch) for batch in batches) == size
+    assert sum(len(batch) for batch in batches) == windows
 
 
 def test_without_pretraining_nothing_is_calibrated_and_mrr_judges() -> None:

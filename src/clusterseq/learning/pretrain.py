@@ -30,6 +30,9 @@ from clusterseq.model.losses import Lesson, linear_cross_entropy
 from clusterseq.model.rivals import Rivals
 
 LIKELIHOOD = "validation_log_likelihood"
+LEAST_BATCHES, LEAST_WINDOWS = 25, 32
+"""A training's epoch has at least so many batches if each has at least so many windows: in batches
+of the usual size a small shop's training would be over before anything is learnt."""
 HARDLY_WORSE = 0.0015
 """A later epoch is kept unless its likelihood is worse by more than this share, about .01 nats: its
 rate was lower, and some hundred prefixes can't tell such epochs apart."""
@@ -43,6 +46,8 @@ def prefix_stage(
     validate: Callable[[], float] | None,
     workers: Workers = ALONE,
     teacher: Teacher | None = None,
+    *,
+    least_batches: int = 1,
 ) -> Stage[Histories]:
     """The stage that teaches a model to go on after all prefixes of some people.
 
@@ -50,11 +55,13 @@ def prefix_stage(
     the model learns to go on as that does.
     """
     windows = Windows.of(people, config.window)
+    share = max(LEAST_WINDOWS, len(windows.starts) // least_batches)
+    batch = min(config.sequences_per_batch, share)
     return Stage(
         name,
         config.pretrain_epochs,
         [(backbone(model), config.learning_rate)],
-        lambda generator: windows.batches(config.sequences_per_batch, generator),
+        lambda generator: windows.batches(batch, generator),
         PrefixLoss(model, config.rivals, config.fast_softmax, workers, teacher),
         validate,
         measure=LIKELIHOOD,
@@ -109,33 +116,33 @@ class PrefixLoss:
     def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
         """The loss of one batch; the generator drives dropout and who competes."""
         # The order is found where the batch was made; only what networks read goes to their device.
-        everybody = windows.items[:, 1:][windows.mask[:, 1:]].to(self.model.device)
-        rivals = Rivals.draw(everybody, self.model.n_items, self.rivals, generator)
-        own = windows[self.workers.share(len(windows))]
-        packing = Packing.of(Histories(own.items[:, :-1], own.lengths - 1))
-        inputs = packing.pack(own.items[:, :-1]).to(self.model.device, non_blocking=True)
-        targets = packing.pack(own.items[:, 1:]).to(self.model.device, non_blocking=True)
+        all_targets = windows.items[:, 1:][windows.mask[:, 1:]].to(self.model.device)
+        rivals = Rivals.draw(all_targets, self.model.n_items, self.rivals, generator)
+        local = windows[self.workers.share(len(windows))]
+        packing = Packing.of(Histories(local.items[:, :-1], local.lengths - 1))
+        inputs = packing.pack(local.items[:, :-1]).to(self.model.device, non_blocking=True)
+        targets = packing.pack(local.items[:, 1:]).to(self.model.device, non_blocking=True)
         # Only the rows that the batch reads or ranks are smoothed: a step costs what it touches.
         rows = torch.unique(torch.cat([inputs, rivals.items]))  # ascending
         table = self.model.items.vectors(rows)
-        read = torch.searchsorted(rows, inputs)
+        positions = torch.searchsorted(rows, inputs)
         dropout = self.workers.own_draws(generator)
-        queries = self.model.queries(read, packing, table, dropout)  # (prefixes, width)
+        queries = self.model.queries(positions, packing, table, dropout)  # (prefixes, width)
         vectors = table[torch.searchsorted(rows, rivals.items)]
         candidates = self.model.candidates(vectors, rivals.items)
         if self.teacher:
-            wanted: Tensor | Lesson = self.teacher.lesson(inputs, packing, rivals)
+            labels: Tensor | Lesson = self.teacher.lesson(inputs, packing, rivals)
         else:
-            wanted = torch.searchsorted(rivals.items, targets)
+            labels = torch.searchsorted(rivals.items, targets)
         losses = [
-            linear_cross_entropy(query, vectors, bias + rivals.extra, wanted, fast=self.fast)
-            for query, vectors, bias in self._apart(queries, candidates)
+            linear_cross_entropy(query, vectors, bias + rivals.extra, labels, fast=self.fast)
+            for query, vectors, bias in self._per_member(queries, candidates)
         ]
         if not len(targets):  # fewer windows than workers
             return 0 * table.sum()
-        return torch.stack(losses).mean() * (len(targets) / len(everybody))
+        return torch.stack(losses).mean() * (len(targets) / len(all_targets))
 
-    def _apart(
+    def _per_member(
         self, queries: Float[Tensor, "prefixes width"], candidates: Candidates
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Each member's queries, item vectors and bias: nobody learns from another's mistakes.

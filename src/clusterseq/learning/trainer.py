@@ -34,7 +34,7 @@ from clusterseq.learning.metatrain import (
     start_clusters,
     task_batches,
 )
-from clusterseq.learning.pretrain import LIKELIHOOD, backbone, prefix_stage
+from clusterseq.learning.pretrain import LEAST_BATCHES, LIKELIHOOD, backbone, prefix_stage
 from clusterseq.learning.stage import MRR, NOISE, Stage
 from clusterseq.learning.teacher import Teacher
 from clusterseq.machine.accelerator import CPU
@@ -126,7 +126,14 @@ class Trainer:
         people = self.known.select(self.users)
         validate = self._calibrated if self._calibrates() else None
         return prefix_stage(
-            PRETRAIN, self.model, people, self.config, validate, self.workers, self.teacher
+            PRETRAIN,
+            self.model,
+            people,
+            self.config,
+            validate,
+            self.workers,
+            self.teacher,
+            least_batches=LEAST_BATCHES,
         )
 
     def start_clusters(self) -> None:
