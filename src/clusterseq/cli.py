@@ -57,18 +57,18 @@ for command in COMMANDS:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the status that the program ends with."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in given
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
     try:
-        status = _run([word for word in given if word != "--debug"])
+        status = _run([word for word in words if word != "--debug"])
         sys.stdout.flush()
     except BrokenPipeError:
         nobody_reads(sys.stdout)
         return STATUS["unforeseen"]
     except Exception as error:
-        if "--debug" in given:
+        if "--debug" in words:
             traceback.print_exc()
-        return _tell(*_understood(error), as_json=as_json)
+        return _tell(*_classified(error), as_json=as_json)
     return _tell("interrupted", "stopped", as_json=as_json) if status == INTERRUPTED else status
 
 
@@ -81,11 +81,11 @@ def _run(words: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _understood(error: Exception) -> tuple[Code, str]:
+def _classified(error: Exception) -> tuple[Code, str]:
     """What kind of error it is, and what to tell about it."""
     if isinstance(error, USAGE_ERROR):
-        told: str = error.format_message()  # type: ignore[attr-defined]
-        return "usage", f"{told.rstrip('.')}; --help shows what can be given"
+        message: str = error.format_message()  # type: ignore[attr-defined]
+        return "usage", f"{message.rstrip('.')}; --help shows what can be given"
     if isinstance(error, MemoryError) or NO_MEMORY in str(error):
         return "memory", (
             "out of memory; take a narrower model (--set model.dim=32), leave out rare items "
@@ -93,8 +93,8 @@ def _understood(error: Exception) -> tuple[Code, str]:
         )
     if isinstance(error, ClusterSeqError):
         return error.code, str(error)
-    told = f"{type(error).__name__}: {error}"
-    return "unforeseen", f"{told}; --debug shows where it comes from"
+    message = f"{type(error).__name__}: {error}"
+    return "unforeseen", f"{message}; --debug shows where it comes from"
 
 
 def _tell(code: Code, message: str, *, as_json: bool) -> int:

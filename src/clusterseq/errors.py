@@ -77,5 +77,5 @@ class TrainingError(ClusterSeqError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """What to write instead of a name that is not known."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'did you mean "{close[0]}"?' if close else "known are " + ", ".join(known)
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f'did you mean "{matches[0]}"?' if matches else "known are " + ", ".join(known)

@@ -73,8 +73,8 @@ class Extension:
 
 def extensions(kind: Kind) -> list[Extension]:
     """All of one kind that are installed, by name."""
-    found = [Extension(kind, entry) for entry in entry_points(group=f"clusterseq.{kind}")]
-    return sorted(found, key=lambda one: (one.name, one.origin))
+    installed = [Extension(kind, entry) for entry in entry_points(group=f"clusterseq.{kind}")]
+    return sorted(installed, key=lambda plugin: (plugin.name, plugin.origin))
 
 
 def extension(kind: Kind, name: str) -> Extension | None:
@@ -85,9 +85,10 @@ def extension(kind: Kind, name: str) -> Extension | None:
 
     >>> extension("encoders", "of nobody")
     """
-    found = [one for one in extensions(kind) if one.name == name]
-    if len(found) > 1:
+    matches = [plugin for plugin in extensions(kind) if plugin.name == name]
+    if len(matches) > 1:
         raise ConfigError(
-            f"{found[0]} is also in {found[1].origin}; uninstall one of the two", code="extension"
+            f"{matches[0]} is also in {matches[1].origin}; uninstall one of the two",
+            code="extension",
         )
-    return found[0] if found else None
+    return matches[0] if matches else None

@@ -58,13 +58,13 @@ def changed(config: Config) -> dict[str, Any]:
     >>> changed(with_assignments(Config(), ["model.n_items=7", "model.dim=64"]))
     {'model.dim': 64}
     """
-    usual = Config()
+    defaults = Config()
     return {
         f"{table.name}.{option.name}": value
         for table in fields(config)
         for option in fields(getattr(config, table.name))
         if (value := getattr(getattr(config, table.name), option.name))
-        != getattr(getattr(usual, table.name), option.name)
+        != getattr(getattr(defaults, table.name), option.name)
         and option.name != "n_items"
     }
 
@@ -74,12 +74,12 @@ def describe(kind: type[Any]) -> dict[str, str]:
     body = cast(ast.ClassDef, ast.parse(inspect.getsource(kind)).body[0]).body
     names = {f.name for f in fields(kind)}
     return {
-        one.target.id: ast.literal_eval(two.value)
-        for one, two in itertools.pairwise(body)
-        if isinstance(one, ast.AnnAssign)
-        and isinstance(one.target, ast.Name)
-        and one.target.id in names
-        and isinstance(two, ast.Expr)
+        statement.target.id: ast.literal_eval(following.value)
+        for statement, following in itertools.pairwise(body)
+        if isinstance(statement, ast.AnnAssign)
+        and isinstance(statement.target, ast.Name)
+        and statement.target.id in names
+        and isinstance(following, ast.Expr)
     }
 
 

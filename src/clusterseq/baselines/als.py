@@ -73,10 +73,10 @@ class ALS:
         """Fold everybody in; without a history, go by popularity."""
         touched = histories.touched(self.n_items).numpy(force=True).astype(np.float32)
         with _one_blas_thread():
-            people = self._model.recalculate_user(
+            user_factors = self._model.recalculate_user(
                 np.arange(len(histories)), sparse.csr_matrix(touched)
             )
-        scores = torch.from_numpy(people @ self.item_factors.T)
+        scores = torch.from_numpy(user_factors @ self.item_factors.T)
         return torch.where(histories.lengths[:, None] > 0, scores, self._prior)
 
 

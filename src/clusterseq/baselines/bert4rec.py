@@ -55,12 +55,12 @@ class BERT4Rec(NextItemNetwork):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "users steps dim"]:
         """The output at every step of sequences whose hidden items give way to the mask."""
-        shown = torch.where(hidden[:, :, None], self.mask_vector, self.items(sequences.items))
-        steps = shown.shape[1]
-        places = torch.arange(steps, device=shown.device)
-        to_end = (sequences.lengths[:, None] - 1 - places).clamp_min(0)
+        inputs = torch.where(hidden[:, :, None], self.mask_vector, self.items(sequences.items))
+        steps = inputs.shape[1]
+        indices = torch.arange(steps, device=inputs.device)
+        to_end = (sequences.lengths[:, None] - 1 - indices).clamp_min(0)
         readable = sequences.mask[:, None].expand(-1, steps, -1)
-        outputs: Tensor = self.transformer(shown + self.positions[to_end], readable, generator)
+        outputs: Tensor = self.transformer(inputs + self.positions[to_end], readable, generator)
         return outputs
 
     def exercises(
@@ -81,10 +81,10 @@ class BERT4Rec(NextItemNetwork):
 
     def query(self, histories: Histories) -> Float[Tensor, "users dim"]:
         """The guess at a mask appended to the history."""
-        asked = Histories(pad(histories.items, (0, 1)), histories.lengths + 1)
-        places = torch.arange(asked.items.shape[1], device=asked.items.device)
-        last = places == histories.lengths[:, None]
-        return self.guesses(asked, last)[last]
+        extended = Histories(pad(histories.items, (0, 1)), histories.lengths + 1)
+        indices = torch.arange(extended.items.shape[1], device=extended.items.device)
+        last = indices == histories.lengths[:, None]
+        return self.guesses(extended, last)[last]
 
 
 def fit_bert4rec(

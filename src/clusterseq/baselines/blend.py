@@ -50,12 +50,12 @@ class Blend:
         tasks, points = setting.judges(), simplex(len(scorers), STEPS)
         totals = np.zeros(len(points))
         for start in range(0, len(tasks), SCORED_AT_ONCE):
-            part = tasks[slice(start, start + SCORED_AT_ONCE)]
-            scores = _scaled(scorers, part.support)
-            touched = part.support.touched(scores.shape[2])
-            for place, weights in enumerate(points):
-                ranks = rank_of_target(_mixed(scores, weights), part.targets, touched)
-                totals[place] += (1 / ranks).sum()
+            batch = tasks[slice(start, start + SCORED_AT_ONCE)]
+            scores = _scaled(scorers, batch.support)
+            touched = batch.support.touched(scores.shape[2])
+            for index, weights in enumerate(points):
+                ranks = rank_of_target(_mixed(scores, weights), batch.targets, touched)
+                totals[index] += (1 / ranks).sum()
         return cls(scorers, points[int(totals.argmax())])
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:

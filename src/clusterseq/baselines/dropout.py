@@ -17,5 +17,5 @@ def dropped(values: Tensor, share: float, generator: torch.Generator | None) -> 
     """
     if generator is None or share == 0:
         return values
-    kept = torch.rand(values.shape, generator=generator, device=values.device) >= share
-    return values * kept / (1 - share)
+    mask = torch.rand(values.shape, generator=generator, device=values.device) >= share
+    return values * mask / (1 - share)

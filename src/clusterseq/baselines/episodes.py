@@ -62,7 +62,7 @@ def learn(
     generator = setting.generator("episodes", setting.device)
     draws = np.random.default_rng([setting.seed, *b"episodes"])
     optimiser = torch.optim.Adam(model.parameters(), schedule.learning_rate)
-    best, state, at = -1.0, model.state_dict(), 0
+    best, best_state, best_step = -1.0, model.state_dict(), 0
     for step in range(1, schedule.most_steps + 1):
         users = draws.choice(people, schedule.batch)
         tasks = draw_tasks(setting.known, users, draws, support=schedule.support)
@@ -71,13 +71,13 @@ def learn(
         optimiser.step()
         if step % schedule.check_every and step < schedule.most_steps:
             continue
-        reached = mean_reciprocal_rank(score, judges)
-        if reached > best:
-            best, state, at = reached, copy.deepcopy(model.state_dict()), step
-        elif step - at >= schedule.patience * schedule.check_every:
+        mrr = mean_reciprocal_rank(score, judges)
+        if mrr > best:
+            best, best_state, best_step = mrr, copy.deepcopy(model.state_dict()), step
+        elif step - best_step >= schedule.patience * schedule.check_every:
             break
-    model.load_state_dict(state)
-    return at
+    model.load_state_dict(best_state)
+    return best_step
 
 
 def draw_rivals(
@@ -92,9 +92,9 @@ def draw_rivals(
     [[1, 1, 3], [0, 1, 2]]
     """
     ordered = held.sort(dim=1).values
-    again = torch.zeros_like(ordered, dtype=torch.bool)
-    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    ordered = torch.where(again | (ordered >= n_items), n_items, ordered)
+    repeated = torch.zeros_like(ordered, dtype=torch.bool)
+    repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    ordered = torch.where(repeated | (ordered >= n_items), n_items, ordered)
     ordered = ordered.sort(dim=1).values
     free = n_items - (ordered < n_items).sum(dim=1, keepdim=True)
     rivals = (uniform.double() * free.clamp_min(1)).long()

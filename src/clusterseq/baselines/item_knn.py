@@ -97,6 +97,6 @@ def _shrunk(
     """Take away the more, the fewer people touched the two items."""
     pairs = similar.tocoo()
     people = counts.astype(np.float64)  # products of popular items' don't fit into 32 bits
-    found = np.sqrt(people[pairs.row] * people[pairs.col])
-    values = (pairs.data * found / (found + shrinkage)).astype(np.float32)
+    norms = np.sqrt(people[pairs.row] * people[pairs.col])
+    values = (pairs.data * norms / (norms + shrinkage)).astype(np.float32)
     return sparse.csr_array((values, (pairs.row, pairs.col)), shape=pairs.shape)

@@ -72,8 +72,8 @@ class Matcher(nn.Module):
         matched, memory = query, torch.zeros_like(query)
         for _ in range(ROUNDS):
             read = attend(matched, pairs, mask)
-            found, memory = self.cell(torch.cat([query, read], dim=1), (matched, memory))
-            matched = query + found
+            state, memory = self.cell(torch.cat([query, read], dim=1), (matched, memory))
+            matched = query + state
         return matched
 
 
@@ -88,8 +88,8 @@ def attend(
     >>> attend(torch.tensor([[1.0, 0.0]]), pairs, torch.tensor([[True, True, False]])).tolist()
     [[0.0, 3.0]]
     """
-    alike = (pairs @ query[..., None])[..., 0].masked_fill(~mask, torch.finfo(query.dtype).min)
-    weights = alike.softmax(dim=1) * mask  # without any pair the softmax alone would be uniform
+    logits = (pairs @ query[..., None])[..., 0].masked_fill(~mask, torch.finfo(query.dtype).min)
+    weights = logits.softmax(dim=1) * mask  # without any pair the softmax alone would be uniform
     return (weights[:, None] @ pairs)[:, 0]
 
 

@@ -81,7 +81,7 @@ def adapt(
 ) -> Decision:
     """One person's decision layers after a gradient step on what they touched."""
     slopes = grad(support_loss)(decision, user, ratings)
-    return Decision(*(part - rate * by for part, by in zip(decision, slopes, strict=True)))
+    return Decision(*(part - rate * slope for part, slope in zip(decision, slopes, strict=True)))
 
 
 class MeLU(nn.Module):
@@ -119,11 +119,11 @@ class MeLU(nn.Module):
         uniform = torch.rand(len(tasks), SUPPORT_RIVALS, generator=generator, device=device)
         adapted = self._adapted(tasks.support, uniform, tasks.targets)
         drawn = torch.randint(self.n_items, (QUERY_RIVALS,), generator=generator, device=device)
-        right = self._preferences(adapted, self.items(tasks.targets)[:, None], 0)
-        wrong = self._preferences(adapted, self.items(drawn), None)
-        missed = logistic(wrong, torch.zeros_like(wrong), reduction="none")
-        counted = drawn != tasks.targets[:, None]
-        return logistic(right, torch.ones_like(right)) + (missed * counted).sum() / counted.sum()
+        positive = self._preferences(adapted, self.items(tasks.targets)[:, None], 0)
+        negative = self._preferences(adapted, self.items(drawn), None)
+        losses = logistic(negative, torch.zeros_like(negative), reduction="none")
+        valid = drawn != tasks.targets[:, None]
+        return logistic(positive, torch.ones_like(positive)) + (losses * valid).sum() / valid.sum()
 
     @torch.no_grad()
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
@@ -136,16 +136,16 @@ class MeLU(nn.Module):
         at_once = max(1, CELLS_AT_ONCE // (self.n_items * adapted.out.shape[1]))
         for start in range(0, len(histories), at_once):
             rows = slice(start, start + at_once)
-            some = Decision(*(part[rows] for part in adapted))
-            scores[rows] = self._preferences(some, self.items.weight, None)
+            batch = Decision(*(part[rows] for part in adapted))
+            scores[rows] = self._preferences(batch, self.items.weight, None)
         return scores
 
     def _preferences(
         self, adapted: Decision, items: Float[Tensor, "*users items dim"], axis: int | None
     ) -> Float[Tensor, "users items"]:
         """Every person's own layers on their own items, or (axis None) on the same ones."""
-        found: Tensor = vmap(preference, (0, None, axis))(adapted, self.user, items)
-        return found
+        logits: Tensor = vmap(preference, (0, None, axis))(adapted, self.user, items)
+        return logits
 
     def _adapted(
         self,
@@ -156,8 +156,8 @@ class MeLU(nn.Module):
         """The decision layers of each person; rivals are neither in the support nor the target."""
         recent = histories.last(self.support)
         held = torch.where(recent.mask, recent.items, self.n_items)
-        known = held if targets is None else torch.cat([held, targets[:, None]], dim=1)
-        rivals = draw_rivals(known, self.n_items, uniform)
+        excluded = held if targets is None else torch.cat([held, targets[:, None]], dim=1)
+        rivals = draw_rivals(excluded, self.n_items, uniform)
         touched = recent.mask / recent.lengths.clamp_min(1)[:, None]
         drawn = (recent.lengths > 0)[:, None] * torch.full_like(uniform, 1 / uniform.shape[1])
         weights = torch.cat([touched, drawn], dim=1) / 2

@@ -65,11 +65,11 @@ class TransitionLearner(nn.Module):
     ) -> Float[Tensor, "users dim"]:
         """The transition of each person; a generator drives dropout while in training mode."""
         hidden = torch.cat([heads, tails], dim=-1)
-        for place, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
+        for index, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
             hidden = norm(linear(hidden))
-            if place < len(HIDDEN):
-                drawn = generator if self.training else None
-                hidden = dropped(leaky_relu(hidden), DROPOUT, drawn)
+            if index < len(HIDDEN):
+                draws = generator if self.training else None
+                hidden = dropped(leaky_relu(hidden), DROPOUT, draws)
         return hidden.mean(dim=1)
 
 
@@ -137,9 +137,9 @@ class MetaTL(nn.Module):
     def _newest(self, histories: Histories) -> Int64[Tensor, "users steps"]:
         """The newest K items of each person, padded in front."""
         steps = torch.arange(self.steps, device=histories.lengths.device)
-        places = histories.lengths[:, None] - self.steps + steps
-        found = histories.items.gather(1, places.clamp_min(0))
-        return torch.where(places >= 0, found, self.n_items)
+        positions = histories.lengths[:, None] - self.steps + steps
+        items = histories.items.gather(1, positions.clamp_min(0))
+        return torch.where(positions >= 0, items, self.n_items)
 
     def _pairs(
         self, newest: Int64[Tensor, "users steps"], rivals: Int64[Tensor, "users pairs"]
@@ -147,10 +147,10 @@ class MetaTL(nn.Module):
         """Vectors of heads, tails and of what the tails are told from; padding goes to padding."""
         heads = newest[:, :-1]
         missing = heads == self.n_items
-        tails, wrong = (
+        tails, negatives = (
             chosen.masked_fill(missing, self.n_items) for chosen in (newest[:, 1:], rivals)
         )
-        return self.items(heads), self.items(tails), self.items(wrong)
+        return self.items(heads), self.items(tails), self.items(negatives)
 
 
 def fit_metatl(setting: Setting, *, mended: bool, schedule: Schedule = SCHEDULE) -> MetaTL:
@@ -190,9 +190,9 @@ def support_gradient(
     A distance ‖x‖ grows along x / ‖x‖, and pairs that keep the margin pull nowhere.
     """
     moved = heads + transition[:, None]
-    short = _hinge(moved, tails, rivals) > 0
+    violated = _hinge(moved, tails, rivals) > 0
     pull = normalize(moved - tails, dim=-1) - normalize(moved - rivals, dim=-1)
-    return (pull * short[..., None]).mean(dim=1)
+    return (pull * violated[..., None]).mean(dim=1)
 
 
 def _hinge(

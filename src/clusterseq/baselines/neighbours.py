@@ -63,10 +63,10 @@ class Neighbours:
     def touches(self, pairs: Pairs) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
         """All that the neighbours of some pairs touched: which pair, and which of the events."""
         lengths = self.sequences.lengths[pairs.neighbours]
-        which = np.repeat(np.arange(len(lengths)), lengths)
-        before = np.cumsum(lengths) - lengths
+        pair_indices = np.repeat(np.arange(len(lengths)), lengths)
+        offsets = np.cumsum(lengths) - lengths
         starts = self.sequences.offsets[:-1][pairs.neighbours]
-        return which, np.arange(len(which)) + (starts - before)[which]
+        return pair_indices, np.arange(len(pair_indices)) + (starts - offsets)[pair_indices]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +93,8 @@ class Pairs:
         """
         rows = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
         order = np.lexsort((similarity.indices, -similarity.data, rows))
-        kept = order[np.arange(len(rows)) - similarity.indptr[rows] < k]
-        return cls(rows[kept], similarity.indices[kept], similarity.data[kept])
+        nearest = order[np.arange(len(rows)) - similarity.indptr[rows] < k]
+        return cls(rows[nearest], similarity.indices[nearest], similarity.data[nearest])
 
 
 def newest_of_row(matrix: sparse.csr_array, m: int) -> sparse.csr_array:
@@ -105,10 +105,10 @@ def newest_of_row(matrix: sparse.csr_array, m: int) -> sparse.csr_array:
     """
     matrix.sort_indices()
     lengths = np.diff(matrix.indptr)
-    places = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
+    positions = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
     bounds = np.concatenate([[0], np.cumsum(np.minimum(lengths, m))])
-    kept = places < m
-    return sparse.csr_array((matrix.data[kept], matrix.indices[kept], bounds), shape=matrix.shape)
+    mask = positions < m
+    return sparse.csr_array((matrix.data[mask], matrix.indices[mask], bounds), shape=matrix.shape)
 
 
 def summed(

@@ -103,19 +103,19 @@ def tune(peer: Peer, setting: Setting) -> Tuned:
         ClusterSeqError: the peer can't be fitted to this data, or needs an extra to be installed.
     """
     best: tuple[float, Scorer, Settings] | None = None
-    failed: TrainingError | None = None
+    failure: TrainingError | None = None
     trials = []
     for options in peer.settings():
         try:
             scorer = peer.fit(setting, **options)
-            reached = setting.mrr(scorer)
+            mrr = setting.mrr(scorer)
         except TrainingError as error:
-            failed, reached = error, 0.0
+            failure, mrr = error, 0.0
         else:
-            if best is None or reached > best[0]:
-                best = reached, scorer, options
-        trials.append((options, reached))
+            if best is None or mrr > best[0]:
+                best = mrr, scorer, options
+        trials.append((options, mrr))
     if best is None:
-        assert failed is not None  # the product of no options is one empty point
-        raise failed
+        assert failure is not None  # the product of no options is one empty point
+        raise failure
     return Tuned(best[1], best[2], trials)

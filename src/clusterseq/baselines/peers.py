@@ -41,8 +41,8 @@ def _als(setting: Setting, **options: Any) -> Scorer:
 
 def _blend(setting: Setting) -> Blend:
     """Order and neighbours, each tuned first."""
-    parts = [tune(PEERS[name], setting).scorer for name in ("sequence-rules", "session-knn")]
-    return Blend.fit(setting, parts)
+    scorers = [tune(PEERS[name], setting).scorer for name in ("sequence-rules", "session-knn")]
+    return Blend.fit(setting, scorers)
 
 
 Neural = partial(Peer, kind="neural")

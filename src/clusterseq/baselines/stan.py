@@ -71,28 +71,28 @@ class STAN:
         >>> model.score(Histories.from_lists([[0]])).argsort(descending=True).tolist()
         [[0, 1, 2]]
         """
-        old = last_ages(known)
-        newest_first = np.argsort(old, kind="stable")
+        ages = last_ages(known)
+        newest_first = np.argsort(ages, kind="stable")
         neighbours = Neighbours.of(known, n_items, newest_first)
-        worth = np.exp(-old[newest_first] / age)
+        worth = np.exp(-ages[newest_first] / age)
         return cls(neighbours, worth, recency=recency, distance=distance, k=k)
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Sum what the neighbours give: positive where one reaches, negative elsewhere."""
-        own = latest_places(histories, self.n_items)
-        vectors = self._vectors(own, histories.lengths.numpy(force=True))
+        places = latest_places(histories, self.n_items)
+        vectors = self._vectors(places, histories.lengths.numpy(force=True))
         pairs = Pairs.nearest(vectors @ self._similar, self.k)
-        which, events = self._neighbours.touches(pairs)
-        people, items = pairs.people[which], self._neighbours.sequences.items[events]
-        theirs = self._neighbours.places[events]
+        pair_indices, events = self._neighbours.touches(pairs)
+        people, items = pairs.people[pair_indices], self._neighbours.sequences.items[events]
+        neighbour_places = self._neighbours.places[events]
         newest_shared = np.zeros(len(pairs), dtype=np.int64)
-        np.maximum.at(newest_shared, which, own[people, items])
+        np.maximum.at(newest_shared, pair_indices, places[people, items])
         anchors = np.zeros(len(pairs), dtype=np.int64)
-        is_anchor = own[people, items] == newest_shared[which]
-        anchors[which[is_anchor]] = theirs[is_anchor]
-        close = np.exp(-np.abs(theirs - anchors[which]) / self.distance)
-        given = summed(people, items, pairs.similarity[which] * close, own.shape)
-        return reached_first(given, self._unreached)
+        is_anchor = places[people, items] == newest_shared[pair_indices]
+        anchors[pair_indices[is_anchor]] = neighbour_places[is_anchor]
+        decay = np.exp(-np.abs(neighbour_places - anchors[pair_indices]) / self.distance)
+        scores = summed(people, items, pairs.similarity[pair_indices] * decay, places.shape)
+        return reached_first(scores, self._unreached)
 
     def _vectors(
         self, places: Int64[np.ndarray, "users items"], lengths: Int64[np.ndarray, " users"]

@@ -74,6 +74,6 @@ class Block(nn.Module):
     ) -> Float[Tensor, "users steps dim"]:
         parts = self.projections(values).chunk(3, dim=-1)
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
-        found = scaled_dot_product_attention(query, key, value, attn_mask=readable[:, None])
-        mixed: Tensor = self.attention_out(found.transpose(1, 2).flatten(2))
+        outputs = scaled_dot_product_attention(query, key, value, attn_mask=readable[:, None])
+        mixed: Tensor = self.attention_out(outputs.transpose(1, 2).flatten(2))
         return mixed

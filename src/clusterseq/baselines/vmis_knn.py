@@ -65,14 +65,14 @@ class VMISKNN:
         places = latest_places(histories, self.n_items)
         lengths = histories.lengths.numpy(force=True)
         pairs = self._nearest(places, lengths)
-        which, events = self._neighbours.touches(pairs)
-        people, items = pairs.people[which], self._neighbours.sequences.items[events]
+        pair_indices, events = self._neighbours.touches(pairs)
+        people, items = pairs.people[pair_indices], self._neighbours.sequences.items[events]
         newest_shared = np.zeros(len(pairs), dtype=np.int64)
-        np.maximum.at(newest_shared, which, places[people, items])
+        np.maximum.at(newest_shared, pair_indices, places[people, items])
         from_end = lengths[pairs.people] - newest_shared + 1
         worth = pairs.similarity * np.maximum(0, 1 - 0.1 * from_end)
-        given = summed(people, items, worth[which] * self._idf[items], places.shape)
-        return reached_first(given, self._unreached)
+        scores = summed(people, items, worth[pair_indices] * self._idf[items], places.shape)
+        return reached_first(scores, self._unreached)
 
     def _nearest(
         self, places: Int64[np.ndarray, "users items"], lengths: Int64[np.ndarray, " users"]

@@ -33,19 +33,19 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if job.threads:
         torch.set_num_threads(job.threads)
-    results, left = Results(job.out), list(job.cells)
+    results, pending = Results(job.out), list(job.cells)
     try:
         peer = peer_named(job.first.model, job.config)
         for cell, row, ranks in compute(job, peer, SplitArrays.load(Path(job.split_file))):
             results.write(cell, row, ranks)
-            left.remove(cell)
+            pending.remove(cell)
     except Exception as error:
         traceback.print_exc()
-        told = str(error)
+        message = str(error)
         if not isinstance(error, ClusterSeqError):
-            told = f"{type(error).__name__}: {told}"
-        for cell in left:
-            results.write(cell, failed_row(job, " ".join(told.split())))
+            message = f"{type(error).__name__}: {message}"
+        for cell in pending:
+            results.write(cell, failed_row(job, " ".join(message.split())))
 
 
 def _end_with_parent() -> None:

@@ -106,16 +106,16 @@ def train(peer: Peer, setting: Setting) -> Trained:
     seconds: list[float] = []
 
     def fit(*arguments: Any, **options: Any) -> Scorer:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         scorer = peer.fit(*arguments, **options)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started)
         return scorer
 
-    begun = time.perf_counter()
+    started = time.perf_counter()
     tuned = tune(dataclasses.replace(peer, fit=fit), setting)
-    passed = time.perf_counter() - begun
+    elapsed = time.perf_counter() - started
     chosen = [options for options, _ in tuned.trials].index(tuned.options)
-    return Trained(tuned, seconds[chosen], passed)
+    return Trained(tuned, seconds[chosen], elapsed)
 
 
 def failed_row(job: Job, error: str) -> Row:
@@ -149,7 +149,7 @@ def _of_training(trained: Trained) -> dict[str, Any]:
     reached = next(mrr for options, mrr in tuned.trials if options == tuned.options)
     return {
         "options": json.dumps(dict(tuned.options), default=repr),
-        "trials": json.dumps([[dict(one), mrr] for one, mrr in tuned.trials], default=repr),
+        "trials": json.dumps([[dict(options), mrr] for options, mrr in tuned.trials], default=repr),
         **{"validation_mrr": reached, "train_s": trained.train_s, "tuning_s": trained.tuning_s},
     }
 
@@ -162,8 +162,8 @@ def _judge(scorer: Scorer, split: SplitArrays, k: int) -> tuple[dict[str, Any], 
         for ranking in RANKINGS
         for metric, value in metrics_of_ranks(getattr(evaluation, f"{ranking}_ranks")).items()
     }
-    took, timed = newcomer_ms(scorer, split.test, k)
-    times = {"newcomer_ms": took, "newcomers_timed": timed}
+    milliseconds, timed = newcomer_ms(scorer, split.test, k)
+    times = {"newcomer_ms": milliseconds, "newcomers_timed": timed}
     return {**figures, **times, "users": len(evaluation.users)}, ranks_frame(
         evaluation, split.test_users
     )

@@ -36,9 +36,9 @@ def newcomer_ms(scorer: Scorer, people: Sequences, k: int) -> tuple[float, int]:
         scorer.score(history)
     seconds = []
     for history in itertools.islice(itertools.cycle(histories), timed):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         scorer.score(history).cpu()  # an accelerator is waited for
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started)
     return 1000 * statistics.median(seconds), timed
 
 
@@ -56,8 +56,8 @@ def learnt_parameters(scorer: object) -> int | None:
 
 def peak_mb() -> float | None:
     """The most memory that this process has ever held, in MiB; None where nobody tells."""
-    if found := _status("VmHWM"):
-        return found
+    if peak := _status("VmHWM"):
+        return peak
     if sys.platform == "win32":
         return None
     import resource

@@ -97,9 +97,9 @@ def parse_all(texts: list[str], default: str) -> list[DataSet]:
         ConfigError: a split is unknown, or two data sets would be called the same.
     """
     sets = [DataSet.parse(text, default) for text in texts]
-    names = [(one.name, one.split) for one in sets]
-    for place, name in enumerate(names):
-        if name in names[:place]:
+    names = [(dataset.name, dataset.split) for dataset in sets]
+    for index, name in enumerate(names):
+        if name in names[:index]:
             raise ConfigError(
                 f'two data sets are called "{name[0]}"; rename one, since tables go by that name'
             )

@@ -67,14 +67,14 @@ def catalogue(
     Raises:
         ConfigError: a package brings something that is no peer, or can't be loaded.
     """
-    own = own_configs(presets).items()
+    configs = own_configs(presets).items()
     named, grouped = set(words), not GROUPS.isdisjoint(words)
-    brought = dict.fromkeys(one.name for one in extensions("baselines"))
-    loaded = [name for name in brought if name not in PEERS and (grouped or name in named)]
+    packaged = dict.fromkeys(package.name for package in extensions("baselines"))
+    loaded = [name for name in packaged if name not in PEERS and (grouped or name in named)]
     return {
         **{name: Model(peer) for name, peer in PEERS.items()},
-        **{name: _brought(name) for name in loaded},
-        **{name: Model(own_peer(name, one), one) for name, one in own},
+        **{name: _from_package(name) for name in loaded},
+        **{name: Model(own_peer(name, config), config) for name, config in configs},
     }
 
 
@@ -86,18 +86,18 @@ def chosen(words: Iterable[str], presets: Mapping[str, Config]) -> dict[str, Mod
     Raises:
         ConfigError: a word is none of these.
     """
-    asked = list(words)
-    named = [name.strip() for word in asked for name in word.split(",")]
-    entries, found = catalogue(presets, named), dict[str, Model]()
+    requested = list(words)
+    named = [name.strip() for word in requested for name in word.split(",")]
+    entries, models = catalogue(presets, named), dict[str, Model]()
     default = presets[DEFAULT]
-    for word in asked:
+    for word in requested:
         if word.startswith(f"{OWN} ") and "=" in word:
             changed = own_variant(word, default)
             name = OWN if changed == default else word  # what changes nothing is the model itself
-            found[name] = Model(own_peer(name, changed), changed)
+            models[name] = Model(own_peer(name, changed), changed)
         else:
-            found |= {name: entries[name] for name in choose(word, entries)}
-    return found
+            models |= {name: entries[name] for name in choose(word, entries)}
+    return models
 
 
 def choose(words: str, models: Mapping[str, Model]) -> list[str]:
@@ -106,18 +106,18 @@ def choose(words: str, models: Mapping[str, Model]) -> list[str]:
     Raises:
         ConfigError: a word is neither a model nor a group.
     """
-    found: dict[str, None] = {}
-    for word in (one.strip() for one in words.split(",")):
+    names: dict[str, None] = {}
+    for word in (part.strip() for part in words.split(",")):
         if word in models:
-            found[word] = None
+            names[word] = None
         elif word in GROUPS:
             members = (n for n, model in models.items() if word in (EVERYTHING, model.group))
-            found |= dict.fromkeys(members)
+            names |= dict.fromkeys(members)
         else:
             close = difflib.get_close_matches(word, [*models, *GROUPS], n=1, cutoff=0.5)
             hint = f'did you mean "{close[0]}"?' if close else "bench --list shows what there is"
             raise ConfigError(f'model "{word}" is unknown; {hint}')
-    return list(found)
+    return list(names)
 
 
 def peer_named(name: str, config: Mapping[str, Any] | None) -> Peer:
@@ -128,17 +128,17 @@ def peer_named(name: str, config: Mapping[str, Any] | None) -> Peer:
     """
     if config is not None:
         return own_peer(name, from_dict(Config, config))
-    return PEERS[name] if name in PEERS else _brought(name).peer
+    return PEERS[name] if name in PEERS else _from_package(name).peer
 
 
-def _brought(name: str) -> Model:
+def _from_package(name: str) -> Model:
     """The peer of a package, under the name that it declares."""
-    found = extension("baselines", name)
-    if found is None:
+    package = extension("baselines", name)
+    if package is None:
         raise ConfigError(
             f'model "{name}" is unknown; install the package that brings it', code="extension"
         )
-    peer = found.load()
+    peer = package.load()
     if not isinstance(peer, Peer):
-        raise found.refused(f"is of type {type(peer).__name__}, not Peer")
-    return Model(dataclasses.replace(peer, name=name), origin=found.origin)
+        raise package.refused(f"is of type {type(peer).__name__}, not Peer")
+    return Model(dataclasses.replace(peer, name=name), origin=package.origin)

@@ -50,7 +50,7 @@ def own_configs(presets: Mapping[str, Config]) -> dict[str, Config]:
     (['clusterseq', 'clusterseq-paper', 'clusterseq -members'], False)
     """
     default = presets[DEFAULT]
-    named = {f"{OWN}-{name}": one for name, one in presets.items() if name != DEFAULT}
+    named = {f"{OWN}-{name}": config for name, config in presets.items() if name != DEFAULT}
     ablated = {
         f"{OWN} -{part}": with_assignments(default, change.split())
         for part, (change, _) in ABLATIONS.items()

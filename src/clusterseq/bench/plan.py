@@ -42,9 +42,9 @@ class Plan:
     def cells(self) -> list[Cell]:
         """Everything, seed after seed, so that a run stopped early still compares all models."""
         return [
-            Cell(one.name, one.split, seed, k, name, digest, model.digest)
+            Cell(dataset.name, dataset.split, seed, k, name, digest, model.digest)
             for seed in self.seeds
-            for one, digest in self.digests.items()
+            for dataset, digest in self.digests.items()
             for name, model in self.models.items()
             for k in self.ks
         ]
@@ -56,12 +56,12 @@ class Plan:
 
     def jobs(self, results: Results) -> list[Job]:
         """What isn't done yet: a job for each training, with the K that are left."""
-        left: dict[tuple[object, ...], list[Cell]] = {}
+        pending: dict[tuple[object, ...], list[Cell]] = {}
         for cell in self.cells():
             if not results.finished(cell):
                 key = (cell.seed, cell.dataset, cell.split, cell.model)
-                left.setdefault(key, []).append(cell)
-        return [self._job(tuple(cells), results) for cells in left.values()]
+                pending.setdefault(key, []).append(cell)
+        return [self._job(tuple(cells), results) for cells in pending.values()]
 
     def write_splits(
         self, jobs: Sequence[Job], results: Results, read: Callable[[DataSet], Data]
@@ -71,17 +71,17 @@ class Plan:
         Raises:
             DataError: events can't be read or split, or nobody has enough of them.
         """
-        for one, digest in self.digests.items():
+        for dataset, digest in self.digests.items():
             events = None
             cells = [job.first for job in jobs if job.first.data == digest]
-            for seed in dict.fromkeys(cell.seed for cell in cells if cell.dataset == one.name):
-                path = results.split_path(one.name, one.split, seed, digest)
+            for seed in dict.fromkeys(cell.seed for cell in cells if cell.dataset == dataset.name):
+                path = results.split_path(dataset.name, dataset.split, seed, digest)
                 if not path.exists():
-                    events = events or read(one)
+                    events = events or read(dataset)
                     try:
-                        split = split_events(events, one.config(self.data), seed)
+                        split = split_events(events, dataset.config(self.data), seed)
                     except DataError as error:
-                        raise DataError(f"{one.path}: {error}", code=error.code) from error
+                        raise DataError(f"{dataset.path}: {error}", code=error.code) from error
                     SplitArrays.from_split(split).save(path)
                 people_to_judge(SplitArrays.load(path).test, max(self.ks))
 

@@ -56,46 +56,46 @@ def write_charts(directory: Path, summary: Summary) -> list[Path]:
 
 def without_ablations(board: Board) -> Board:
     """A board of what people choose between; what parts are good for is left to the tables."""
-    kept = tuple(entry for entry in board.entries if not entry.model.startswith(f"{OWN} "))
-    return dataclasses.replace(board, entries=kept)
+    entries = tuple(entry for entry in board.entries if not entry.model.startswith(f"{OWN} "))
+    return dataclasses.replace(board, entries=entries)
 
 
 def usual_boards(boards: Iterable[Board]) -> list[Board]:
     """One board of each data set: at K = 3 if it was judged there, else at the smallest K."""
-    found: dict[tuple[str, str], Board] = {}
+    usual: dict[tuple[str, str], Board] = {}
     for board in boards:
-        place = (board.dataset, board.split)
-        if place not in found or board.k == USUAL_K:
-            found[place] = board
-    return list(found.values())
+        key = (board.dataset, board.split)
+        if key not in usual or board.k == USUAL_K:
+            usual[key] = board
+    return list(usual.values())
 
 
 def several_k(boards: Iterable[Board]) -> list[list[Board]]:
     """The boards of each data set that was judged at two K or more."""
-    found: dict[tuple[str, str], list[Board]] = {}
+    curves: dict[tuple[str, str], list[Board]] = {}
     for board in boards:
-        found.setdefault((board.dataset, board.split), []).append(board)
-    return [curve for curve in found.values() if len(curve) > 1]
+        curves.setdefault((board.dataset, board.split), []).append(board)
+    return [curve for curve in curves.values() if len(curve) > 1]
 
 
 def accuracy_against_time(boards: Sequence[Board]) -> Figure:
     """A panel per data set, a labelled point per model; up and left is better."""
-    figure, found = panels(len(boards), PANEL)
-    for board, axes in zip(boards, found, strict=True):
+    figure, all_axes = panels(len(boards), PANEL)
+    for board, axes in zip(boards, all_axes, strict=True):
         for entry in board.entries:
             _point(axes, entry)
         axes.set_xscale("log")
         axes.margins(x=0.25, y=0.12)
         axes.set(title=board.title, xlabel="training time, s", ylabel="MRR, full catalogue")
         _label(axes, board.entries)
-    _legend(figure, found[0], {entry.group for board in boards for entry in board.entries})
+    _legend(figure, all_axes[0], {entry.group for board in boards for entry in board.entries})
     return figure
 
 
 def accuracy_against_k(curves: Sequence[Sequence[Board]]) -> Figure:
     """A panel per data set, a line per model over K."""
-    figure, found = panels(len(curves), PANEL)
-    for boards, axes in zip(curves, found, strict=True):
+    figure, all_axes = panels(len(curves), PANEL)
+    for boards, axes in zip(curves, all_axes, strict=True):
         entries = {entry.model: entry for board in boards for entry in board.entries}
         for name, entry in entries.items():
             points = [
@@ -120,17 +120,17 @@ def accuracy_against_k(curves: Sequence[Sequence[Board]]) -> Figure:
 def _point(axes: Axes, entry: Entry) -> None:
     """A marker for the mean; ours is big and has its interval, its variants are hollow."""
     seconds, mrr = _seconds(entry), entry.full["mrr"]
-    colour, own = COLOURS[entry.group], entry.model == OWN
-    if own:
+    colour, ours = COLOURS[entry.group], entry.model == OWN
+    if ours:
         axes.plot([seconds] * 2, [mrr.low, mrr.high], color=colour, alpha=0.5, linewidth=1.5)
     axes.plot(
         [seconds],
         [mrr.mean],
         linestyle="none",
         marker=MARKERS[entry.group],
-        markersize=9 if own else 5,
+        markersize=9 if ours else 5,
         markeredgecolor=colour,
-        markerfacecolor=colour if own or entry.group != "ours" else "white",
+        markerfacecolor=colour if ours or entry.group != "ours" else "white",
     )
 
 

@@ -46,12 +46,12 @@ class JobProcess:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "clusterseq.bench"],
             stdin=subprocess.PIPE,
-            stdout=self._words,
-            stderr=self._words,
+            stdout=self._log,
+            stderr=self._log,
             env=_environment(job),
         )
         assert self._process.stdin is not None
@@ -77,15 +77,15 @@ class JobProcess:
                 row = results.row(cell)
             assert row is not None
             rows.append(row)
-            self._keep_words(results.error_path(cell), failed=row["status"] == FAILED)
-        self._words.close()
+            self._keep_output(results.error_path(cell), failed=row["status"] == FAILED)
+        self._log.close()
         return rows
 
     def stop(self) -> None:
         """Kill the process, whatever it does."""
         self._process.kill()
         self._close()
-        self._words.close()
+        self._log.close()
 
     def _close(self) -> None:
         self._process.wait()
@@ -101,16 +101,16 @@ class JobProcess:
         return f"the process was killed by {name}{hint}"
 
     def _last_line(self) -> str:
-        return (self._said().strip().splitlines() or ["it said nothing"])[-1]
+        return (self._output().strip().splitlines() or ["it said nothing"])[-1]
 
-    def _said(self) -> str:
-        self._words.seek(0)
-        return self._words.read().decode(errors="replace")
+    def _output(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
 
-    def _keep_words(self, path: Path, *, failed: bool) -> None:
+    def _keep_output(self, path: Path, *, failed: bool) -> None:
         if failed:
             path.parent.mkdir(exist_ok=True)
-            path.write_text(self._said(), encoding="utf-8")
+            path.write_text(self._output(), encoding="utf-8")
         else:
             path.unlink(missing_ok=True)
 
@@ -135,14 +135,14 @@ def run_jobs(
                 running.append(JobProcess(waiting.popleft()))
                 watcher.started(running[-1].job)
             time.sleep(LOOK_EVERY_S)
-            for one in [one for one in running if one.ended()]:
-                running.remove(one)
-                rows = one.settle(results)
+            for process in [process for process in running if process.ended()]:
+                running.remove(process)
+                rows = process.settle(results)
                 publish()
-                watcher.finished(one.job, rows)
+                watcher.finished(process.job, rows)
     finally:
-        for one in running:
-            one.stop()
+        for process in running:
+            process.stop()
 
 
 def _environment(job: Job) -> dict[str, str]:

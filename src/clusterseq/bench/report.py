@@ -119,16 +119,16 @@ def accuracy(entry: Entry) -> dict[str, str]:
 
 def costs(entry: Entry) -> dict[str, str]:
     """What a model costs."""
-    found = entry.costs
-    parameters = found["parameters"]
+    values = entry.costs
+    parameters = values["parameters"]
     return {
         "model": entry.model,
-        "train s": _time(found["train_s"]),
-        "tuning s": _time(found["tuning_s"]),
-        "newcomer ms": _time(found["newcomer_ms"]),
+        "train s": _time(values["train_s"]),
+        "tuning s": _time(values["tuning_s"]),
+        "newcomer ms": _time(values["newcomer_ms"]),
         "parameters": figure(parameters, 0),
-        "peak MiB": figure(found["peak_mb"], 0),
-        "start MiB": figure(found["start_mb"], 0),
+        "peak MiB": figure(values["peak_mb"], 0),
+        "start MiB": figure(values["start_mb"], 0),
     }
 
 

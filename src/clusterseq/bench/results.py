@@ -123,8 +123,8 @@ class Results:
 
     def rows(self) -> list[Row]:
         """All rows, the oldest first."""
-        found = [_read_row(path) for path in (self.path / ROWS).glob("*.json")]
-        return sorted(found, key=lambda row: (row["finished"], cell_of(row).name))
+        rows = [_read_row(path) for path in (self.path / ROWS).glob("*.json")]
+        return sorted(rows, key=lambda row: (row["finished"], cell_of(row).name))
 
     def ranks(self, cell: Cell) -> pl.DataFrame:
         """The ranks behind a finished row: user, full_rank, sampled_rank, group.
@@ -159,23 +159,23 @@ def in_force(rows: Iterable[Row], asked: Iterable[Cell]) -> list[Row]:
     what isn't asked for, the latest count. So results of other events or options never mix.
     """
     rows, asked = list(rows), list(asked)
-    data = {_place(row): row["data"] for row in rows} | {_place(vars(c)): c.data for c in asked}
-    fresh = [row for row in rows if data[_place(row)] == row["data"]]
-    settings = {(_place(row), row["model"]): row["settings"] for row in fresh}
-    settings |= {(_place(vars(cell)), cell.model): cell.settings for cell in asked}
-    return [row for row in fresh if settings[_place(row), row["model"]] == row["settings"]]
+    data = {_key(row): row["data"] for row in rows} | {_key(vars(c)): c.data for c in asked}
+    fresh = [row for row in rows if data[_key(row)] == row["data"]]
+    settings = {(_key(row), row["model"]): row["settings"] for row in fresh}
+    settings |= {(_key(vars(cell)), cell.model): cell.settings for cell in asked}
+    return [row for row in fresh if settings[_key(row), row["model"]] == row["settings"]]
 
 
 def changes(rows: Iterable[Row], asked: Sequence[Cell]) -> Iterator[str]:
     """What has to be computed anew, since the results at hand are of other events or options."""
-    old = {(*_place(row), row["data"]) for row in rows}
+    old = {(*_key(row), row["data"]) for row in rows}
     moved = []
     for dataset, split, data in dict.fromkeys((c.dataset, c.split, c.data) for c in asked):
         before = {entry[2] for entry in old if entry[:2] == (dataset, split)}
         if before and data not in before:
             moved.append((dataset, split))
             yield f"{dataset} ({split}): the events or how they are read have changed; it is redone"
-    known = {(*_place(row), row["model"], row["settings"]) for row in rows}
+    known = {(*_key(row), row["model"], row["settings"]) for row in rows}
     models = dict.fromkeys((c.dataset, c.split, c.model, c.settings) for c in asked)
     for dataset, split, model, settings in models:
         before = {entry[3] for entry in known if entry[:3] == (dataset, split, model)}
@@ -188,7 +188,7 @@ def cell_of(row: Row) -> Cell:
     return Cell(**{field.name: row[field.name] for field in dataclasses.fields(Cell)})
 
 
-def _place(row: Row) -> tuple[str, str]:
+def _key(row: Row) -> tuple[str, str]:
     return row["dataset"], row["split"]
 
 

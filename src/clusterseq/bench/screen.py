@@ -43,13 +43,13 @@ class BenchScreen:
 
     def finished(self, job: Job, rows: Sequence[Row]) -> None:
         """Print what the job has come to."""
-        task, begun = self._running.pop(job.first.name)
+        task, started = self._running.pop(job.first.name)
         self._bars.remove_task(task)
         self._done += 1
         self._bars.update(self._all, completed=self._done)
-        seconds = time.monotonic() - begun
-        told = f"{_name(job)}: {_outcome(rows)}, {seconds:.1f} s"
-        self._console.print(f"{self._done} of {self._jobs}: {told}", soft_wrap=True)
+        seconds = time.monotonic() - started
+        message = f"{_name(job)}: {_outcome(rows)}, {seconds:.1f} s"
+        self._console.print(f"{self._done} of {self._jobs}: {message}", soft_wrap=True)
 
 
 def _name(job: Job) -> str:

@@ -70,10 +70,10 @@ def _accuracy(board: Board) -> Section:
     rival, times = _best_other(board), _times(board)
     shown = without_ablations(board).entries or board.entries
     sees = f"{about(board)} "
-    if (own := _own(board)) and rival and times:
+    if (ours := _own(board)) and rival and times:
         p = f", p {rival.test.p_value:.2g}" if rival.test else ""
         sees += (
-            f"{OWN} reaches an MRR of {own.full['mrr'].mean:.4f}, {times:.2f} times that of "
+            f"{OWN} reaches an MRR of {ours.full['mrr'].mean:.4f}, {times:.2f} times that of "
             f"{rival.model}, the best of the others{p}. "
         )
     return Section(
@@ -114,10 +114,10 @@ def _times(board: Board) -> float | None:
 
 
 def _figures(entry: Entry) -> dict[str, Any]:
-    found = {"full": entry.full["mrr"], "sampled": entry.sampled["mrr"]}
+    estimates = {"full": entry.full["mrr"], "sampled": entry.sampled["mrr"]}
     return {
-        ranking: {"mrr": one.mean, "mrr_ci95": (one.low, one.high)}
-        for ranking, one in found.items()
+        ranking: {"mrr": estimate.mean, "mrr_ci95": (estimate.low, estimate.high)}
+        for ranking, estimate in estimates.items()
     }
 
 

@@ -73,9 +73,9 @@ def read_study(name: str) -> Study:
         ConfigError: there is none, or the file lacks something or holds something unknown.
     """
     if name in names():
-        text, place = resources.files(HOME).joinpath(f"{name}.toml").read_text("utf-8"), name
+        text, source = resources.files(HOME).joinpath(f"{name}.toml").read_text("utf-8"), name
     elif name.endswith(".toml") and Path(name).is_file():
-        text, place = Path(name).read_text(encoding="utf-8"), name
+        text, source = Path(name).read_text(encoding="utf-8"), name
     else:
         close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
         hint = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(names())}"
@@ -83,19 +83,19 @@ def read_study(name: str) -> Study:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{place}: not TOML ({error}); mend that line") from error
-    return _study(Path(place).stem, place, values)
+        raise ConfigError(f"{source}: not TOML ({error}); mend that line") from error
+    return _study(Path(source).stem, source, values)
 
 
-def _study(name: str, place: str, values: Mapping[str, Any]) -> Study:
+def _study(name: str, source: str, values: Mapping[str, Any]) -> Study:
     kinds = {**REQUIRED, "models": dict, "ranking": str, "reading": str}
     unknown = sorted(set(values) - set(kinds))
     if unknown:
-        raise ConfigError(f'{place}: "{unknown[0]}" is unknown; known are {", ".join(kinds)}')
+        raise ConfigError(f'{source}: "{unknown[0]}" is unknown; known are {", ".join(kinds)}')
     for key, kind in kinds.items():
         missing = key in (*REQUIRED, "models") and key not in values
         if missing or not isinstance(values.get(key, kind()), kind):
-            raise ConfigError(f'{place}: "{key}" is missing or not a {kind.__name__}; add it')
+            raise ConfigError(f'{source}: "{key}" is missing or not a {kind.__name__}; add it')
     if values.get("ranking", "full") not in RANKINGS:
-        raise ConfigError(f'{place}: ranking "{values["ranking"]}" is neither full nor sampled')
+        raise ConfigError(f'{source}: ranking "{values["ranking"]}" is neither full nor sampled')
     return Study(name=name, **values)

@@ -30,18 +30,18 @@ def find(study: Study, folder: Path | None, out: Path) -> tuple[list[DataSet], l
 
     Made-up people are written into ``out`` first, the same ones every time.
     """
-    found, missing = [], []
+    datasets, missing = [], []
     for text in study.data:
         name, _, split = text.rpartition(":")
-        path = _place(name, folder, out)
+        path = _path_of(name, folder, out)
         if path is None:
             missing.append(name)
         else:
-            found.append(DataSet.parse(f"{path}:{split}", split))
-    return found, missing
+            datasets.append(DataSet.parse(f"{path}:{split}", split))
+    return datasets, missing
 
 
-def _place(name: str, folder: Path | None, out: Path) -> Path | None:
+def _path_of(name: str, folder: Path | None, out: Path) -> Path | None:
     if name == PLANTED:
         return _planted(out / f"{PLANTED}.parquet")
     for file in sorted(of_events(folder.glob(f"{name}.*"))) if folder is not None else ():

@@ -33,9 +33,9 @@ def markdown(study: Study, summary: Summary, command: str) -> str:
 
 def rows(study: Study, board: Board) -> Iterator[tuple[str, Entry]]:
     """The label and the figures of each model that is done, in the study's order."""
-    found = {entry.model: entry for entry in board.entries}
+    by_name = {entry.model: entry for entry in board.entries}
     names = study.entries
-    yield from ((label, found[name]) for label, name in names.items() if name in found)
+    yield from ((label, by_name[name]) for label, name in names.items() if name in by_name)
 
 
 def _about(board: Board) -> str:

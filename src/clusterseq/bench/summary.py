@@ -143,15 +143,15 @@ class Summary:
 def summarise(rows: Iterable[Row], ranks_of: RanksOf, progress: Progress | None = None) -> Summary:
     """Sum up rows of one kind of events and settings each, as ``in_force`` gives them."""
     rows = list(rows)
-    places: dict[tuple[str, str, int], list[Row]] = {}
+    grouped: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
         if row["status"] == DONE:
-            places.setdefault((row["dataset"], row["split"], row["k"]), []).append(row)
+            grouped.setdefault((row["dataset"], row["split"], row["k"]), []).append(row)
     boards = []
-    for done, place in enumerate(sorted(places), start=1):
-        boards.append(_board(*place, places[place], ranks_of))
+    for done, key in enumerate(sorted(grouped), start=1):
+        boards.append(_board(*key, grouped[key], ranks_of))
         if progress:
-            progress(done, len(places))
+            progress(done, len(grouped))
     return Summary(tuple(boards), tuple(row for row in rows if row["status"] == FAILED))
 
 
@@ -165,22 +165,22 @@ def estimates(ranks: Float64[np.ndarray, " lines"], people: pl.DataFrame) -> dic
     0.5
     """
     _, seeds, sizes = np.unique(people["seed"], return_inverse=True, return_counts=True)
-    users, places = np.unique(people["user"], return_inverse=True)
+    users, indices = np.unique(people["user"], return_inverse=True)
     weights = 1 / sizes[seeds]
     values = np.stack([weights, *(weights * metric(ranks) for metric in METRICS.values())], axis=1)
     sums = np.zeros((len(users), values.shape[1]))
-    np.add.at(sums, places, values)
+    np.add.at(sums, indices, values)
     generator = np.random.default_rng(0)
-    drawn = np.stack([_drawn(len(users), generator) @ sums for _ in range(RESAMPLES)])
-    low, high = np.percentile(drawn[:, 1:] / drawn[:, :1], [2.5, 97.5], axis=0)
+    samples = np.stack([_bootstrap_counts(len(users), generator) @ sums for _ in range(RESAMPLES)])
+    low, high = np.percentile(samples[:, 1:] / samples[:, :1], [2.5, 97.5], axis=0)
     mean = sums[:, 1:].sum(axis=0) / sums[:, 0].sum()
     return {
-        name: Estimate(float(mean[at]), float(low[at]), float(high[at]))
-        for at, name in enumerate(METRICS)
+        name: Estimate(float(mean[index]), float(low[index]), float(high[index]))
+        for index, name in enumerate(METRICS)
     }
 
 
-def _drawn(people: int, generator: np.random.Generator) -> np.ndarray:
+def _bootstrap_counts(people: int, generator: np.random.Generator) -> np.ndarray:
     """How often each of some people comes when as many are drawn with replacement."""
     return np.bincount(generator.integers(0, people, people), minlength=people)
 
@@ -212,8 +212,8 @@ def _board(dataset: str, split: str, k: int, rows: Sequence[Row], ranks_of: Rank
     models: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
         models.setdefault(row["model"], []).append(row)
-    own = _people(models[OWN], ranks_of) if OWN in models else None
-    entries = [_entry(group, _people(group, ranks_of), own) for group in models.values()]
+    reference = _people(models[OWN], ranks_of) if OWN in models else None
+    entries = [_entry(group, _people(group, ranks_of), reference) for group in models.values()]
     entries.sort(key=lambda entry: -entry.full["mrr"].mean)
     means = {
         name: statistics.fmean(r[name] for r in rows) for name in ("items", "known", "coverage")
@@ -228,9 +228,9 @@ def _people(rows: Sequence[Row], ranks_of: RanksOf) -> pl.DataFrame:
     )
 
 
-def _entry(rows: Sequence[Row], people: pl.DataFrame, own: pl.DataFrame | None) -> Entry:
+def _entry(rows: Sequence[Row], people: pl.DataFrame, reference: pl.DataFrame | None) -> Entry:
     first = rows[0]
-    compared = None if own is None else compare_people(people, own)
+    compared = None if reference is None else compare_people(people, reference)
     ratio, test = compared or (None, None)
     return Entry(
         model=first["model"],

@@ -127,8 +127,8 @@ def bench(
     columns = (user_column, item_column, time_column, skip_bad)
     plan = Plan(
         {
-            one: one.digest(default.data, {"columns": columns})
-            for one in parse_all(data, default.data.split)
+            dataset: dataset.digest(default.data, {"columns": columns})
+            for dataset in parse_all(data, default.data.split)
         },
         chosen(map(str.strip, models.split(",")), ours),
         numbers(seeds, "--seeds"),
@@ -138,7 +138,7 @@ def bench(
         str(device_named(device)),
     )
     results = Results(out)
-    summary = run(plan, results, lambda one: read_data([one.path], *columns), jobs)
+    summary = run(plan, results, lambda dataset: read_data([dataset.path], *columns), jobs)
     show(results, summary, json=json)
     if summary.failed:
         raise typer.Exit(FAILED)

@@ -29,5 +29,5 @@ def config(
     """
     from clusterseq.overrides import to_toml
 
-    found = named(preset)
-    print_json(dataclasses.asdict(found)) if json else print(to_toml(found), end="")
+    chosen = named(preset)
+    print_json(dataclasses.asdict(chosen)) if json else print(to_toml(chosen), end="")

@@ -40,13 +40,16 @@ def demo(
     from clusterseq.using.demo import newcomers
 
     trial, checkpoint, comparison = trained(out, seed, threads)
-    found = [] if comparison is None else list(newcomers(trial, checkpoint, comparison))
+    examples = [] if comparison is None else list(newcomers(trial, checkpoint, comparison))
     if json:
-        told = [{**vars(one), "recommended": one.recommended.to_dict()} for one in found]
-        print_json({**as_dict(out, checkpoint), "newcomers": told})
+        values = [
+            {**vars(newcomer), "recommended": newcomer.recommended.to_dict()}
+            for newcomer in examples
+        ]
+        print_json({**as_dict(out, checkpoint), "newcomers": values})
         return
     print_outcome(out, checkpoint, comparison)
-    for newcomer in found:
+    for newcomer in examples:
         screen().print("", newcomer_table(newcomer), sep="\n")
 
 

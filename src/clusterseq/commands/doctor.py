@@ -35,9 +35,9 @@ def doctor(
 
     findings = list(examine(store))
     if json:
-        print_json({"findings": [dict(vars(one)) for one in findings]})
+        print_json({"findings": [dict(vars(finding)) for finding in findings]})
     else:
-        for one in findings:
-            screen().print(f"{MARKS[one.state]} {one.what}: {one.told}", soft_wrap=True)
-    if any(one.state == "wrong" for one in findings):
+        for finding in findings:
+            screen().print(f"{MARKS[finding.state]} {finding.what}: {finding.told}", soft_wrap=True)
+    if any(finding.state == "wrong" for finding in findings):
         raise typer.Exit(FAILED)

@@ -63,14 +63,14 @@ def evaluate(
     from clusterseq.using.evaluation import evaluate_checkpoint
 
     refuse_overwriting(events, output, csv)
-    place = device_named(device)
+    torch_device = device_named(device)
     checkpoint = load_checkpoint(model)
-    checkpoint.model.on(place)
-    found = read_data(events, user_column, item_column, time_column, skip_bad)
+    checkpoint.model.on(torch_device)
+    data = read_data(events, user_column, item_column, time_column, skip_bad)
     with Bar("evaluating") as bar:
         comparison = evaluate_checkpoint(
             checkpoint,
-            found,
+            data,
             k=k,
             part=part,
             all_new=all_new,

@@ -67,10 +67,10 @@ def experiment(
     study = read_study(name)
     plan = _plan(study, data, out, seeds, threads)
     results = Results(out)
-    compute(plan, results, lambda one: read_data([one.path]), jobs)
-    asked = set(plan.cells())  # the folder may hold other studies' results, too
+    compute(plan, results, lambda dataset: read_data([dataset.path]), jobs)
+    cells = set(plan.cells())  # the folder may hold other studies' results, too
     with Bar("drawing people for intervals") as bar:
-        rows = (row for row in results.rows() if cell_of(row) in asked)
+        rows = (row for row in results.rows() if cell_of(row) in cells)
         summary = summarise(rows, results.ranks, bar)
     command = f"clusterseq experiment {name}" + (f" --seeds {seeds}" if seeds else "")
     written = _write(study, summary, out, command + (" --data DIR" if data else ""))
@@ -90,7 +90,7 @@ def _list(*, as_json: bool) -> None:
 
     titles = {name: read_study(name).title for name in names()}
     if as_json:
-        print_json({"studies": [{"name": name, "title": one} for name, one in titles.items()]})
+        print_json({"studies": [{"name": name, "title": title} for name, title in titles.items()]})
         return
     for name, title in titles.items():
         screen().print(f"{name:12} {title}", soft_wrap=True)
@@ -109,7 +109,7 @@ def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threa
     default = PRESETS["default"]
     reading = {"columns": (None, None, None, False)}  # as the bench reads a file of its own
     return Plan(
-        {one: one.digest(default.data, reading) for one in _data(study, folder, out)},
+        {dataset: dataset.digest(default.data, reading) for dataset in _data(study, folder, out)},
         chosen(study.models.values(), PRESETS),
         list(study.seeds) if seeds is None else numbers(seeds, "--seeds"),
         study.k,
@@ -123,16 +123,16 @@ def _data(study: Study, folder: Path | None, out: Path) -> list[DataSet]:
     from clusterseq.errors import ConfigError
     from clusterseq.showing.terminal import screen
 
-    found, missing = find(study, folder, out)
+    datasets, missing = find(study, folder, out)
     if missing:
         note = f"Left out, since --data has no such file: {', '.join(missing)}"
         screen(stderr=True).print(note, soft_wrap=True)
-    if not found:
+    if not datasets:
         raise ConfigError(
             f'experiment "{study.name}" needs one of {", ".join(missing)}; name their folder with '
             "--data"
         )
-    return found
+    return datasets
 
 
 def _write(study: Study, summary: Summary, out: Path, command: str) -> list[Path]:

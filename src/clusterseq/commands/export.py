@@ -48,7 +48,7 @@ def export(
     from clusterseq.showing.terminal import screen
     from clusterseq.using.tracing import export_model
 
-    models = [one for one in what if is_checkpoint(one)]
+    models = [path for path in what if is_checkpoint(path)]
     if models and len(what) > 1:
         raise ConfigError(f"{models[0]} is a model, which stands alone; export one at a time")
     if models:

@@ -76,9 +76,9 @@ def help(
     if topic is None:
         _list(json=json)
     elif topic in CODES:
-        found = page(topic)
-        values = {"code": topic, "status": found.status, "title": found.title, "text": found.text}
-        print_json(values) if json else print(found, end="")
+        entry = page(topic)
+        values = {"code": topic, "status": entry.status, "title": entry.title, "text": entry.text}
+        print_json(values) if json else print(entry, end="")
     elif topic in group.commands:
         command = group.commands[topic]
         text = command.get_help(options.Context(command, context.parent, topic))
@@ -92,10 +92,12 @@ def help(
 def _list(*, json: bool) -> None:
     pages = [page(code) for code in CODES]
     if json:
-        values = [{"code": one.code, "status": one.status, "title": one.title} for one in pages]
+        values = [
+            {"code": entry.code, "status": entry.status, "title": entry.title} for entry in pages
+        ]
         print_json({"codes": values})
         return
     print("Every error ends with its code; clusterseq help CODE tells more.\n")
-    for one in pages:
-        print(f"  {one.code:12} {one.title}")
+    for entry in pages:
+        print(f"  {entry.code:12} {entry.title}")
     print("\nclusterseq COMMAND --help lists the options of a command.")

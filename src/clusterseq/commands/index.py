@@ -37,26 +37,26 @@ def index(
     from clusterseq.model.indexing import index_of
     from clusterseq.showing.terminal import screen
 
-    place = present(model)
+    directory = present(model)
     if remove:
-        there = (place / FILE).exists()
+        exists = (directory / FILE).exists()
         for name in (ABOUT, FILE):
-            (place / name).unlink(missing_ok=True)
+            (directory / name).unlink(missing_ok=True)
         if json:
-            print_json({"removed": str(place / FILE) if there else None})
-        elif not there:
+            print_json({"removed": str(directory / FILE) if exists else None})
+        elif not exists:
             screen(stderr=True).print(f"{model} has no index.", soft_wrap=True)
         return
     checkpoint = load_checkpoint(model)
     notes = screen(stderr=True)
     notes.print(f"Indexing {len(checkpoint.items):,} items …", soft_wrap=True)
-    found = index_of(checkpoint.model, threads)
-    found.save(place, checkpoint.content)
+    built = index_of(checkpoint.model, threads)
+    built.save(directory, checkpoint.content)
     if json:
-        print_json({"items": len(checkpoint.items), "recall": found.recall})
+        print_json({"items": len(checkpoint.items), "recall": built.recall})
         return
     notes.print(
-        f"Sample histories find {found.recall:.1%} of their true ten best. The index is in "
-        f"{place / FILE}.",
+        f"Sample histories find {built.recall:.1%} of their true ten best. The index is in "
+        f"{directory / FILE}.",
         soft_wrap=True,
     )

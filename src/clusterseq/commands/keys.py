@@ -41,15 +41,15 @@ def keys(
     from clusterseq.service.keys import Keyring, add_key
 
     if add is not None:
-        asked = [scope.strip() for scope in (scopes or "read").split(",")]
-        made = add_key(path, add, asked)
-        print_json({"name": add, "scopes": asked, "key": made}) if json else print(made)
+        requested = [scope.strip() for scope in (scopes or "read").split(",")]
+        secret = add_key(path, add, requested)
+        print_json({"name": add, "scopes": requested, "key": secret}) if json else print(secret)
         return
     if scopes is not None:
         raise ConfigError("--scopes goes with --add; a key keeps the scopes it was made with")
-    found = Keyring.read(path).keys
+    entries = Keyring.read(path).keys
     if json:
-        print_json({"keys": [{"name": key.name, "scopes": list(key.scopes)} for key in found]})
+        print_json({"keys": [{"name": key.name, "scopes": list(key.scopes)} for key in entries]})
         return
-    for key in found:
+    for key in entries:
         print(f"{key.name}\t{','.join(key.scopes)}")

@@ -69,8 +69,8 @@ def prepare(
             progress=progress.step,
         )
     if json:
-        told = dataclasses.asdict(summary) | {"report": summary.report.to_dict(), "out": str(out)}
-        print_json(told)
+        values = dataclasses.asdict(summary) | {"report": summary.report.to_dict(), "out": str(out)}
+        print_json(values)
         return
     print_report(summary.report)
     notes = screen(stderr=True)

@@ -77,10 +77,10 @@ def recommend(
     refused, choice = _ids(exclude), None if only is None else _ids(only)
     if source is None or output is None:
         history = _ids(items or "")
-        found = recommender.recommend(
+        recommendations = recommender.recommend(
             history, k, exclude=refused, only=choice, filter_seen=not keep_seen, explain=explain
         )
-        _show(found, history, as_json=json)
+        _show(recommendations, history, as_json=json)
         return
     from clusterseq.commands.shared.events import read_data, refuse_overwriting
     from clusterseq.machine.mapping import by_ray, one_by_one
@@ -114,20 +114,20 @@ def _ids(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _show(found: Recommendations, history: list[str], *, as_json: bool) -> None:
+def _show(recommendations: Recommendations, history: list[str], *, as_json: bool) -> None:
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.display import HOW_TO_READ, recommendations_table
     from clusterseq.showing.terminal import screen
 
     if as_json:
-        print_json(found.to_dict())
+        print_json(recommendations.to_dict())
         return
-    screen().print(recommendations_table(found))
-    if any(one.why is not None for one in found):
+    screen().print(recommendations_table(recommendations))
+    if any(entry.why is not None for entry in recommendations):
         screen(stderr=True).print(HOW_TO_READ, soft_wrap=True)
-    if found.ignored_items:
-        ignored = ", ".join(map(str, found.ignored_items))
+    if recommendations.ignored_items:
+        ignored = ", ".join(map(str, recommendations.ignored_items))
         note = f"The model doesn't know {ignored}."
-        if set(history) <= set(map(str, found.ignored_items)):
+        if set(history) <= set(map(str, recommendations.ignored_items)):
             note += " Nothing else was given, so this is what suits people on the whole."
         screen(stderr=True).print(note, soft_wrap=True)

@@ -80,17 +80,17 @@ def report(
     if holds_results(subject):
         if events:
             raise ConfigError(f"{subject} is a bench, which knows its events; leave EVENTS out")
-        told = of_bench(subject)
+        content = of_bench(subject)
     else:
-        found = (
+        data = (
             read_data(events, user_column, item_column, time_column, skip_bad) if events else None
         )
-        told = of_model(subject, found)
+        content = of_model(subject, data)
     if kind == "json":
-        text = json_text.dumps(told.values, ensure_ascii=False, indent=1) + "\n"
+        text = json_text.dumps(content.values, ensure_ascii=False, indent=1) + "\n"
     else:
         make = page if kind == "html" else markdown
-        text = make(told.name, told.facts, told.sections)
+        text = make(content.name, content.facts, content.sections)
     target = out or Path(f"{subject.resolve().name}-report.{kind}")
     write_whole(target, text.encode())
     if json:
@@ -107,8 +107,8 @@ def of_model(directory: Path, events: Data | None) -> Told:
     from clusterseq.showing.terminal import Bars
 
     with Bars() as bars:
-        found = find_out(directory, load_checkpoint(directory), events, bars.step)
-    return Told(found.name, headline(found), list(sections(found)), found.to_dict())
+        findings = find_out(directory, load_checkpoint(directory), events, bars.step)
+    return Told(findings.name, headline(findings), list(sections(findings)), findings.to_dict())
 
 
 def of_bench(directory: Path) -> Told:
@@ -121,5 +121,7 @@ def of_bench(directory: Path) -> Told:
 
     results = Results(directory)
     with Bar("drawing people for intervals") as bar:
-        found = summarise(in_force(results.rows(), []), results.ranks, bar)
-    return Told(directory.resolve().name, headline(found), list(sections(found)), as_dict(found))
+        summary = summarise(in_force(results.rows(), []), results.ranks, bar)
+    return Told(
+        directory.resolve().name, headline(summary), list(sections(summary)), as_dict(summary)
+    )

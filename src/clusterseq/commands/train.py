@@ -98,9 +98,9 @@ def train(
 
     names = None if titles is None else read_titles(titles)
     columns = (user_column, item_column, time_column, skip_bad)
-    found = read_data(events, *columns, quiet=not speaks())
+    data = read_data(events, *columns, quiet=not speaks())
     runtime = Runtime(seed, threads, device, shard_items)
-    experiment = Experiment(found, out, chosen, runtime, names, k)
+    experiment = Experiment(data, out, chosen, runtime, names, k)
     checkpoint, comparison = run_experiment(
         experiment, resume=resume, profile=profile, tracker=tracker
     )

@@ -74,26 +74,26 @@ def tune(
     chosen = configuration(preset, config, assignments or [], split)
     if chosen.data.split == "none":
         raise ConfigError('split = "none" leaves nobody to judge; give temporal or random')
-    looked = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]
+    searched = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]
     data = read_data(events, user_column, item_column, time_column, skip_bad)
     if threads:
         import torch
 
         torch.set_num_threads(threads)
     parts = split_events(data, chosen.data, seed)
-    search = Search(parts.known, parts.validation, len(parts.items), chosen, looked, seed)
+    search = Search(parts.known, parts.validation, len(parts.items), chosen, searched, seed)
     try:
         study = _run(search, out, trials)
     except KeyboardInterrupt:
         note = f"What was finished is kept in {out}; the same command goes on."
         screen(stderr=True).print(note, soft_wrap=True)
         raise
-    best = best_assignments(study, looked, chosen)
+    best = best_assignments(study, searched, chosen)
     tuned = with_assignments(chosen, [f"{option}={value}" for option, value in best.items()])
     written = _write(study, out, tuned)
     if json:
-        found = {"out": str(out), "trials": len(study.trials), search.measure: study.best_value}
-        print_json({**found, "best": {option: value_of(tuned, option) for option in best}})
+        values = {"out": str(out), "trials": len(study.trials), search.measure: study.best_value}
+        print_json({**values, "best": {option: value_of(tuned, option) for option in best}})
         return
     screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     screen().print(f"train --config {shlex.quote(str(written[0]))}", soft_wrap=True)
@@ -106,14 +106,14 @@ def _run(search: Search, out: Path, trials: int) -> Study:
     notes, measure = screen(stderr=True), search.measure.replace("_", " ")
     with Bar("trials") as bar:
 
-        def told(number: int, value: float | None, parameters: Mapping[str, Any]) -> None:
+        def report(number: int, value: float | None, parameters: Mapping[str, Any]) -> None:
             reached = "stopped early" if value is None else f"{measure} {value:.4f}"
-            values = ", ".join(f"{name} = {_short(one)}" for name, one in parameters.items())
+            values = ", ".join(f"{name} = {_short(choice)}" for name, choice in parameters.items())
             notes.print(f"trial {number}: {reached} with {values}", soft_wrap=True)
             bar(number, trials)
 
         bar(0, trials)
-        return search.run(out, trials, told)
+        return search.run(out, trials, report)
 
 
 def _write(study: Study, out: Path, best: Config) -> list[Path]:

@@ -63,19 +63,19 @@ def update(
 
     names = None if titles is None else read_titles(titles)
     require_place(out)
-    found = read_data(events, user_column, item_column, time_column, skip_bad)
+    data = read_data(events, user_column, item_column, time_column, skip_bad)
     with alone_at(unfinished_at(out)):  # of two updates at once the later would lose the earlier
-        with TrainingScreen() as shown:
+        with TrainingScreen() as display:
             newer = update_checkpoint(
                 load_checkpoint(model),
-                found,
+                data,
                 epochs=epochs,
                 rate=rate,
                 titles=names,
                 k=k,
                 runtime=Runtime(seed, threads),
-                watcher=shown,
-                progress=partial(shown.step, "evaluate"),
+                watcher=display,
+                progress=partial(display.step, "evaluate"),
             )
         indexed = (out / INDEX).exists()
         save_checkpoint(out, newer.checkpoint)

@@ -107,13 +107,13 @@ class Dataset:
             return self
         users, items = self.sequences.user_of_event, self.sequences.items
         exempt = None if known is None else known.encode_series(self.items.series) != UNKNOWN
-        kept = _filtered(users, items, *limits, exempt)
-        left = self.sequences.where(kept)
-        users, items = np.flatnonzero(left.lengths), np.unique(left.items)
-        places = np.zeros(len(self.items), dtype=np.int32)
-        places[items] = np.arange(len(items), dtype=np.int32)
+        mask = _filtered(users, items, *limits, exempt)
+        remaining = self.sequences.where(mask)
+        users, items = np.flatnonzero(remaining.lengths), np.unique(remaining.items)
+        new_indices = np.zeros(len(self.items), dtype=np.int32)
+        new_indices[items] = np.arange(len(items), dtype=np.int32)
         return Dataset(
-            left.select(users).renumbered(places),
+            remaining.select(users).renumbered(new_indices),
             self.users.select(users),
             self.items.select(items),
             self.report,
@@ -207,20 +207,20 @@ def _filtered(
     exempt: Bool[np.ndarray, " items"] | None,
 ) -> Bool[np.ndarray, " n"]:
     """Which events are left once every user and item left has enough of them, or is exempt."""
-    kept = np.ones(len(users), dtype=bool)
-    before = -1
-    while before != (left := int(kept.sum())):
-        before = left
+    mask = np.ones(len(users), dtype=bool)
+    previous = -1
+    while previous != (remaining := int(mask.sum())):
+        previous = remaining
         for codes, limit, free in ((users, user_min, None), (items, item_min, exempt)):
             if limit > 1:
-                enough = np.bincount(codes[kept], minlength=len(codes))[codes] >= limit
-                kept &= enough if free is None else enough | free[codes]
-    if not before:
+                enough = np.bincount(codes[mask], minlength=len(codes))[codes] >= limit
+                mask &= enough if free is None else enough | free[codes]
+    if not previous:
         raise DataError(
             f"no event of {len(users)} is left when each user needs {user_min} and each item "
             f"{item_min}; ask for less with a lower k-core or minimum"
         )
-    return kept
+    return mask
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -263,6 +263,6 @@ def _checked(file: Path, manifest: dict[str, Any], kinds: Mapping[str, Any]) -> 
     return frame
 
 
-def _damaged(file: Path, why: object) -> DataError:
-    reason = " ".join(str(why).split())[:120]
+def _damaged(file: Path, cause: object) -> DataError:
+    reason = " ".join(str(cause).split())[:120]
     return DataError(f"{file}: damaged ({reason}); save the dataset anew")

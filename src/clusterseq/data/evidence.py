@@ -41,9 +41,9 @@ class Spoken:
         >>> alone.owners.tolist(), alone.cells.tolist()  # kinds, and items
         ([0, 1], [2, 1])
         """
-        own = torch.div(self.cells, n_items, rounding_mode="floor") == person
-        kinds = torch.div(self.owners[own], people, rounding_mode="floor")
-        return Spoken(kinds, self.cells[own] - person * n_items, self.said[own])
+        mask = torch.div(self.cells, n_items, rounding_mode="floor") == person
+        kinds = torch.div(self.owners[mask], people, rounding_mode="floor")
+        return Spoken(kinds, self.cells[mask] - person * n_items, self.said[mask])
 
 
 @runtime_checkable
@@ -77,11 +77,11 @@ class Evidence:
     def __init__(self, memory: Memory, histories: Histories) -> None:
         self.histories, self.n_items = histories, memory.n_items
         self.device = histories.items.device
-        kinds = self._count(len(KINDS))[:, None, None] * self.n_items
-        rows = (histories.items + kinds).flatten()  # (kinds × users × steps)
-        there = histories.mask.expand(len(KINDS), -1, -1).flatten()
-        entries, sizes = entries_of_rows(memory.starts, rows, there)
-        self.rows = self._count(len(rows)).repeat_interleave(sizes, output_size=len(entries))
+        offsets = self._arange(len(KINDS))[:, None, None] * self.n_items
+        rows = (histories.items + offsets).flatten()  # (kinds × users × steps)
+        present = histories.mask.expand(len(KINDS), -1, -1).flatten()
+        entries, sizes = entries_of_rows(memory.starts, rows, present)
+        self.rows = self._arange(len(rows)).repeat_interleave(sizes, output_size=len(entries))
         self.items = memory.items.index_select(0, entries).long()
         self.weights = memory.weights.index_select(0, entries)
 
@@ -94,18 +94,18 @@ class Evidence:
     def spoken(self) -> Spoken:
         """What the histories say of every item, without the silence."""
         users = len(self.histories)
-        recency = (self._count(self.steps) + 1) / self.histories.lengths[:, None]
-        shares = self.weights * recency.repeat(len(KINDS), 1).flatten().index_select(0, self.rows)
+        recency = (self._arange(self.steps) + 1) / self.histories.lengths[:, None]
+        votes = self.weights * recency.repeat(len(KINDS), 1).flatten().index_select(0, self.rows)
         owners = torch.div(self.rows, self.steps, rounding_mode="floor")
         cells = owners * self.n_items + self.items
         # Only what is written is read, so nearly all of this memory is never touched; and what was
         # summed there makes room for who wrote last, for each cell is to be told once.
-        said = shares.new_empty(len(KINDS) * users * self.n_items)
-        sums = said.scatter_(0, cells, 0.0).scatter_add_(0, cells, shares).index_select(0, cells)
-        order = self._count(len(cells)).int()
-        last = said.view(torch.int32).scatter_(0, cells, order).index_select(0, cells)
-        once = (last == order).nonzero()[:, 0]
-        owners, cells, sums = (each.index_select(0, once) for each in (owners, cells, sums))
+        scratch = votes.new_empty(len(KINDS) * users * self.n_items)
+        sums = scratch.scatter_(0, cells, 0.0).scatter_add_(0, cells, votes).index_select(0, cells)
+        order = self._arange(len(cells)).int()
+        last = scratch.view(torch.int32).scatter_(0, cells, order).index_select(0, cells)
+        distinct = (last == order).nonzero()[:, 0]
+        owners, cells, sums = (part.index_select(0, distinct) for part in (owners, cells, sums))
         return Spoken(owners, cells % (users * self.n_items), sums)
 
     @property
@@ -117,45 +117,45 @@ class Evidence:
         """What the histories say of every item, silence included."""
         shape = len(KINDS), len(self.histories), self.n_items
         kinds = torch.div(self.spoken.owners, shape[1], rounding_mode="floor")
-        found = self.weights.new_zeros(shape)
-        found.view(-1)[kinds * (shape[1] * shape[2]) + self.spoken.cells] = self.spoken.said
-        return found
+        dense = self.weights.new_zeros(shape)
+        dense.view(-1)[kinds * (shape[1] * shape[2]) + self.spoken.cells] = self.spoken.said
+        return dense
 
     def at_anchors(
         self, places: Int64[Tensor, " items"], anchors: int
     ) -> Float[Tensor, "users kinds prefixes anchors"]:
         """What each proper prefix says of some items: ``places`` tells where, or −1 elsewhere."""
         columns = places.index_select(0, self.items)
-        kept = (columns >= 0).nonzero()[:, 0]
-        rows, columns = self.rows.index_select(0, kept), columns.index_select(0, kept)
+        present = (columns >= 0).nonzero()[:, 0]
+        rows, columns = self.rows.index_select(0, present), columns.index_select(0, present)
         shape = len(KINDS), len(self.histories), self.steps, anchors
-        said = self.weights.index_select(0, kept) * (rows % self.steps + 1)
-        found = said.new_zeros(shape).view(-1).scatter_add_(0, rows * anchors + columns, said)
-        sums = found.view(shape).transpose(0, 1)[:, :, :-1].cumsum(dim=2)
-        return sums / (self._count(self.steps - 1) + 1)[:, None]
+        votes = self.weights.index_select(0, present) * (rows % self.steps + 1)
+        per_step = votes.new_zeros(shape).view(-1).scatter_add_(0, rows * anchors + columns, votes)
+        sums = per_step.view(shape).transpose(0, 1)[:, :, :-1].cumsum(dim=2)
+        return sums / (self._arange(self.steps - 1) + 1)[:, None]
 
     def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
         """What each proper prefix says of the item that came next; of padding it means nothing."""
         users, steps = len(self.histories), self.steps
-        rows = self._count(len(KINDS) * users * steps).view(len(KINDS), users, steps, 1)
-        wanted = rows * self.n_items + self.histories.items[:, None, 1:]
+        rows = self._arange(len(KINDS) * users * steps).view(len(KINDS), users, steps, 1)
+        requested = rows * self.n_items + self.histories.items[:, None, 1:]
         keys = (self.rows * self.n_items).add_(self.items)  # ascending
         if not len(keys):
             return self.weights.new_zeros(users, len(KINDS), steps - 1)
-        places = torch.searchsorted(keys, wanted.flatten()).clamp_max(len(keys) - 1)
-        there = keys.index_select(0, places) == wanted.flatten()
-        weights = (self.weights.index_select(0, places) * there).view(wanted.shape)
-        counts = (self._count(steps) + 1)[:, None].expand(-1, steps - 1).triu()
-        said = (weights * counts).sum(dim=2) / (self._count(steps - 1) + 1)
-        return said.transpose(0, 1)
+        positions = torch.searchsorted(keys, requested.flatten()).clamp_max(len(keys) - 1)
+        present = keys.index_select(0, positions) == requested.flatten()
+        weights = (self.weights.index_select(0, positions) * present).view(requested.shape)
+        counts = (self._arange(steps) + 1)[:, None].expand(-1, steps - 1).triu()
+        votes = (weights * counts).sum(dim=2) / (self._arange(steps - 1) + 1)
+        return votes.transpose(0, 1)
 
-    def _count(self, many: int) -> Int64[Tensor, " many"]:
+    def _arange(self, size: int) -> Int64[Tensor, " size"]:
         """0, 1, 2, …"""
-        return torch.arange(many, device=self.device)
+        return torch.arange(size, device=self.device)
 
 
 def places_of(chosen: Int64[Tensor, " chosen"], n_items: int) -> Int64[Tensor, " items"]:
     """Where each item of a catalogue stands in a list of distinct ones; −1 if it doesn't."""
-    places = chosen.new_full((n_items,), -1)
-    places[chosen] = torch.arange(len(chosen), device=chosen.device)
-    return places
+    positions = chosen.new_full((n_items,), -1)
+    positions[chosen] = torch.arange(len(chosen), device=chosen.device)
+    return positions

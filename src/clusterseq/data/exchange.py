@@ -130,8 +130,8 @@ def export_events(data: Data, path: str | Path) -> int:
 
 def _seconds() -> pl.Expr:
     """Microseconds as decimal seconds, exactly, and no decimals where there is nothing to say."""
-    size, nothing = pl.col("time").abs(), pl.lit("")
-    rest = pl.concat_str(pl.lit("."), (size % SECOND).cast(pl.String).str.zfill(6))
-    decimals = pl.when(size % SECOND == 0).then(nothing).otherwise(rest)
-    sign = pl.when(pl.col("time") < 0).then(pl.lit("-")).otherwise(nothing)
-    return pl.concat_str(sign, size // SECOND, decimals)
+    magnitude, empty = pl.col("time").abs(), pl.lit("")
+    fraction = pl.concat_str(pl.lit("."), (magnitude % SECOND).cast(pl.String).str.zfill(6))
+    decimals = pl.when(magnitude % SECOND == 0).then(empty).otherwise(fraction)
+    sign = pl.when(pl.col("time") < 0).then(pl.lit("-")).otherwise(empty)
+    return pl.concat_str(sign, magnitude // SECOND, decimals)

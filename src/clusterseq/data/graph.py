@@ -37,8 +37,8 @@ def transitions(known: Sequences, n_items: int) -> sparse.csr_array:
     total = sparse.csr_array((n_items, n_items), dtype=np.float32)
     users = known.user_of_event
     for distance in range(1, REACH + 1):
-        same = users[:-distance] == users[distance:]
-        first, second = known.items[:-distance][same], known.items[distance:][same]
+        same_user = users[:-distance] == users[distance:]
+        first, second = known.items[:-distance][same_user], known.items[distance:][same_user]
         weights = np.full(len(first), 1 / distance, dtype=np.float32)
         total = total + sparse.csr_array((weights, (first, second)), shape=total.shape)
     return total.tocsr()
@@ -53,26 +53,26 @@ def smoothing(directed: sparse.csr_array) -> sparse.csr_array:
     >>> smoothing(transitions(known, 3)).toarray().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    both = _mutual((directed + directed.T).tocsr())
-    roots = _inverse_root(both.sum(axis=1))
-    return _scaled(both, roots, roots)
+    undirected = _mutual((directed + directed.T).tocsr())
+    roots = _inverse_root(undirected.sum(axis=1))
+    return _scaled(undirected, roots, roots)
 
 
 def _mutual(graph: sparse.csr_array) -> sparse.csr_array:
     """A symmetric graph without the edges that are weak for one of their ends."""
-    most = ENOUGH if graph.nnz > ENOUGH * graph.shape[0] else NEIGHBOURS
-    crowded = np.flatnonzero(np.diff(graph.indptr) > most)
-    if not len(crowded):
+    limit = ENOUGH if graph.nnz > ENOUGH * graph.shape[0] else NEIGHBOURS
+    hubs = np.flatnonzero(np.diff(graph.indptr) > limit)
+    if not len(hubs):
         return graph
-    kept = graph.copy()
-    kept.data[:] = 1
-    for item in crowded:
+    mask = graph.copy()
+    mask.data[:] = 1
+    for item in hubs:
         row = slice(graph.indptr[item], graph.indptr[item + 1])
-        weak = np.argsort(-graph.data[row], kind="stable")[most:]
-        kept.data[row.start + weak] = 0
-    kept.eliminate_zeros()
-    found: sparse.csr_array = graph.multiply(kept).multiply(kept.T).tocsr()
-    return found
+        weak = np.argsort(-graph.data[row], kind="stable")[limit:]
+        mask.data[row.start + weak] = 0
+    mask.eliminate_zeros()
+    mutual: sparse.csr_array = graph.multiply(mask).multiply(mask.T).tocsr()
+    return mutual
 
 
 def incidence(known: Sequences, n_items: int) -> sparse.csr_array:
@@ -102,8 +102,8 @@ def profiles(
     for _ in range(HOPS):
         propagated = to_items @ (to_users @ propagated)
     centre = counts @ propagated / max(float(counts.sum()), 1.0)
-    found: Float32[np.ndarray, "items dim"] = (propagated - centre).astype(np.float32)
-    return found
+    centred: Float32[np.ndarray, "items dim"] = (propagated - centre).astype(np.float32)
+    return centred
 
 
 def _inverse(degrees: np.ndarray) -> Float32[np.ndarray, " n"]:

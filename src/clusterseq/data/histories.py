@@ -59,10 +59,10 @@ class Histories:
         >>> Histories.from_lists([[2, 0, 2], []]).touched(3).tolist()
         [[True, False, True], [False, False, False]]
         """
-        found = torch.zeros(len(self), n_items, dtype=torch.bool, device=self.items.device)
+        touched = torch.zeros(len(self), n_items, dtype=torch.bool, device=self.items.device)
         rows, steps = self.mask.nonzero(as_tuple=True)
-        found[rows, self.items[rows, steps]] = True
-        return found
+        touched[rows, self.items[rows, steps]] = True
+        return touched
 
     def __getitem__(self, rows: slice | Tensor) -> Histories:
         """The histories of some of the people, at the same width."""
@@ -73,11 +73,11 @@ class Histories:
         if self.items.shape[1] <= steps:
             return self
         start = (self.lengths - steps).clamp_min(0)
-        index = start[:, None] + torch.arange(steps, device=self.items.device)
-        kept = self.lengths.clamp_max(steps)
-        items = self.items.gather(1, index.clamp_max(self.items.shape[1] - 1))
-        kept_cells = torch.arange(steps, device=self.items.device) < kept[:, None]
-        return Histories(items * kept_cells, kept)
+        positions = start[:, None] + torch.arange(steps, device=self.items.device)
+        lengths = self.lengths.clamp_max(steps)
+        items = self.items.gather(1, positions.clamp_max(self.items.shape[1] - 1))
+        mask = torch.arange(steps, device=self.items.device) < lengths[:, None]
+        return Histories(items * mask, lengths)
 
     def newest(self, states: Float[Tensor, "users steps dim"]) -> Float[Tensor, "users dim"]:
         """Of states after every prefix, each person's last; without history it means nothing.

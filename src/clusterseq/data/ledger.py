@@ -52,8 +52,8 @@ class Ledger:
     def of(cls, known: Sequences, n_items: int) -> Ledger:
         """Count some people's events."""
         counts, people = counted(known, n_items)
-        old = ages(known)
-        recent = [_discounted(known, n_items, old / half_life) for half_life in HALF_LIVES]
+        event_ages = ages(known)
+        recent = [_discounted(known, n_items, event_ages / half_life) for half_life in HALF_LIVES]
         clocked = has_clock(known)
         return cls(
             counts,
@@ -87,15 +87,15 @@ class Ledger:
         # A few people may come one after another; their events then still lie where others' do.
         clocked = has_clock(known) or int(known.times.max()) > self.newest - self.span
         if not (self.span and clocked):
-            even = np.repeat(counts[:, None].astype(np.float64), len(HALF_LIVES), axis=1)
-            return Ledger(counts, people, even, 0, 0.0)
+            undiscounted = np.repeat(counts[:, None].astype(np.float64), len(HALF_LIVES), axis=1)
+            return Ledger(counts, people, undiscounted, 0, 0.0)
         newest = max(self.newest, int(known.times.max()))
         columns = []
         for column, half_life in zip(self.recent.T, HALF_LIVES, strict=True):
             unit = half_life * self.span
-            since = 0.5 ** ((newest - self.newest) / unit)
+            decay = 0.5 ** ((newest - self.newest) / unit)
             fresh = _discounted(known, n_items, (newest - known.times) / unit)
-            columns.append(since * column + fresh)
+            columns.append(decay * column + fresh)
         return Ledger(counts, people, np.stack(columns, axis=1), newest, self.span)
 
     def freshness(self) -> Float32[np.ndarray, "items spans"]:
@@ -103,8 +103,8 @@ class Ledger:
         mean = self.recent.sum(axis=0) / max(1, int(self.counts.sum()))
         expected = self.counts[:, None] * mean
         logs = np.log((self.recent + PSEUDO_EVENTS) / (expected + PSEUDO_EVENTS))
-        found: Float32[np.ndarray, "items spans"] = logs.astype(np.float32)
-        return found
+        freshness: Float32[np.ndarray, "items spans"] = logs.astype(np.float32)
+        return freshness
 
 
 def counted(known: Sequences, n_items: int) -> tuple[Counted, Counted]:

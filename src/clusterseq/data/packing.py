@@ -41,18 +41,18 @@ class Packing:
         if bool((histories.lengths == steps).all()):  # as where one person is served
             return cls.full(histories)
         order = histories.lengths.argsort(descending=True, stable=True)
-        there = histories.mask[order].T  # (steps, users)
-        step, rank = there.nonzero(as_tuple=True)
-        sizes = [size for size in there.sum(dim=1).tolist() if size]
+        mask = histories.mask[order].T  # (steps, users)
+        step, rank = mask.nonzero(as_tuple=True)
+        sizes = [size for size in mask.sum(dim=1).tolist() if size]
         return cls((users, steps), order[rank] * steps + step, sizes)
 
     @classmethod
     def full(cls, histories: Histories) -> Packing:
         """The same where every cell counts as an item, which takes no look at lengths."""
         users, steps = histories.items.shape
-        places = torch.arange(users * steps, device=histories.items.device)
+        cells = torch.arange(users * steps, device=histories.items.device)
         return cls(
-            (users, steps), places.view(users, steps).T.flatten(), [users] * steps if users else []
+            (users, steps), cells.view(users, steps).T.flatten(), [users] * steps if users else []
         )
 
     def pack(self, padded: Int64[Tensor, "users steps"]) -> Int64[Tensor, " items"]:
@@ -75,10 +75,10 @@ class Packing:
         if self.sizes[-1] == people:
             return packed.reshape(len(packed), -1, people, packed.shape[2]).transpose(1, 2)
         pieces = packed.split_with_sizes(self.sizes, dim=1)
-        filled = [
+        padded = [
             torch.nn.functional.pad(piece, (0, 0, 0, people - piece.shape[1])) for piece in pieces
         ]
-        return torch.stack(filled, dim=2)
+        return torch.stack(padded, dim=2)
 
     def in_turn(
         self, rows: Float[Tensor, "members people steps dim"]

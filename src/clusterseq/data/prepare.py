@@ -99,10 +99,10 @@ def prepare_dataset(
     >>> summary.shards, summary.items, summary.report.users
     (2, 2, 2)
     """
-    for one in source if isinstance(source, list | tuple) else [source]:
-        if isinstance(one, str | Path) and is_dataset(one):
-            raise DataError(f"{one}: is prepared already; give the files that it was made of")
-    pieces = [_Piece(number, one) for number, one in enumerate(pieces_of(source))]
+    for entry in source if isinstance(source, list | tuple) else [source]:
+        if isinstance(entry, str | Path) and is_dataset(entry):
+            raise DataError(f"{entry}: is prepared already; give the files that it was made of")
+    pieces = [_Piece(number, part) for number, part in enumerate(pieces_of(source))]
     shards = _shards([piece.source for piece in pieces]) if shards is None else shards
     if not 1 <= shards <= MOST_SHARDS:
         raise ConfigError(f"{shards} shards can't be made; ask for 1 to {MOST_SHARDS}")
@@ -110,21 +110,21 @@ def prepare_dataset(
     run = _Passes(mapper, progress)
     with replacing(directory, marker=MANIFEST) as draft, scratch(directory) as folder:
         scattered = run("read", partial(_scatter, folder, choose, shards, skip_bad), pieces)
-        scattered.sort(key=lambda one: one.number)
-        readings = [reading for one in scattered for reading in one.readings]
+        scattered.sort(key=lambda piece: piece.number)
+        readings = [reading for piece in scattered for reading in piece.readings]
         check_alike(readings)
-        check_some(readings, sum(sum(one.sizes) for one in scattered))
+        check_some(readings, sum(sum(piece.sizes) for piece in scattered))
         settle = partial(_settle, folder, _text(scattered), _starts(scattered, readings[0].timed))
         figures = run("sort", settle, range(shards))
-        kept, rare = _catalogue(folder, min_item_events)
-        write_items(draft, kept["item"], kept["count"])
+        common, rare = _catalogue(folder, min_item_events)
+        write_items(draft, common["item"], common["count"])
         packed = run("write", partial(_pack, folder, draft), range(shards))
         packed.sort(key=lambda shard: shard.name)
         report = EventReport.of(
-            readings, Figures.summed(filter(None, figures)), items=len(kept) + len(rare)
+            readings, Figures.summed(filter(None, figures)), items=len(common) + len(rare)
         )
-        summary = PrepareSummary(report, shards, len(kept), len(rare), int(rare["count"].sum()))
-        about = {"items": len(kept), "rare": {"items": len(rare), "events": summary.rare_events}}
+        summary = PrepareSummary(report, shards, len(common), len(rare), int(rare["count"].sum()))
+        about = {"items": len(common), "rare": {"items": len(rare), "events": summary.rare_events}}
         write_manifest(draft, packed, report, about)
     return summary
 
@@ -137,12 +137,12 @@ class _Passes:
     progress: StageProgress | None
 
     def __call__(self, name: str, function: Callable[[P], R], pieces: Sequence[P]) -> list[R]:
-        found: list[R] = []
+        results: list[R] = []
         for result in self.mapper(function, pieces):
-            found.append(result)
+            results.append(result)
             if self.progress:
-                self.progress(name, len(found), len(pieces))
-        return found
+                self.progress(name, len(results), len(pieces))
+        return results
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ def _scatter(
             for role in text:
                 if len(part.rows):
                     text[role] = bool(text[role]) or part.rows[role].dtype == pl.String
-            place = f"{piece.number:05}-{len(sizes):05}"
-            _write_portion(folder, part.rows, shards, place)
+            stem = f"{piece.number:05}-{len(sizes):05}"
+            _write_portion(folder, part.rows, shards, stem)
             readings.append(part.reading)
             sizes.append(len(part.rows))
     return _Scattered(piece.number, readings, sizes, text)
@@ -199,7 +199,7 @@ def _check_unit(reading: Reading, before: Sequence[Reading]) -> None:
         )
 
 
-def _write_portion(folder: Path, rows: pl.DataFrame, shards: int, place: str) -> None:
+def _write_portion(folder: Path, rows: pl.DataFrame, shards: int, stem: str) -> None:
     if "time" not in rows.columns:
         rows = rows.with_columns(time=pl.int_range(pl.len(), dtype=pl.Int64))
     parts = rows.with_columns(shard_of(rows["user"], shards)).partition_by(
@@ -208,20 +208,20 @@ def _write_portion(folder: Path, rows: pl.DataFrame, shards: int, place: str) ->
     for (shard,), part in parts.items():
         target = folder / f"shard-{shard:05}"
         target.mkdir(exist_ok=True)
-        write_arrow(target / f"{place}.arrow", part)
+        write_arrow(target / f"{stem}.arrow", part)
 
 
 def _text(scattered: Sequence[_Scattered]) -> dict[str, bool]:
     """Whether ids are text: they are if they are anywhere."""
-    return {role: any(one.text[role] for one in scattered) for role in ("user", "item")}
+    return {role: any(piece.text[role] for piece in scattered) for role in ("user", "item")}
 
 
 def _starts(scattered: Sequence[_Scattered], timed: bool) -> dict[str, int]:
     """What is added to a portion's times: where there are none, the number of rows before it."""
     starts, before = {}, 0
-    for one in scattered:
-        for portion, size in enumerate(one.sizes):
-            starts[f"{one.number:05}-{portion:05}"] = 0 if timed else before
+    for piece in scattered:
+        for portion, size in enumerate(piece.sizes):
+            starts[f"{piece.number:05}-{portion:05}"] = 0 if timed else before
             before += size
     return starts
 
@@ -241,11 +241,11 @@ def _settle(
         for file in files
     ]
     rows = pl.concat(portions)
-    once = rows.unique(subset=KEY, keep="first", maintain_order=True)
-    figures = Figures.of(once, duplicates=len(rows) - len(once))
-    write_arrow(folder / f"counts-{shard:05}.arrow", once.group_by("item").len("count"))
+    distinct = rows.unique(subset=KEY, keep="first", maintain_order=True)
+    figures = Figures.of(distinct, duplicates=len(rows) - len(distinct))
+    write_arrow(folder / f"counts-{shard:05}.arrow", distinct.group_by("item").len("count"))
     write_arrow(
-        folder / f"settled-{shard:05}.arrow", once.sort("user", "time", maintain_order=True)
+        folder / f"settled-{shard:05}.arrow", distinct.sort("user", "time", maintain_order=True)
     )
     return figures
 
@@ -254,35 +254,35 @@ def _catalogue(folder: Path, at_least: int) -> tuple[pl.DataFrame, pl.DataFrame]
     """All items with their events, sorted by id: those that stay, and the rare ones."""
     counts = pl.scan_ipc(sorted(folder.glob("counts-*.arrow")))
     total = counts.group_by("item").agg(pl.col("count").sum().cast(pl.Int64)).sort("item")
-    found = total.collect(engine="streaming")
-    common = found["count"] >= at_least
-    if not common.any():
+    items = total.collect(engine="streaming")
+    mask = items["count"] >= at_least
+    if not mask.any():
         raise DataError(
-            f"none of {len(found)} items has {at_least} events; ask for less with --min-item-events"
+            f"none of {len(items)} items has {at_least} events; ask for less with --min-item-events"
         )
-    kept = found.filter(common)
-    write_arrow(folder / "kept.arrow", kept)
-    return kept, found.filter(~common)
+    common = items.filter(mask)
+    write_arrow(folder / "kept.arrow", common)
+    return common, items.filter(~mask)
 
 
 def _pack(folder: Path, draft: Path, shard: int) -> Shard:
     """Number the items of a shard, and write a row for each person."""
     path = folder / f"settled-{shard:05}.arrow"
-    kept = read_arrow(folder / "kept.arrow")["item"]
+    catalogue = read_arrow(folder / "kept.arrow")["item"]
     if path.exists():
         rows = read_arrow(path)
     else:  # nobody has that hash
         any_shard = next(iter(sorted(folder.glob("settled-*.arrow"))))
         rows = read_arrow(any_shard).clear()
-    codes = pl.Series("items", Vocabulary(kept).encode_series(rows["item"]))
-    known = rows.select(id="user", items=codes, times="time").filter(pl.col("items") != UNKNOWN)
-    people = known.group_by("id", maintain_order=True).agg("items", "times")
+    codes = pl.Series("items", Vocabulary(catalogue).encode_series(rows["item"]))
+    events = rows.select(id="user", items=codes, times="time").filter(pl.col("items") != UNKNOWN)
+    people = events.group_by("id", maintain_order=True).agg("items", "times")
     return write_shard(draft / f"shard-{shard:05}.arrow", people)
 
 
 def _shards(sources: Sequence[Any]) -> int:
     """By how much the files hold, if all are files."""
-    paths = [one for one in sources if isinstance(one, os.PathLike)]
+    paths = [source for source in sources if isinstance(source, os.PathLike)]
     if len(paths) < len(sources):
         return SHARDS
     size = sum(Path(cast(str, path)).stat().st_size for path in paths if Path(path).exists())

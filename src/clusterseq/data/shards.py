@@ -42,9 +42,9 @@ def shard_of(users: pl.Series, shards: int) -> pl.Series:
     """
     distinct = users.unique()
     codes = np.fromiter((crc32(str(user).encode()) for user in distinct), np.uint32, len(distinct))
-    places = pl.DataFrame({"user": distinct, "shard": codes % shards})
-    found = users.alias("user").to_frame().join(places, on="user", maintain_order="left")
-    return found["shard"]
+    table = pl.DataFrame({"user": distinct, "shard": codes % shards})
+    joined = users.alias("user").to_frame().join(table, on="user", maintain_order="left")
+    return joined["shard"]
 
 
 def people_of(users: pl.Series, sequences: Sequences) -> pl.DataFrame:
@@ -58,8 +58,8 @@ def people_of(users: pl.Series, sequences: Sequences) -> pl.DataFrame:
     events = pl.DataFrame({"user": owners, "items": sequences.items, "times": sequences.times})
     lists = events.lazy().group_by("user", maintain_order=True).agg("items", "times")
     everybody = pl.LazyFrame({"user": np.arange(len(sequences), dtype=owners.dtype)})
-    found = everybody.join(lists, on="user", how="left", maintain_order="left").collect()
-    return found.select(
+    people = everybody.join(lists, on="user", how="left", maintain_order="left").collect()
+    return people.select(
         users.alias("id"), pl.col("items").fill_null([]), pl.col("times").fill_null([])
     )
 

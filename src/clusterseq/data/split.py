@@ -96,14 +96,14 @@ def split_users(
     trained = sequences.select(known)
     used = np.unique(trained.items)
     items = dataset.items.select(used)
-    places = np.full(len(dataset.items), UNKNOWN, dtype=np.int32)
-    places[used] = np.arange(len(used), dtype=np.int32)
+    new_indices = np.full(len(dataset.items), UNKNOWN, dtype=np.int32)
+    new_indices[used] = np.arange(len(used), dtype=np.int32)
     if catalogue is not None:
         items = catalogue.joined(items)
-        places = items.encode_series(dataset.items.series)
-    covered = _covered(dataset.sequences, places)
+        new_indices = items.encode_series(dataset.items.series)
+    covered = _covered(dataset.sequences, new_indices)
     return Split(
-        known=trained.renumbered(places),
+        known=trained.renumbered(new_indices),
         validation=covered.select(validation),
         test=covered.select(test),
         known_users=known,
@@ -153,8 +153,8 @@ def _around_cutoff(sequences: Sequences, share: float) -> tuple[Users, Users, in
     """Known users, new users, and T, the quantile of the users' first times, rounded up."""
     first = sequences.times[sequences.offsets[:-1]]
     cutoff = min(math.ceil(np.quantile(first, share)), int(first.max()))
-    left = sequences.where(sequences.times < cutoff).lengths
-    known = np.flatnonzero((first < cutoff) & (left >= 2))
+    remaining = sequences.where(sequences.times < cutoff).lengths
+    known = np.flatnonzero((first < cutoff) & (remaining >= 2))
     if not len(known):
         raise DataError(
             f"temporal split of {len(first)} users: nobody has 2 events before {iso(cutoff)}, the "
@@ -180,9 +180,9 @@ def _check_sizes(total: int, known: Users, validation: Users, test: Users) -> No
         )
 
 
-def _covered(sequences: Sequences, places: Int32[np.ndarray, " items"]) -> Sequences:
-    """Only the events whose item has a place, called by that place."""
-    return sequences.where(places[sequences.items] != UNKNOWN).renumbered(places)
+def _covered(sequences: Sequences, new_indices: Int32[np.ndarray, " items"]) -> Sequences:
+    """Only the events whose item has a new index, called by that index."""
+    return sequences.where(new_indices[sequences.items] != UNKNOWN).renumbered(new_indices)
 
 
 def _coverage(covered: Sequences, whole: Sequences, users: Users) -> float:

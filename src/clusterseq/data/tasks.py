@@ -65,18 +65,18 @@ def draw_tasks(
     scattered = generator.random(len(users)) < 0.5
     spans = np.where(scattered, np.clip(lengths, sizes, np.maximum(SPREAD, sizes)), sizes)
     starts = sequences.offsets[:-1][users] + generator.integers(0, lengths - spans + 1)
-    # The smallest of random keys choose a subset of each span; sorted places keep the order.
+    # The smallest of random keys choose a subset of each span; sorted positions keep the order.
     keys = generator.random((len(users), max(SPREAD, support + 1)))
     keys[np.arange(keys.shape[1]) >= spans[:, None]] = np.inf
     order = keys.argsort(axis=1)
     order[np.arange(keys.shape[1]) >= sizes[:, None]] = keys.shape[1]
-    places = np.sort(order, axis=1)[:, : support + 1]
-    cells = np.minimum(starts[:, None] + places, len(sequences.items) - 1)
+    positions = np.sort(order, axis=1)[:, : support + 1]
+    cells = np.minimum(starts[:, None] + positions, len(sequences.items) - 1)
     items = torch.from_numpy(sequences.items[cells].astype(np.int64))
     last = torch.from_numpy(sizes - 1)
     history = Histories(items[:, :support], last)
-    kept = Histories(history.items * history.mask, last)
-    return Tasks(kept, items[torch.arange(len(users)), last])
+    masked = Histories(history.items * history.mask, last)
+    return Tasks(masked, items[torch.arange(len(users)), last])
 
 
 def prefixes(
@@ -123,8 +123,8 @@ class Windows:
         """
         counts = np.maximum(0, -(-(sequences.lengths - 1) // width))
         users = np.repeat(np.arange(len(sequences)), counts)
-        places = (np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)) * width
-        starts = sequences.offsets[:-1][users] + places
+        shifts = (np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)) * width
+        starts = sequences.offsets[:-1][users] + shifts
         sizes = np.minimum(width + 1, sequences.offsets[1:][users] - starts)
         return cls(
             torch.from_numpy(sequences.items.astype(np.int64)),
@@ -160,7 +160,7 @@ class WindowBatches(Sequence[Histories]):
     def __getitem__(self, place: int | slice) -> Histories | list[Histories]:
         """A batch, padded to its longest window."""
         if isinstance(place, slice):
-            return [self[each] for each in range(*place.indices(len(self)))]
+            return [self[index] for index in range(*place.indices(len(self)))]
         start = range(0, len(self.order), self.size)[place]
         chosen = torch.from_numpy(self.order[start : start + self.size])
         windows = self.windows

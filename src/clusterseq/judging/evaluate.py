@@ -79,13 +79,13 @@ def people_to_judge(sequences: Sequences, k: int) -> Members:
     users = np.flatnonzero(sequences.lengths > k)
     if len(users):
         return users
-    told = f"none of {len(sequences)} people has more than k = {k} events; lower k"
+    message = f"none of {len(sequences)} people has more than k = {k} events; lower k"
     if not sequences.lengths.any():
-        told = (
+        message = (
             f"none of {len(sequences)} people has touched an item of the catalogue; are the items "
             "called as in the training?"
         )
-    raise DataError(told, code="split")
+    raise DataError(message, code="split")
 
 
 def evaluate(
@@ -202,11 +202,11 @@ def _scored(scorer: Scorer, batch: Sequences, k: int) -> Float[Tensor, "users it
             f"{scorer.n_items} items; a scorer must give people × items",
             code="extension",
         )
-    wrong = ~torch.isfinite(scores)
-    if wrong.any():
-        person, item = wrong.nonzero()[0].tolist()
+    invalid = ~torch.isfinite(scores)
+    if invalid.any():
+        person, item = invalid.nonzero()[0].tolist()
         raise TrainingError(
-            f"{int(wrong.sum())} scores are not finite, the first is {scores[person, item]:g} of "
+            f"{int(invalid.sum())} scores are not finite, the first is {scores[person, item]:g} of "
             f"item {item}; ranks would mean nothing, so train the model again"
         )
     return scores
@@ -217,8 +217,8 @@ def _full_ranks(
     targets: Int64[Tensor, " users"],
     excluded: Int64[np.ndarray, "users k"],
 ) -> Ranks:
-    out = torch.zeros_like(scores, dtype=torch.bool)
-    return rank_of_target(scores, targets, out.scatter(1, torch.from_numpy(excluded), True))
+    mask = torch.zeros_like(scores, dtype=torch.bool)
+    return rank_of_target(scores, targets, mask.scatter(1, torch.from_numpy(excluded), True))
 
 
 def _negatives(

@@ -45,7 +45,7 @@ def mean_reciprocal_rank(score: Score, tasks: Tasks) -> float:
 @torch.no_grad()
 def log_likelihood(score: Score, tasks: Tasks) -> float:
     """Mean log-probability of the tasks' targets, by the softmax over what isn't in the support."""
-    losses = (cross_entropy(*part) * len(part[1]) for part in _judged(score, tasks))
+    losses = (cross_entropy(*batch) * len(batch[1]) for batch in _judged(score, tasks))
     return -sum(map(float, losses)) / len(tasks)
 
 
@@ -56,9 +56,9 @@ def _judged(
 ]:
     """Scores, targets and what was touched before, for some people at a time."""
     for start in range(0, len(tasks), SCORED_AT_ONCE):
-        part = tasks[slice(start, start + SCORED_AT_ONCE)]
-        scores = score(part.support)
+        batch = tasks[slice(start, start + SCORED_AT_ONCE)]
+        scores = score(batch.support)
         if not bool(torch.isfinite(scores).all()):
             raise TrainingError("scores that are not finite; lower the learning rate")
-        part = part.to(scores.device)  # a network scores where it lies
-        yield scores, part.targets, part.support.touched(scores.shape[1])
+        batch = batch.to(scores.device)  # a network scores where it lies
+        yield scores, batch.targets, batch.support.touched(scores.shape[1])

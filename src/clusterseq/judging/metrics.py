@@ -40,11 +40,11 @@ def rank_of_target(
     [2.5, 1.5]
     """
     column = targets[:, None]
-    own = scores.gather(1, column)
+    target_scores = scores.gather(1, column)
     rivals = torch.ones_like(scores, dtype=torch.bool) if excluded is None else ~excluded
     rivals = rivals.scatter(1, column, False)
-    better = ((scores > own) & rivals).sum(1)
-    equal = ((scores == own) & rivals).sum(1)
+    better = ((scores > target_scores) & rivals).sum(1)
+    equal = ((scores == target_scores) & rivals).sum(1)
     ranks: Ranks = (1 + better + equal.double() / 2).numpy(force=True)
     return ranks
 

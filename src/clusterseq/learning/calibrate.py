@@ -47,10 +47,10 @@ def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None =
 
     They stay near to ``former`` ones, by default to what they are.
     """
-    fit = max(1, CELLS // model.n_items)
-    sampled = fit < min(ENOUGH, len(tasks))
+    capacity = max(1, CELLS // model.n_items)
+    sampled = capacity < min(ENOUGH, len(tasks))
     if not sampled:
-        tasks = _evenly(tasks, fit)
+        tasks = _evenly(tasks, capacity)
     at_most = max(1, CELLS // len(tasks)) if sampled else 0
     generator = torch.Generator(model.device).manual_seed(0)  # the same items for every epoch
     with torch.no_grad():
@@ -62,7 +62,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None =
         matched = _matched(model, history, rivals.items if sampled else None)
         traits, targets = model.items.traits()[rivals.items], rivals.places[tasks.targets]
     fitted = scalars(model)
-    before = [value.detach().clone() for value in former or fitted]
+    means = [value.detach().clone() for value in former or fitted]
     prior = PRIOR * max(1.0, ENOUGH / len(tasks))
     # So few scalars have a curvature that is soon known: quasi-Newton steps with a line search.
     optimiser = torch.optim.LBFGS(
@@ -78,7 +78,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None =
         return cross_entropy(scores + rivals.extra, targets, touched)
 
     def closure() -> Tensor:
-        moves = [(now - then).square().sum() for now, then in zip(fitted, before, strict=True)]
+        moves = [(value - mean).square().sum() for value, mean in zip(fitted, means, strict=True)]
         total = loss() + prior * torch.stack(moves).sum()
         optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
@@ -93,15 +93,15 @@ def _matched(
     model: ClusterSeq, history: Histories, chosen: Int64[Tensor, " items"] | None
 ) -> Float[Tensor, "users items"]:
     """How well the last queries match the chosen items, or all, by directions alone."""
-    read = torch.unique(history.items)  # ascending
-    places = Histories(torch.searchsorted(read, history.items), history.lengths)
-    queries = history.newest(model.encode(places, model.items.vectors(read)))
+    distinct = torch.unique(history.items)  # ascending
+    reindexed = Histories(torch.searchsorted(distinct, history.items), history.lengths)
+    queries = history.newest(model.encode(reindexed, model.items.vectors(distinct)))
 
     def pieces() -> Iterator[Tensor]:
-        some = None if chosen is None else [(chosen, model.items.vectors(chosen))]
-        for rows, vectors in some or model.items.pieces():
-            items = model.candidates(vectors, rows)
-            yield pointed(model.start, queries, items) @ items.vectors.T
+        selection = None if chosen is None else [(chosen, model.items.vectors(chosen))]
+        for rows, vectors in selection or model.items.pieces():
+            candidates = model.candidates(vectors, rows)
+            yield pointed(model.start, queries, candidates) @ candidates.vectors.T
 
     return torch.cat(list(pieces()), dim=1)
 
@@ -115,8 +115,8 @@ def _evenly(tasks: Tasks, at_most: int) -> Tasks:
 
 def scalars(model: ClusterSeq) -> list[nn.Parameter]:
     """The parameters that newcomers fit."""
-    found = [model.theta[name] for name in SCALARS if name in model.theta]
-    return found if model.acuity is None else [*found, model.acuity]
+    parameters = [model.theta[name] for name in SCALARS if name in model.theta]
+    return parameters if model.acuity is None else [*parameters, model.acuity]
 
 
 def _logits(

@@ -47,12 +47,12 @@ no user id.
     """
     until = provenance["cutoff"]
     ends = "" if until is None else f" who began before {iso(until)[:10]}"
-    told = (
+    summary = (
         f"A ClusterSeq model (arXiv 2307.13766) of {n_items:,} items, trained on "
         f"{provenance['events']:,} events of {provenance['known_users']:,} people{ends}. It holds "
         "no user id."
     )
-    return "\n".join([HEAD, told, *_results(provenance, metrics), USE])
+    return "\n".join([HEAD, summary, *_results(provenance, metrics), USE])
 
 
 def _results(provenance: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -68,5 +68,7 @@ def _results(provenance: Mapping[str, Any], metrics: Mapping[str, Any]) -> Itera
         name: figures["full"]
         for name, figures in {"this one": test, **metrics.get("baselines", {})}.items()
     }
-    rows = [[name, f"{one['mrr']:.4f}", f"{one['hr@10']:.4f}"] for name, one in full.items()]
+    rows = [
+        [name, f"{result['mrr']:.4f}", f"{result['hr@10']:.4f}"] for name, result in full.items()
+    ]
     yield markdown_table(["model", "MRR", "HR@10"], rows)

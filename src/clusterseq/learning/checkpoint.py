@@ -56,7 +56,7 @@ CONFIG, ITEMS, WEIGHTS, METRICS = (
 )
 FILES = (CONFIG, ITEMS, WEIGHTS, METRICS)
 LOG, CARD = "log.jsonl", "README.md"
-RECENT = tuple(f"recent_{place}" for place in range(len(HALF_LIVES)))
+RECENT = tuple(f"recent_{index}" for index in range(len(HALF_LIVES)))
 """Columns of the items' discounted events, one for each half-life."""
 
 
@@ -159,7 +159,7 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
         titles=items["title"].to_list() if "title" in items.columns else None,
         ledger=_ledger(path, items, manifest.get("clock")),
         metrics=read_json(path / METRICS),
-        versions={str(name): str(one) for name, one in manifest["versions"].items()},
+        versions={str(name): str(version) for name, version in manifest["versions"].items()},
         content=manifest["content"],
     )
 
@@ -199,18 +199,18 @@ def _read_items(path: Path, n_items: int) -> pl.DataFrame:
         count = rows.select(pl.len()).collect().item()
         if count != n_items:
             raise damaged(path, f"{count} items where the configuration says {n_items}")
-        there = rows.collect_schema().names()
-        expected = [name for name in ("title", "people", *RECENT) if name in there]
+        names = rows.collect_schema().names()
+        expected = [name for name in ("title", "people", *RECENT) if name in names]
         frame = rows.select("id", "count", *expected).collect()
         for name in ("count", "people"):
-            if name in frame.columns and not _are(frame[name], pl.Int64):
+            if name in frame.columns and not _has_only(frame[name], pl.Int64):
                 raise damaged(path, f"the values of {name} aren't whole numbers")
         if "title" in expected and frame["title"].dtype != pl.String:
             raise damaged(path, "the titles aren't text")
         return frame
 
 
-def _are(column: pl.Series, dtype: Any) -> bool:
+def _has_only(column: pl.Series, dtype: Any) -> bool:
     return column.dtype == dtype and not column.null_count()
 
 
@@ -218,7 +218,7 @@ def _ledger(directory: Path, items: pl.DataFrame, clock: Any) -> Ledger | None:
     if clock is None or not {"people", *RECENT} <= set(items.columns):
         return None
     recent = items.select(RECENT)
-    finite = all(_are(column, pl.Float64) and column.is_finite().all() for column in recent)
+    finite = all(_has_only(column, pl.Float64) and column.is_finite().all() for column in recent)
     try:
         newest, span = int(clock["newest"]), float(clock["span"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -41,11 +41,11 @@ def require_room(config: ModelConfig, n_items: int, events: int, *, shares: int 
     Raises:
         TrainingError: it takes more than there is.
     """
-    needed, room = least(config, n_items, events, shares=shares), there_is()
-    if room is not None and needed > room:
+    needed, available = least(config, n_items, events, shares=shares), there_is()
+    if available is not None and needed > available:
         raise TrainingError(
             f"{n_items:,} items × {config.width} take {needed / 2**30:,.1f} GiB at least while "
-            f"they are trained, and there are {room / 2**30:,.1f}; leave out rare items "
+            f"they are trained, and there are {available / 2**30:,.1f}; leave out rare items "
             "(--set data.min_item_events=5) or take a narrower model (--set model.dim=32)",
             code="memory",
         )

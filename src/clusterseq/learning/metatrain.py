@@ -89,7 +89,7 @@ def task_batches(
             chosen = users[start : start + config.tasks_per_batch]
             tasks = draw_tasks(known, chosen, generator, support=config.support)
             batches.append(FoldTasks(tasks, fold.memory))
-    return [batches[place] for place in generator.permutation(len(batches))]
+    return [batches[index] for index in generator.permutation(len(batches))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,18 +118,18 @@ class MetaLoss:
         dropout = self.workers.own_draws(generator)
         queries = model.encode(tasks.support, catalogue.table, dropout)
         heard = model.heard(tasks.support, catalogue, evidence)
-        wanted = model.preferences(tasks.support, queries, catalogue, heard)
+        preferences = model.preferences(tasks.support, queries, catalogue, heard)
         columns = catalogue.items.columns
         if rivals is not None:
             columns = torch.nn.functional.embedding(rivals.items, columns)
-        loss = catalogue_loss(wanted, columns, model.acuity, batch.memory, tasks, rivals)
-        loss = loss * (len(tasks) / len(everybody)) if len(tasks) else 0 * wanted.queries.sum()
+        loss = catalogue_loss(preferences, columns, model.acuity, batch.memory, tasks, rivals)
+        loss = loss * (len(tasks) / len(everybody)) if len(tasks) else 0 * preferences.queries.sum()
         if model.clusters is not None:
             # How balanced clusters are only everybody together can tell, and it costs little.
             errors = model.clusters.errors(model.represent(everybody.support))
             shares = model.clusters.assigned(errors)
-            shaped = clustering_loss(errors, shares, self.config.balance_weight)
-            loss = loss + self.config.cluster_weight * shaped / self.workers.size
+            cluster_loss = clustering_loss(errors, shares, self.config.balance_weight)
+            loss = loss + self.config.cluster_weight * cluster_loss / self.workers.size
         return loss
 
 

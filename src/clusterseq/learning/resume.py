@@ -103,10 +103,10 @@ class Keeper:
             manifest = read_manifest(path)
             run, numbers = manifest["run"], {"best": -math.inf} | manifest["place"]
             names = _files(int(manifest.get("parts", 1)))
-            own = names[self._workers.rank % len(names)]
-            check_files(path, manifest, [own])
+            name = names[self._workers.rank % len(names)]
+            check_files(path, manifest, [name])
             device = str(next(self._model.parameters()).device)
-            tensors = load_file(path / own, device=device)
+            tensors = load_file(path / name, device=device)
         except (OSError, KeyError, TypeError, SafetensorError, CheckpointError) as error:
             raise CheckpointError(
                 f"{path}: the state is damaged ({error}); train without --resume", code="resume"
@@ -140,22 +140,22 @@ class Keeper:
             self._hand_over(_beside(self._state, names[self._workers.rank]))
 
     def _save_all(self, state: Path, names: list[str]) -> None:
-        told = {"run": self._run, "place": self._numbers(), "parts": len(names)}
+        about = {"run": self._run, "place": self._numbers(), "parts": len(names)}
         with replacing(state, marker=MARKER) as draft:
             write_tensors(draft / names[0], self._tensors())
             if len(names) > 1:
                 self._workers.wait_for_all()  # they have written
             for name in names[1:]:
                 os.replace(_beside(state, name), draft / name)
-            write_manifest(draft, names, told)
+            write_manifest(draft, names, about)
 
-    def _hand_over(self, file: Path) -> None:
+    def _hand_over(self, path: Path) -> None:
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_tensors(file, self._tensors())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_tensors(path, self._tensors())
         except OSError as error:
             raise DataError(
-                f"{file}: {error.strerror or error}; free some room or name another place (the "
+                f"{path}: {error.strerror or error}; free some room or name another place (the "
                 "state before is kept)",
                 code="output",
             ) from error

@@ -121,19 +121,19 @@ def run_stage(
         started = time.monotonic()
         if place.step == 0:  # resumed amid an epoch, it was done before the state was kept
             stage.before_epoch()
-        batches = stage.batches(np.random.default_rng(_words(seed, stage.name, place.epoch)))
-        unseen = nothing = torch.zeros(2, dtype=torch.float64, device=device)
+        batches = stage.batches(np.random.default_rng(_entropy(seed, stage.name, place.epoch)))
+        unchecked = zeros = torch.zeros(2, dtype=torch.float64, device=device)
         for step in range(place.step, len(batches)):
             _set_rates(optimiser, stage, place.epoch + (step + 1) / len(batches))
             with _the_rest_frozen(stage, model):
                 generator = _generator(device, seed, stage.name, place.epoch, step)
                 loss = stage.loss(batches[step], generator)
                 numbers = _descend(loss, optimiser, stage, workers)
-            place.total, unseen = place.total + numbers[0], unseen + numbers
+            place.total, unchecked = place.total + numbers[0], unchecked + numbers
             # An accelerator runs ahead of this process, which would make it wait at every look.
             if device.type == "cpu" or step % LOOK_EVERY == 0 or step + 1 == len(batches):
-                _require_finite(unseen, stage, place.epoch, step)
-                unseen = nothing
+                _require_finite(unchecked, stage, place.epoch, step)
+                unchecked = zeros
             place.step, place.moments = step + 1, _moments(optimiser)
             watcher.step(
                 stage.name, place.epoch * len(batches) + step + 1, stage.epochs * len(batches)
@@ -154,13 +154,13 @@ def run_stage(
 def _the_rest_frozen(stage: Stage[Batch], model: nn.Module) -> Iterator[None]:
     """Spend nothing on gradients that no step would follow."""
     trained = {id(value) for group, _ in stage.groups for value in group}
-    rest = [v for v in model.parameters() if v.requires_grad and id(v) not in trained]
-    for value in rest:
+    frozen = [v for v in model.parameters() if v.requires_grad and id(v) not in trained]
+    for value in frozen:
         value.requires_grad_(False)
     try:
         yield
     finally:
-        for value in rest:
+        for value in frozen:
             value.requires_grad_(True)
 
 
@@ -190,13 +190,13 @@ def _descend(
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    apart = {id(parameter) for parameter in stage.divided}
-    shared = [p for p in parameters if id(p) not in apart]
+    divided = {id(parameter) for parameter in stage.divided}
+    shared = [p for p in parameters if id(p) not in divided]
     workers.sum_gradients(shared)
     norm = nn.utils.get_total_norm(_gradients(shared))
     if stage.divided:
-        own = nn.utils.get_total_norm(_gradients(stage.divided)).square()
-        norm = (norm.square() + workers.total(own)).sqrt()
+        local_square = nn.utils.get_total_norm(_gradients(stage.divided)).square()
+        norm = (norm.square() + workers.total(local_square)).sqrt()
     nn.utils.clip_grads_with_norm_(parameters, stage.clip, norm)
     numbers = torch.stack([workers.total(loss).detach().double().squeeze(), norm.double()])
     optimiser.found_inf = (~numbers.isfinite().all()).float()  # type: ignore[attr-defined]
@@ -262,12 +262,12 @@ def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _words(seed: int, name: str, *numbers: int) -> list[int]:
+def _entropy(seed: int, name: str, *numbers: int) -> list[int]:
     return [seed, zlib.crc32(name.encode()), *numbers]
 
 
 def _generator(
     device: torch.device, seed: int, name: str, epoch: int, step: int
 ) -> torch.Generator:
-    words = np.random.SeedSequence(_words(seed, name, epoch, step)).generate_state(1, np.uint64)
+    words = np.random.SeedSequence(_entropy(seed, name, epoch, step)).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(words[0] >> np.uint64(1)))

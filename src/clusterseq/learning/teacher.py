@@ -69,8 +69,8 @@ class Teacher:
 
         These are its principal components, as many as there is room for and as large in numbers.
         """
-        own = self.model.items.embedding
-        _, directions = torch.linalg.eigh(own.T @ own)  # ascending
-        components = own @ directions.flip(1)[:, : table.shape[1]]
-        spread = own.square().mean() / components.square().mean()
+        embedding = self.model.items.embedding
+        _, directions = torch.linalg.eigh(embedding.T @ embedding)  # ascending
+        components = embedding @ directions.flip(1)[:, : table.shape[1]]
+        spread = embedding.square().mean() / components.square().mean()
         table[:, : components.shape[1]] = components * spread.sqrt()

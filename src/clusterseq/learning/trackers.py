@@ -47,8 +47,8 @@ class TensorBoard:
     def __init__(self, out: Path, config: Config) -> None:
         with needed("tensorboard", "this tracker"):
             from torch.utils.tensorboard import SummaryWriter
-        place = out.resolve().parent / FOLDER / "tensorboard" / out.resolve().name
-        self._writer = SummaryWriter(str(place))
+        directory = out.resolve().parent / FOLDER / "tensorboard" / out.resolve().name
+        self._writer = SummaryWriter(str(directory))
         rows = [[name, str(value)] for name, value in flat(config).items()]
         self._text("options", markdown_table(["option", "value"], rows, prose=True))
 
@@ -66,8 +66,8 @@ class TensorBoard:
             self._scalar(name, value, 0)
         self._writer.close()
 
-    def _scalar(self, name: str, value: float, place: int) -> None:
-        self._writer.add_scalar(name, value, place)
+    def _scalar(self, name: str, value: float, step: int) -> None:
+        self._writer.add_scalar(name, value, step)
 
     def _text(self, name: str, text: str) -> None:
         self._writer.add_text(name, text)
@@ -82,9 +82,9 @@ class MLflow:
             import mlflow
             import sqlalchemy  # noqa: F401  the local store needs it
         if "MLFLOW_TRACKING_URI" not in os.environ:
-            place = out.resolve().parent / FOLDER / "mlflow.db"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            mlflow.set_tracking_uri(f"sqlite:///{place}")
+            path = out.resolve().parent / FOLDER / "mlflow.db"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mlflow.set_tracking_uri(f"sqlite:///{path}")
         self._mlflow = mlflow
         mlflow.set_experiment("clusterseq")
         mlflow.start_run(run_name=out.resolve().name)

@@ -106,9 +106,9 @@ class _Run:
     def _teacher(
         self, config: Config, watcher: Watcher, resume_at: Path | None, *, resume: bool
     ) -> Teacher:
-        place = None if resume_at is None else resume_at / TEACHER
-        told = Renamed(watcher, {PRETRAIN: TEACHER})
-        model = self.fit(teachers_config(config), told, place, resume=resume)
+        directory = None if resume_at is None else resume_at / TEACHER
+        renamed = Renamed(watcher, {PRETRAIN: TEACHER})
+        model = self.fit(teachers_config(config), renamed, directory, resume=resume)
         return Teacher(model.on(self.device))
 
 

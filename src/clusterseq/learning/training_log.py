@@ -27,13 +27,13 @@ class TrainingLog:
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Add one line; an epoch that is run again, after a kill, takes the former one's place."""
         lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
-        kept = takewhile(lambda line: not _same(json.loads(line), record), lines)
+        earlier = takewhile(lambda line: not _same(json.loads(line), record), lines)
         added = json.dumps(record, ensure_ascii=False)
-        write_whole(self._path, "".join(f"{line}\n" for line in (*kept, added)).encode())
+        write_whole(self._path, "".join(f"{line}\n" for line in (*earlier, added)).encode())
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one[name] == other[name] for name in ("stage", "epoch"))
+def _same(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(record[name] == other[name] for name in ("stage", "epoch"))
 
 
 class Together:

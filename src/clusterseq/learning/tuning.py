@@ -54,8 +54,8 @@ class Search:
     @property
     def measure(self) -> str:
         """What compares trials: the likelihood, which only pre-training calibrates, or MRR."""
-        looked = any(one.option == PRETRAIN_EPOCHS for one in self.ranges)
-        return LIKELIHOOD if looked or self.config.train.pretrain_epochs else MRR
+        searched = any(axis.option == PRETRAIN_EPOCHS for axis in self.ranges)
+        return LIKELIHOOD if searched or self.config.train.pretrain_epochs else MRR
 
     def run(self, folder: Path, trials: int, told: Told) -> Study:
         """Go on until so many trials are behind us, in this and in earlier runs.
@@ -70,16 +70,16 @@ class Search:
         study = open_search(folder, self.seed)
         self._claim(study, folder)
         while (done := len(_finished(study))) < trials:
-            ended = self._try(study, study.ask())
-            told(done + 1, _reached(ended), ended.params)
+            finished = self._try(study, study.ask())
+            told(done + 1, _reached(finished), finished.params)
         return study
 
     def _check(self) -> None:
         """Refuse what can't be looked through."""
-        options = [one.option for one in self.ranges]
-        if twice := [option for option in options if options.count(option) > 1]:
-            raise ConfigError(f"{twice[0]} has two ranges; give it one")
-        if any(one.option == PRETRAIN_EPOCHS and one.least < 1 for one in self.ranges):
+        options = [axis.option for axis in self.ranges]
+        if duplicates := [option for option in options if options.count(option) > 1]:
+            raise ConfigError(f"{duplicates[0]} has two ranges; give it one")
+        if any(axis.option == PRETRAIN_EPOCHS and axis.least < 1 for axis in self.ranges):
             raise ConfigError(
                 "trials without pre-training are judged by MRR and the others by likelihood, so "
                 f"they can't be compared; let {PRETRAIN_EPOCHS} be 1 or more"
@@ -91,19 +91,19 @@ class Search:
 
     def _claim(self, study: Study, folder: Path) -> None:
         """Say whose search this is, so that trials of something else don't count as its own."""
-        own = repr((self.config, tuple(self.ranges), len(self.known.items), self.n_items))
-        former = study.user_attrs.setdefault("search", own)
-        if former != own:
+        identity = repr((self.config, tuple(self.ranges), len(self.known.items), self.n_items))
+        former = study.user_attrs.setdefault("search", identity)
+        if former != identity:
             raise ConfigError(
                 f"{folder}: holds a search of something else; name another place", code="output"
             )
-        study.set_user_attr("search", own)
+        study.set_user_attr("search", identity)
 
     def _try(self, study: Study, trial: Trial) -> FrozenTrial:
         from optuna import TrialPruned
         from optuna.trial import TrialState
 
-        changes = [f"{one.option}={one.suggest(trial, self.config)}" for one in self.ranges]
+        changes = [f"{axis.option}={axis.suggest(trial, self.config)}" for axis in self.ranges]
         if former := _same(study, trial):
             return study.tell(trial, _reached(former), former.state)
         watcher = _Pruner(trial, self.measure)
@@ -180,10 +180,10 @@ def best_assignments(study: Study, ranges: Sequence[Range], config: Config) -> d
     """The best trial's options, as ``--set`` takes them."""
     best = study.best_trial
     return {
-        one.option: best.params[one.option]
-        if one.choices
-        else one.written(best.params[one.option], config)
-        for one in ranges
+        axis.option: best.params[axis.option]
+        if axis.choices
+        else axis.written(best.params[axis.option], config)
+        for axis in ranges
     }
 
 
@@ -196,21 +196,21 @@ def importances(study: Study) -> dict[str, float]:
 
     if len(_complete(study)) < 4:
         return {}
-    found = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    return {name: float(value) for name, value in found.items()}
+    values = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    return {name: float(value) for name, value in values.items()}
 
 
 def _finished(study: Study) -> list[FrozenTrial]:
     """Trials that came to an end, stopped ones included; what failed is tried again."""
     from optuna.trial import TrialState
 
-    ends = (TrialState.COMPLETE, TrialState.PRUNED)
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state in ends]
+    states = (TrialState.COMPLETE, TrialState.PRUNED)
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state in states]
 
 
 def _same(study: Study, trial: Trial) -> FrozenTrial | None:
     """A finished trial of the same options: trained again, it would end the same."""
-    return next((one for one in _finished(study) if one.params == trial.params), None)
+    return next((former for former in _finished(study) if former.params == trial.params), None)
 
 
 def _reached(trial: FrozenTrial) -> float | None:

@@ -39,11 +39,11 @@ def device_named(name: str) -> torch.device:
         raise ConfigError(f"device = {name!r} can't be used; give cpu, cuda or cuda:1")
     if kind == "cpu":
         return CPU
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if int(number or 0) >= there:
-        found = f"PyTorch {torch.__version__} finds {there or 'no'} CUDA devices"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(number or 0) >= count:
+        reason = f"PyTorch {torch.__version__} finds {count or 'no'} CUDA devices"
         raise ConfigError(
-            f"device = {name!r} can't be used: {found}; install its CUDA build, or give cpu"
+            f"device = {name!r} can't be used: {reason}; install its CUDA build, or give cpu"
         )
     torch.set_float32_matmul_precision("high")
     return torch.device(name)

@@ -45,22 +45,22 @@ def compiled(
             "(apt-get install g++), name another in CXX, or don't ask for compiling"
         )
     os.environ[CACHE] = str(_cache())
-    found = torch.compile(function, fullgraph=True, dynamic=False)
+    compiled_function = torch.compile(function, fullgraph=True, dynamic=False)
     try:
         with torch._dynamo.config.patch(recompile_limit=MODELS):
             for example in examples:
-                found(*example)
+                compiled_function(*example)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"the model can't be compiled here ({reason}); mend that, or don't ask for compiling"
         ) from error
 
-    def called(*arguments: Any) -> Result:
+    def wrapper(*arguments: Any) -> Result:
         with torch.compiler.set_stance("eager_on_recompile"):
-            return found(*arguments)
+            return compiled_function(*arguments)
 
-    return called
+    return wrapper
 
 
 def _cache() -> Path:
@@ -68,10 +68,10 @@ def _cache() -> Path:
 
     The latter is gone with the container where homes can't be written to.
     """
-    named = os.environ.get(CACHE)
+    configured = os.environ.get(CACHE)
     try:
-        if named:
-            return _writable(Path(named))
+        if configured:
+            return _writable(Path(configured))
         try:
             return _writable(Path.home() / ".cache" / "clusterseq")
         except (OSError, RuntimeError):

@@ -34,7 +34,7 @@ def replacing(directory: str | Path, *, marker: str) -> Iterator[Path]:
         DataError: the place is taken by something else, or can't be written, for example because
             the disk is full; then what was there before is there still.
     """
-    target = _followed(directory)  # a link stays, and what it leads to is replaced
+    target = _resolved(directory)  # a link stays, and what it leads to is replaced
     try:
         require_replaceable(directory, marker)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,19 +70,19 @@ def require_replaceable(directory: str | Path, marker: str, what: str | None = N
     Raises:
         DataError: something without the file ``marker`` lies there, or nothing can be put there.
     """
-    target = _followed(directory)
+    target = _resolved(directory)
     if target.exists() and not (target / marker).exists() and not _is_empty(target):
         reason = f"holds no {what or marker}, so it isn't replaced; name another place"
     elif target.is_mount():
         reason = "is a mount point, which can't be replaced; name a folder inside of it"
-    elif not os.access(next(one for one in target.parents if one.exists()), os.W_OK):
+    elif not os.access(next(parent for parent in target.parents if parent.exists()), os.W_OK):
         reason = "can't be written; name another place"
     else:
         return
     raise DataError(f"{directory}: {reason}", code="output")
 
 
-def _followed(directory: str | Path) -> Path:
+def _resolved(directory: str | Path) -> Path:
     try:
         return Path(directory).resolve()
     except (OSError, RuntimeError) as error:  # links that lead to each other

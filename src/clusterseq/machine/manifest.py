@@ -98,13 +98,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """The versions of this program and of what decides a model's numbers."""
-    found = {}
+    recorded = {}
     for name in _RECORDED:
         try:
-            found[name] = metadata.version(name)
+            recorded[name] = metadata.version(name)
         except metadata.PackageNotFoundError:  # run from its source, not installed
-            found[name] = "unknown"
-    return found
+            recorded[name] = "unknown"
+    return recorded
 
 
 def damaged(path: Path, why: object) -> CheckpointError:
@@ -133,10 +133,10 @@ def _check_version(directory: Path, manifest: Mapping[str, Any]) -> None:
 
 def _check_file(path: Path, entry: Mapping[str, Any]) -> None:
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would be read without end
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device would be read without end
             raise damaged(path, "not a file")
-        size = found.st_size
+        size = status.st_size
         # The size first: a file that has grown by gigabytes isn't worth hashing.
         if size != entry.get("bytes"):
             raise damaged(path, f"{size} bytes where {entry.get('bytes')} were saved")

@@ -21,22 +21,22 @@ def there_is() -> int | None:
     None where nobody tells.
     """
     try:
-        bytes_there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
     for path in CGROUPS:
         try:
-            bytes_there = min(bytes_there, int(path.read_text()))
+            available = min(available, int(path.read_text()))
         except (OSError, ValueError):  # no such bound, or "max"
             continue
-    return min(bytes_there, _allowed(bytes_there))
+    return min(available, _address_limit(available))
 
 
-def _allowed(otherwise: int) -> int:
+def _address_limit(default: int) -> int:
     """Bytes of addresses that the process may have, as ``ulimit -v`` sets it."""
     try:
         import resource
     except ImportError:  # not on Windows
-        return otherwise
-    bound = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return otherwise if bound == resource.RLIM_INFINITY else bound
+        return default
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return default if limit == resource.RLIM_INFINITY else limit

@@ -51,8 +51,8 @@ class Shard:
         Raises:
             TrainingError: another process is gone.
         """
-        found: Tensor = _Lookup.apply(part, rows, self.workers)  # type: ignore[no-untyped-call]
-        return found
+        values: Tensor = _Lookup.apply(part, rows, self.workers)  # type: ignore[no-untyped-call]
+        return values
 
     def pieces(self) -> Iterator[Int64[Tensor, " some"]]:
         """All rows, as many at a time as don't take much memory."""
@@ -66,10 +66,10 @@ class Shard:
         Raises:
             TrainingError: another process is gone.
         """
-        found = part.new_empty(self.rows, part.shape[1])
+        table = part.new_empty(self.rows, part.shape[1])
         for rows in self.pieces():
-            found[rows] = self.lookup(part, rows)
-        return found
+            table[rows] = self.lookup(part, rows)
+        return table
 
 
 class _Lookup(torch.autograd.Function):
@@ -77,18 +77,18 @@ class _Lookup(torch.autograd.Function):
     def forward(ctx: Any, part: Tensor, rows: Tensor, workers: Workers) -> Tensor:
         owners = rows % workers.size
         order = owners.argsort(stable=True)  # rows as their owners will send them
-        asked = owners.bincount(minlength=workers.size)
+        owner_counts = owners.bincount(minlength=workers.size)
         ones = [1] * workers.size
-        counts = asked.tolist(), workers.exchange(asked, ones, ones).tolist()
-        places = torch.div(rows[order], workers.size, rounding_mode="floor")
-        wanted = workers.exchange(places, *counts)  # of this process's own, by the others
-        sent = workers.exchange(part[wanted], counts[1], counts[0])
-        ctx.workers, ctx.order, ctx.wanted, ctx.counts = workers, order, wanted, counts
-        ctx.own = len(part)
-        return torch.empty_like(sent).index_copy_(0, order, sent)
+        counts = owner_counts.tolist(), workers.exchange(owner_counts, ones, ones).tolist()
+        local_rows = torch.div(rows[order], workers.size, rounding_mode="floor")
+        requested = workers.exchange(local_rows, *counts)  # of this process's own, by the others
+        received = workers.exchange(part[requested], counts[1], counts[0])
+        ctx.workers, ctx.order, ctx.requested, ctx.counts = workers, order, requested, counts
+        ctx.n_rows = len(part)
+        return torch.empty_like(received).index_copy_(0, order, received)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        said = ctx.workers.exchange(gradients[0][ctx.order], *ctx.counts)
-        total = said.new_zeros(ctx.own, said.shape[1])
-        return total.index_add_(0, ctx.wanted, said), None, None
+        received = ctx.workers.exchange(gradients[0][ctx.order], *ctx.counts)
+        gradient = received.new_zeros(ctx.n_rows, received.shape[1])
+        return gradient.index_add_(0, ctx.requested, received), None, None

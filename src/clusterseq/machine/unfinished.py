@@ -24,8 +24,8 @@ def unfinished_at(out: str | Path) -> Path:
     >>> unfinished_at("models/films").name
     'films.training'
     """
-    place = Path(out).resolve() if Path(out).name in ("", "..") else Path(out)
-    return place.with_name(place.name + ".training")
+    path = Path(out).resolve() if Path(out).name in ("", "..") else Path(out)
+    return path.with_name(path.name + ".training")
 
 
 @contextmanager
@@ -48,12 +48,12 @@ def alone_at(unfinished: Path) -> Iterator[None]:
             code="output",
         ) from error
     except OSError as error:
-        told = f"{unfinished}: {error.strerror or error}; name another place"
-        raise DataError(told, code="output") from error
+        message = f"{unfinished}: {error.strerror or error}; name another place"
+        raise DataError(message, code="output") from error
     try:
         yield
     finally:
-        if [left.name for left in unfinished.glob("*")] == [LOCK]:
+        if [entry.name for entry in unfinished.glob("*")] == [LOCK]:
             shutil.rmtree(unfinished, ignore_errors=True)
         lock.release()
 

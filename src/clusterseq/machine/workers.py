@@ -113,10 +113,10 @@ class Workers:
         Raises:
             TrainingError: another process is gone.
         """
-        found = values.new_empty(sum(taken), *values.shape[1:])
+        received = values.new_empty(sum(taken), *values.shape[1:])
         with self._all_there():
-            distributed.all_to_all_single(found, values.contiguous(), taken, given)
-        return found
+            distributed.all_to_all_single(received, values.contiguous(), taken, given)
+        return received
 
     def _sum(self, values: Tensor) -> None:
         with self._all_there():
@@ -188,24 +188,24 @@ def joined(device: torch.device) -> Iterator[Workers]:
     Raises:
         ConfigError: the environment is half set, or they would compute on accelerators.
     """
-    told = {name: os.environ.get(name) for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR")}
-    if told["WORLD_SIZE"] in (None, "1"):
+    environment = {name: os.environ.get(name) for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR")}
+    if environment["WORLD_SIZE"] in (None, "1"):
         yield ALONE
         return
-    missing = [name for name, value in told.items() if value is None]
+    missing = [name for name, value in environment.items() if value is None]
     if missing:
         raise ConfigError(f"{missing[0]} is not set and WORLD_SIZE is; start it by torchrun")
     if device.type != "cpu":
         raise ConfigError(
-            f"{told['WORLD_SIZE']} processes train together on processors, not on {device}; give "
-            "--device cpu, or one process the accelerator"
+            f"{environment['WORLD_SIZE']} processes train together on processors, not on {device}; "
+            "give --device cpu, or one process the accelerator"
         )
-    own = not distributed.is_initialized()  # Ray has joined them already, and parts them
-    if own:
+    owns_group = not distributed.is_initialized()  # Ray has joined them already, and parts them
+    if owns_group:
         distributed.init_process_group("gloo")
     try:
         yield Workers(distributed.get_rank(), distributed.get_world_size())
         distributed.barrier()  # nobody takes the connections down while another still uses them
     finally:
-        if own:
+        if owns_group:
             distributed.destroy_process_group()

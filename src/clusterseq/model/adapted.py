@@ -27,6 +27,6 @@ class Adapted:
 
     def alone(self, row: int, n_items: int) -> Adapted:
         """One of them, as if there were no other."""
-        people, only = len(self.unknown), slice(row, row + 1)
-        said = None if self.spoken is None else self.spoken.to_one(row, people, n_items)
-        return Adapted(self.preferences[only], said, self.unknown[only])
+        people, rows = len(self.unknown), slice(row, row + 1)
+        spoken = None if self.spoken is None else self.spoken.to_one(row, people, n_items)
+        return Adapted(self.preferences[rows], spoken, self.unknown[rows])

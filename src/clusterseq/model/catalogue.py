@@ -77,8 +77,8 @@ def scores(
     wanted: Preferences, columns: Float[Tensor, "items columns"], votes: Votes | None
 ) -> Float[Tensor, "users items"]:
     """Everybody's scores of all items: ⟨query, columns⟩ and what the memory adds."""
-    found = wanted.queries @ columns.T
-    return found if votes is None else votes.added(found)
+    products = wanted.queries @ columns.T
+    return products if votes is None else votes.added(products)
 
 
 def scores_of(
@@ -88,18 +88,18 @@ def scores_of(
     votes: Votes | None,
 ) -> Float[Tensor, "users some"]:
     """Everybody's scores of some items of their own; −∞ for what lies past the catalogue's end."""
-    n_items, (users, some) = len(columns), items.shape
-    found = queries.new_empty(users, some)
-    at_once = max(1, CHOSEN_AT_ONCE // max(1, some))
+    n_items, (users, n_chosen) = len(columns), items.shape
+    chosen_scores = queries.new_empty(users, n_chosen)
+    at_once = max(1, CHOSEN_AT_ONCE // max(1, n_chosen))
     for start in range(0, users, at_once):
         rows = slice(start, start + at_once)
-        chosen = columns.index_select(0, items[rows].clamp_max(n_items - 1).flatten())
+        gathered = columns.index_select(0, items[rows].clamp_max(n_items - 1).flatten())
         # From the left: with a column on the right, such products take ten times as long.
-        each = chosen.view(-1, some, columns.shape[1])
-        found[rows] = (queries[rows, None] @ each.mT)[:, 0]
+        per_user = gathered.view(-1, n_chosen, columns.shape[1])
+        chosen_scores[rows] = (queries[rows, None] @ per_user.mT)[:, 0]
     if votes is not None:
-        found += votes.at(items, n_items)
-    return found.masked_fill_(items == n_items, -torch.inf)
+        chosen_scores += votes.at(items, n_items)
+    return chosen_scores.masked_fill_(items == n_items, -torch.inf)
 
 
 def chunks(
@@ -122,10 +122,10 @@ def catalogue_loss(
 
     Where only some items compete, ``columns`` holds those, and the targets are among them.
     """
-    found: Tensor = _CatalogueLoss.apply(  # type: ignore[no-untyped-call]
+    loss: Tensor = _CatalogueLoss.apply(  # type: ignore[no-untyped-call]
         wanted.queries, columns, wanted.trust, acuity, memory, tasks, rivals
     )
-    return found
+    return loss
 
 
 class _CatalogueLoss(torch.autograd.Function):
@@ -140,24 +140,24 @@ class _CatalogueLoss(torch.autograd.Function):
         tasks: Tasks,
         rivals: Rivals | None,
     ) -> Tensor:
-        wanted = Preferences(queries, trust)
-        slopes = _Slopes(wanted, columns if ctx.needs_input_grad[1] else None, acuity)
+        preferences = Preferences(queries, trust)
+        slopes = _Slopes(preferences, columns if ctx.needs_input_grad[1] else None, acuity)
         total = queries.new_zeros(())
         for rows in chunks(len(tasks), len(columns), columns.device):
-            part = tasks[rows]
-            spoken = None if memory is None else Evidence(memory, part.support).spoken
-            target = part.targets[:, None]
+            chunk = tasks[rows]
+            spoken = None if memory is None else Evidence(memory, chunk.support).spoken
+            target = chunk.targets[:, None]
             if rivals is None:
-                touched = part.support.touched(len(columns))
+                touched = chunk.support.touched(len(columns))
             else:
                 spoken = None if spoken is None else rivals.spoken(spoken)
-                touched, target = rivals.touched(part.support), rivals.places[target]
-            some = wanted[rows]
-            found = scores(some, columns, Votes.of(some.trust, acuity, spoken))
+                touched, target = rivals.touched(chunk.support), rivals.places[target]
+            subset = preferences[rows]
+            logits = scores(subset, columns, Votes.of(subset.trust, acuity, spoken))
             if rivals is not None:
-                found += rivals.extra.to(found.dtype)
-            others = touched.scatter_(1, target, False)
-            loss, errors = loss_and_slopes(found.masked_fill_(others, -torch.inf), target)
+                logits += rivals.extra.to(logits.dtype)
+            excluded = touched.scatter_(1, target, False)
+            loss, errors = loss_and_slopes(logits.masked_fill_(excluded, -torch.inf), target)
             total += loss
             slopes.add(rows, errors, columns, spoken)
         ctx.slopes, ctx.people = slopes, len(tasks)
@@ -165,17 +165,20 @@ class _CatalogueLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        share, slopes = gradients[0] / ctx.people, ctx.slopes
-        found = (slopes.queries, slopes.columns, slopes.trust, slopes.acuity)
-        return (*(None if each is None else share * each for each in found), None, None, None)
+        scale, slopes = gradients[0] / ctx.people, ctx.slopes
+        parts = (slopes.queries, slopes.columns, slopes.trust, slopes.acuity)
+        return (*(None if part is None else scale * part for part in parts), None, None, None)
 
 
 class _Slopes:
     """The gradient of the summed loss with respect to all that scores are made of."""
 
-    def __init__(self, wanted: Preferences, columns: Tensor | None, acuity: Tensor | None) -> None:
-        self.wanted, self.sharpness = wanted, acuity
-        self.queries, self.trust = torch.empty_like(wanted.queries), torch.zeros_like(wanted.trust)
+    def __init__(
+        self, preferences: Preferences, columns: Tensor | None, acuity: Tensor | None
+    ) -> None:
+        self.preferences, self.sharpness = preferences, acuity
+        self.queries = torch.empty_like(preferences.queries)
+        self.trust = torch.zeros_like(preferences.trust)
         self.columns = None if columns is None else torch.zeros_like(columns)
         self.acuity = None if acuity is None else torch.zeros_like(acuity)
 
@@ -189,14 +192,15 @@ class _Slopes:
         """Count in what some people's errors say."""
         self.queries[rows] = errors @ columns
         if self.columns is not None:
-            self.columns.addmm_(errors.T, self.wanted.queries[rows])
+            self.columns.addmm_(errors.T, self.preferences.queries[rows])
         if self.acuity is None or self.sharpness is None or spoken is None:
             return
-        trust = self.wanted.trust[rows].T  # (kinds, users)
-        raised = grown(spoken, self.sharpness, len(errors))
-        wrong = errors.view(-1).index_select(0, spoken.cells)
-        of_trust, of_acuity = wrong * torch.log1p(raised), wrong * raised / (1 + raised)
-        flat = errors.new_zeros(2, trust.numel())
-        flat.index_add_(1, spoken.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
-        self.trust[rows] = flat[0].view_as(trust).T
-        self.acuity += (flat[1].view_as(trust) * trust).sum(dim=1)
+        trust = self.preferences.trust[rows].T  # (kinds, users)
+        sharpened = grown(spoken, self.sharpness, len(errors))
+        cell_errors = errors.view(-1).index_select(0, spoken.cells)
+        of_trust = cell_errors * torch.log1p(sharpened)
+        of_acuity = cell_errors * sharpened / (1 + sharpened)
+        sums = errors.new_zeros(2, trust.numel())
+        sums.index_add_(1, spoken.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
+        self.trust[rows] = sums[0].view_as(trust).T
+        self.acuity += (sums[1].view_as(trust) * trust).sum(dim=1)

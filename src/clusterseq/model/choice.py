@@ -44,8 +44,8 @@ class Choice:
         for row, mask in enumerate(self.allowed):
             if mask is not None:
                 scores[row].masked_fill_(~mask.to(scores.device), -torch.inf)
-        rows = np.repeat(np.arange(len(self)), [len(gone) for gone in self.refused])
+        rows = np.repeat(np.arange(len(self)), [len(items) for items in self.refused])
         if len(rows):
-            gone = torch.from_numpy(rows * scores.shape[1] + np.concatenate(self.refused))
-            scores.view(-1).index_fill_(0, gone.to(scores.device), -torch.inf)
+            cells = torch.from_numpy(rows * scores.shape[1] + np.concatenate(self.refused))
+            scores.view(-1).index_fill_(0, cells.to(scores.device), -torch.inf)
         return scores

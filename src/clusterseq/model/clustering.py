@@ -103,8 +103,8 @@ def _nearest(
 ) -> tuple[Float[Tensor, " users"], Int64[Tensor, " users"]]:
     """Squared distance to the nearest centre, and which it is."""
     crossed = torch.addmm(centres.square().sum(dim=1), people, centres.T, alpha=-2)
-    distances, places = crossed.min(dim=1)
-    return (distances + people.square().sum(dim=1)).clamp_min(0), places
+    distances, clusters = crossed.min(dim=1)
+    return (distances + people.square().sum(dim=1)).clamp_min(0), clusters
 
 
 def _plus_plus(
@@ -112,8 +112,8 @@ def _plus_plus(
 ) -> Float[Tensor, "clusters dim"]:
     """Each centre is drawn by its squared distance to the others (Arthur & Vassilvitskii 2007)."""
     first = torch.randint(len(people), (1,), generator=generator, device=people.device)
-    chosen = [people[first[0]]]
+    centres = [people[first[0]]]
     for _ in range(clusters - 1):
-        nearest, _ = _nearest(people, torch.stack(chosen))
-        chosen.append(people[torch.multinomial(nearest + 1e-9, 1, generator=generator)[0]])
-    return torch.stack(chosen)
+        distances, _ = _nearest(people, torch.stack(centres))
+        centres.append(people[torch.multinomial(distances + 1e-9, 1, generator=generator)[0]])
+    return torch.stack(centres)

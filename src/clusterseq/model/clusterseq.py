@@ -98,8 +98,8 @@ class ClusterSeq(nn.Module):
             return
         steps, rate = self.config.inner_steps, self.config.inner_rate
         self.rates = nn.Parameter(torch.full((steps, size), rate))
-        drawn = torch.randperm(self.n_items, generator=generator)[: self.config.anchors]
-        self.register_buffer("anchors", drawn.sort().values)
+        anchors = torch.randperm(self.n_items, generator=generator)[: self.config.anchors]
+        self.register_buffer("anchors", anchors.sort().values)
 
     @property
     def device(self) -> torch.device:
@@ -129,8 +129,8 @@ class ClusterSeq(nn.Module):
 
     def catalogue(self) -> Catalogue:
         """The items, with gradients; worth keeping where the parameters don't change."""
-        table, everything = self.items.vectors(), torch.arange(self.n_items, device=self.device)
-        items = self.candidates(table, everything)
+        table, all_items = self.items.vectors(), torch.arange(self.n_items, device=self.device)
+        items = self.candidates(table, all_items)
         if self.rates is None:
             return Catalogue(table, items, None, None)
         anchors = self.candidates(table[self.anchors], self.anchors)
@@ -186,17 +186,17 @@ class ClusterSeq(nn.Module):
 
         The members' mean. Padding gets none, and a row without history means nothing.
         """
-        packing, found = Packing.of(histories), table.new_zeros(histories.items.shape)
+        packing, weights = Packing.of(histories), table.new_zeros(histories.items.shape)
         if not packing.sizes:
-            return found
+            return weights
         vectors = nn.functional.embedding(packing.pack(histories.items), table)
         shares = self.transition.attention(vectors, packing)  # longest history first
         if shares is None:
             return None
         order = histories.lengths.argsort(descending=True, stable=True)[: packing.sizes[0]]
-        places = torch.arange(len(order), device=order.device)
-        found[order, : len(packing.sizes)] = shares[places, histories.lengths[order] - 1]
-        return found
+        rows = torch.arange(len(order), device=order.device)
+        weights[order, : len(packing.sizes)] = shares[rows, histories.lengths[order] - 1]
+        return weights
 
     def represent(self, histories: Histories) -> Float[Tensor, "users dim"]:
         """z_u: the direction of the mean propagated representation of the items touched."""
@@ -287,5 +287,5 @@ class ClusterSeq(nn.Module):
     def tensors(self) -> dict[str, Tensor]:
         """All that the model is, graph and memory included, by name."""
         memory = {} if self.memory is None else self.memory.tensors()
-        own = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
-        return own | {f"memory.{name}": value for name, value in memory.items()}
+        state = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
+        return state | {f"memory.{name}": value for name, value in memory.items()}

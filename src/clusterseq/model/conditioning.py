@@ -27,6 +27,6 @@ class Gates(nn.Module):
         self, start: Float[Tensor, " size"], shares: Float[Tensor, "users clusters"]
     ) -> Float[Tensor, "users size"]:
         """θ_u of every person."""
-        cluster = shares @ self.embedding  # (users, width)
-        gates = 2 * torch.sigmoid(cluster @ self.gates.T)
-        return torch.addmm(start * gates, cluster, self.shifts.T)
+        embeddings = shares @ self.embedding  # (users, width)
+        gates = 2 * torch.sigmoid(embeddings @ self.gates.T)
+        return torch.addmm(start * gates, embeddings, self.shifts.T)

@@ -42,32 +42,30 @@ def grown(
     larger = ClusterSeq(config)
     known = torch.from_numpy(places.astype(np.int64))
     start = Start(places, n_items, transitions)
-    table = {"items.embedding", "profiles"}
-    own = larger.state_dict()
+    tables = {"items.embedding", "profiles"}
+    state = larger.state_dict()
     for name, value in model.state_dict().items():
-        if name in table:
-            own[name].copy_(start(value))
+        if name in tables:
+            state[name].copy_(start(value))
         elif name == "items.bias":
             logs = torch.from_numpy(np.log(counts + 1.0)).float()
-            own[name].copy_(logs + (value - logs[known]).mean())
-            own[name][known] = value
+            state[name].copy_(logs + (value - logs[known]).mean())
+            state[name][known] = value
         elif name == "anchors":
-            own[name].copy_(_anchors(known[value], len(own[name]), n_items))
+            state[name].copy_(_anchors(known[value], len(state[name]), n_items))
         elif name == "cluster_popularity":
-            own[name].zero_()
-            own[name][:, known] = value
+            state[name].zero_()
+            state[name][:, known] = value
         elif not name.startswith(("items.graph", "items.freshness")):
-            own[name].copy_(value)
+            state[name].copy_(value)
     return larger
 
 
-def _anchors(
-    former: Int64[Tensor, " some"], wanted: int, n_items: int
-) -> Int64[Tensor, " anchors"]:
+def _anchors(former: Int64[Tensor, " some"], count: int, n_items: int) -> Int64[Tensor, " anchors"]:
     """The former anchors, ascending; where there are more now than there were items, others too."""
     free = torch.ones(n_items, dtype=torch.bool)
     free[former] = False
-    return torch.cat([former, free.nonzero()[:, 0]])[:wanted].sort().values
+    return torch.cat([former, free.nonzero()[:, 0]])[:count].sort().values
 
 
 class Start:
@@ -81,14 +79,14 @@ class Start:
 
     def __call__(self, rows: Float[Tensor, "items width"]) -> Float[Tensor, "grown width"]:
         """The larger table that some rows of known items make."""
-        found = rows.mean(dim=0).repeat(self.n_items, 1)
+        table = rows.mean(dim=0).repeat(self.n_items, 1)
         settled = torch.zeros(self.n_items, dtype=torch.bool)
-        found[self.places], settled[self.places] = rows, True
+        table[self.places], settled[self.places] = rows, True
         for _ in range(PASSES):
             weights = self.beside @ sparse.diags_array(settled.numpy().astype(np.float32))
             sums = torch.from_numpy(np.asarray(weights.sum(axis=1), dtype=np.float32))
             reached = ~settled & (sums > 0)
-            means = torch.from_numpy(weights @ found.numpy()) / sums.clamp_min(1e-12)[:, None]
-            found[reached] = means[reached].to(found.dtype)
+            means = torch.from_numpy(weights @ table.numpy()) / sums.clamp_min(1e-12)[:, None]
+            table[reached] = means[reached].to(table.dtype)
             settled |= reached
-        return found
+        return table

@@ -20,8 +20,8 @@ class GRU(nn.Module):
     def __init__(self, members: int, dim: int, generator: torch.Generator) -> None:
         super().__init__()
         bound, orthogonal = dim**-0.5, nn.init.orthogonal_
-        square = (torch.empty(dim, dim) for _ in range(members))
-        recurrent = [torch.cat([orthogonal(each, generator=generator)] * 3) for each in square]
+        blocks = (torch.empty(dim, dim) for _ in range(members))
+        recurrent = [torch.cat([orthogonal(block, generator=generator)] * 3) for block in blocks]
         self.input_weight = nn.Parameter(_uniform((members, 3 * dim, dim), bound, generator))
         self.input_bias = nn.Parameter(torch.zeros(members, 3 * dim))
         self.state_weight = nn.Parameter(torch.stack(recurrent))
@@ -68,11 +68,11 @@ def linear(
 
     ``start`` is what the products are added to.
     """
-    rows = start
+    outputs = start
     pieces = weight.chunk(len(sources), dim=-1)
     for source, piece in zip(sources, pieces, strict=True):
-        rows = torch.baddbmm(rows, source, piece.mT)
-    return rows
+        outputs = torch.baddbmm(outputs, source, piece.mT)
+    return outputs
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:

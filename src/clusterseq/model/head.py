@@ -90,8 +90,8 @@ class Pointer:
         self.queries, self.popularity, self.scale = queries, theta.popularity, some.scale
         self.share = (some.scale or 1.0) / some.members  # of a member's cosine in the score
         self.sharpness = self.share * torch.exp(theta.sharpness)
-        moved = torch.addcmul(theta.shift, queries, theta.gain)  # (users, prefixes, width)
-        pieces = moved.reshape(*moved.shape[:-1], some.members, -1)
+        transformed = torch.addcmul(theta.shift, queries, theta.gain)  # (users, prefixes, width)
+        pieces = transformed.reshape(*transformed.shape[:-1], some.members, -1)
         if some.scale:
             squares = pieces.square().sum(dim=-1, keepdim=True)
             self.shortening = torch.rsqrt(squares + 1e-6)
@@ -115,14 +115,14 @@ class Pointer:
     ) -> Float[Tensor, "*users pointing"]:
         """Slopes at ``columns``, turned into those of gain, shift, sharpness and popularity."""
         width = self.queries.shape[-1]
-        turned = (slopes[..., :width] * self.sharpness).reshape(self.pieces.shape)
-        along = (self.pieces * turned).sum(dim=-1, keepdim=True)
+        piece_slopes = (slopes[..., :width] * self.sharpness).reshape(self.pieces.shape)
+        dot = (self.pieces * piece_slopes).sum(dim=-1, keepdim=True)
         if self.scale:
             # Of a direction u/|u| only what is across u can change: I − u uᵀ/|u|², over |u|.
-            turned = self.shortening * torch.addcmul(turned, along, self.pieces, value=-1)
-        moved = turned.flatten(-2)
-        of_prefixes = [moved * self.queries, moved, along.sum(dim=-2), slopes[..., width:]]
-        return torch.cat(of_prefixes, dim=-1).sum(dim=-2)
+            piece_slopes = self.shortening * torch.addcmul(piece_slopes, dot, self.pieces, value=-1)
+        shift_slopes = piece_slopes.flatten(-2)
+        parts = [shift_slopes * self.queries, shift_slopes, dot.sum(dim=-2), slopes[..., width:]]
+        return torch.cat(parts, dim=-1).sum(dim=-2)
 
 
 def pointed(

@@ -64,19 +64,19 @@ class Index:
                 f"{len(columns)} items need no index; all of them are ranked in a millisecond"
             )
         faiss = _faiss()
-        wanted = int(LISTS_PER_ROOT * math.sqrt(len(columns)))
-        measure = faiss.METRIC_INNER_PRODUCT
+        n_lists = int(LISTS_PER_ROOT * math.sqrt(len(columns)))
+        metric = faiss.METRIC_INNER_PRODUCT
         quantiser = faiss.IndexFlatIP(columns.shape[1])
-        lists = faiss.IndexIVFFlat(quantiser, columns.shape[1], wanted, measure)
+        lists = faiss.IndexIVFFlat(quantiser, columns.shape[1], n_lists, metric)
         lists.cp.seed, lists.cp.min_points_per_centroid = seed + 1, 1
-        draws = np.random.default_rng(seed)
-        sample = min(len(columns), TRAINED_ON * wanted)
-        lists.train(columns[np.sort(draws.choice(len(columns), sample, replace=False))])
+        generator = np.random.default_rng(seed)
+        size = min(len(columns), TRAINED_ON * n_lists)
+        lists.train(columns[np.sort(generator.choice(len(columns), size, replace=False))])
         lists.add(columns)
         best = np.argsort(-(queries @ columns.T), axis=1, kind="stable")[:, :BEST]
         recall, lists.nprobe = 0.0, 1
-        while (recall := _recall(lists, queries, best)) < RECALL and lists.nprobe < wanted:
-            lists.nprobe = min(wanted, lists.nprobe + lists.nprobe // 2 + 1)
+        while (recall := _recall(lists, queries, best)) < RECALL and lists.nprobe < n_lists:
+            lists.nprobe = min(n_lists, lists.nprobe + lists.nprobe // 2 + 1)
         return cls(lists, recall)
 
     def save(self, directory: Path, content: str) -> None:
@@ -133,14 +133,14 @@ class Index:
         self, queries: Float32[np.ndarray, "users columns"], k: int
     ) -> Int64[np.ndarray, "users k"]:
         """Items with large products, in no order that matters; −1 where too few were looked at."""
-        found: Int64[np.ndarray, "users k"] = self.lists.search(queries, k)[1]
-        return found
+        items: Int64[np.ndarray, "users k"] = self.lists.search(queries, k)[1]
+        return items
 
 
 def _recall(lists: Any, queries: np.ndarray, best: Int64[np.ndarray, "samples best"]) -> float:
-    found = lists.search(queries, best.shape[1])[1]
-    shared = [len(np.intersect1d(a, b)) for a, b in zip(found, best, strict=True)]
-    return float(np.sum(shared)) / best.size
+    retrieved = lists.search(queries, best.shape[1])[1]
+    hits = [len(np.intersect1d(a, b)) for a, b in zip(retrieved, best, strict=True)]
+    return float(np.sum(hits)) / best.size
 
 
 def _about(path: Path) -> Mapping[str, Any] | None:

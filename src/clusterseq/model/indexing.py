@@ -38,18 +38,18 @@ def index_of(model: ClusterSeq, threads: int = 0, seed: int = 0) -> Index:
     return Index.build(columns, people.preferences.queries.numpy(force=True), seed)
 
 
-def _walks(model: ClusterSeq, draws: np.random.Generator) -> list[list[int]]:
+def _walks(model: ClusterSeq, generator: np.random.Generator) -> list[list[int]]:
     popularity = np.exp(model.items.bias.numpy(force=True).astype(np.float64))
-    starts = draws.choice(model.n_items, (SAMPLES, STEPS), p=popularity / popularity.sum())
+    starts = generator.choice(model.n_items, (SAMPLES, STEPS), p=popularity / popularity.sum())
     if model.config.smoothing == 0:
         return [row.tolist() for row in starts]
     bounds = model.items.graph_starts.numpy(force=True)
-    beside = model.items.graph_items.numpy(force=True)
+    graph_items = model.items.graph_items.numpy(force=True)
     walks = []
     for row in starts:
         walk = [int(row[0])]
-        for other in row[1:]:
-            here = beside[bounds[walk[-1]] : bounds[walk[-1] + 1]]
-            walk.append(int(draws.choice(here)) if len(here) else int(other))
+        for restart in row[1:]:
+            neighbours = graph_items[bounds[walk[-1]] : bounds[walk[-1] + 1]]
+            walk.append(int(generator.choice(neighbours)) if len(neighbours) else int(restart))
         walks.append(walk)
     return walks

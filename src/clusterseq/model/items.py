@@ -72,7 +72,7 @@ class ItemTable(nn.Module):
         if rows is not None and self.embedding.is_cuda:  # all rows take less there than a choice
             return nn.functional.embedding(rows, self.vectors())
         if self.shard is not None:
-            return self._of_shares(self.shard, rows)
+            return self._sharded_vectors(self.shard, rows)
         if self.smoothing == 0:
             return self.embedding if rows is None else self.embedding[rows]
         dtype = self.embedding.dtype
@@ -107,7 +107,7 @@ class ItemTable(nn.Module):
             self.embedding = nn.Parameter(self.shard.whole(self.embedding))
             self.shard = None
 
-    def _of_shares(
+    def _sharded_vectors(
         self, shard: Shard, rows: Int64[Tensor, " rows"] | None
     ) -> Float[Tensor, "rows dim"]:
         """The same where processes share the embedding: neighbours are looked up, too."""
@@ -116,11 +116,11 @@ class ItemTable(nn.Module):
         if self.smoothing == 0:
             return shard.lookup(self.embedding, rows)
         columns, values, sizes = self._neighbours(rows)
-        wanted = torch.unique(torch.cat([rows, columns]))  # ascending
-        table = shard.lookup(self.embedding, wanted)
-        columns = torch.searchsorted(wanted, columns)
-        both = _with_transpose(columns, values, sizes, len(wanted), table.dtype)
-        return self._smoothed(table, torch.searchsorted(wanted, rows), *both)
+        requested = torch.unique(torch.cat([rows, columns]))  # ascending
+        table = shard.lookup(self.embedding, requested)
+        columns = torch.searchsorted(requested, columns)
+        matrices = _with_transpose(columns, values, sizes, len(requested), table.dtype)
+        return self._smoothed(table, torch.searchsorted(requested, rows), *matrices)
 
     def _neighbours(
         self, rows: Int64[Tensor, " rows"]
@@ -135,10 +135,10 @@ class ItemTable(nn.Module):
     def _smoothed(
         self, table: Tensor, rows: Int64[Tensor, " rows"] | None, graph: Tensor, transposed: Tensor
     ) -> Float[Tensor, "rows dim"]:
-        found: Tensor = _Smoothed.apply(  # type: ignore[no-untyped-call]
+        vectors: Tensor = _Smoothed.apply(  # type: ignore[no-untyped-call]
             table, rows, graph, transposed, self.smoothing
         )
-        return found
+        return vectors
 
 
 class _Smoothed(torch.autograd.Function):
@@ -158,17 +158,17 @@ class _Smoothed(torch.autograd.Function):
         share: float,
     ) -> Tensor:
         ctx.rows, ctx.transposed, ctx.share = rows, transposed, share
-        own = table if rows is None else table.index_select(0, rows)
-        return (1 - share) * own + share * (graph @ table)
+        selected = table if rows is None else table.index_select(0, rows)
+        return (1 - share) * selected + share * (graph @ table)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         slopes, transposed = (ctx.share * gradients[0]).contiguous(), ctx.transposed
-        found = slopes.new_zeros(transposed.shape[0], slopes.shape[1])
-        torch.addmm(found, transposed, slopes, beta=0, out=found)  # `@` would copy all of it
-        own = (1 - ctx.share) * gradients[0]
-        found = found.add_(own) if ctx.rows is None else found.index_add_(0, ctx.rows, own)
-        return found, None, None, None, None
+        grad = slopes.new_zeros(transposed.shape[0], slopes.shape[1])
+        torch.addmm(grad, transposed, slopes, beta=0, out=grad)  # `@` would copy all of it
+        direct = (1 - ctx.share) * gradients[0]
+        grad = grad.add_(direct) if ctx.rows is None else grad.index_add_(0, ctx.rows, direct)
+        return grad, None, None, None, None
 
 
 def _with_transpose(
@@ -180,14 +180,14 @@ def _with_transpose(
 ) -> tuple[Tensor, Tensor]:
     """A matrix of some rows, given by their entries and how many each has, and its transpose."""
     bounds = torch.cat([sizes.new_zeros(1), sizes.cumsum(dim=0)])
-    chosen = sparse.csr_array(
+    matrix = sparse.csr_array(
         (values.numpy(), columns.numpy(), bounds.numpy()), shape=(len(sizes), width)
     )
-    turned = chosen.T.tocsr()
-    back = [torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data)]
+    turned = matrix.T.tocsr()
+    arrays = [torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data)]
     return (
         _csr(bounds, columns, values, width, dtype),
-        _csr(back[0], back[1], back[2], len(sizes), dtype),
+        _csr(arrays[0], arrays[1], arrays[2], len(sizes), dtype),
     )
 
 

@@ -66,22 +66,22 @@ def linear_cross_entropy(
     >>> bool(torch.isclose(slow, found))
     True
     """
-    found: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+    loss: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         queries, vectors, bias, targets, fast
     )
-    return found
+    return loss
 
 
 def loss_and_slopes(
     logits: Float[Tensor, "rows items"], targets: Int64[Tensor, "rows 1"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
     """Summed −log softmax of the targets, and its gradient with respect to the logits."""
-    own = logits.gather(1, targets)
+    target_logits = logits.gather(1, targets)
     highest, shares = logits.amax(dim=1), logits.softmax(dim=1)
     # The highest share can't underflow, so the normaliser is taken from it.
-    loss = (highest - torch.log(shares.amax(dim=1)) - own[:, 0]).sum()
+    loss = (highest - torch.log(shares.amax(dim=1)) - target_logits[:, 0]).sum()
     # The gradient of a row's loss is its softmax less one at the target.
-    return loss, shares.scatter_add_(1, targets, torch.full_like(own, -1.0))
+    return loss, shares.scatter_add_(1, targets, torch.full_like(target_logits, -1.0))
 
 
 class _Product:
@@ -100,15 +100,15 @@ class _Product:
         fast = fast and (not self.on_cpu or bfloat16_is_fast())
         self.rounded = vectors.bfloat16() if fast else None
 
-    def __call__(self, some: Float[Tensor, "rows dim"]) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, queries: Float[Tensor, "rows dim"]) -> tuple[Tensor, Tensor, Tensor]:
         """The logits, in the precision of the bias; the queries and vectors as multiplied."""
         # A product in bfloat16 is compiled for its shape and kept, so odd ends are left out.
-        whole = len(some) == self.at_once or not self.on_cpu
-        if self.rounded is None or not whole:
-            read, against = some, self.vectors
+        full = len(queries) == self.at_once or not self.on_cpu
+        if self.rounded is None or not full:
+            left, right = queries, self.vectors
         else:
-            read, against = some.bfloat16(), self.rounded
-        return (read @ against.T).to(self.bias.dtype).add_(self.bias), read, against
+            left, right = queries.bfloat16(), self.rounded
+        return (left @ right.T).to(self.bias.dtype).add_(self.bias), left, right
 
 
 @dataclass(frozen=True)
@@ -148,36 +148,36 @@ class _LinearCrossEntropy(torch.autograd.Function):
         targets: Tensor | Lesson,
         fast: bool,
     ) -> Tensor:
-        of_queries = torch.empty_like(queries)
-        of_vectors, of_bias = torch.zeros_like(vectors), torch.zeros_like(bias)
+        query_slopes = torch.empty_like(queries)
+        vector_slopes, bias_slopes = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
         at_once = max(1, cells_at_once(queries.device, ROWS_AT_ONCE * len(vectors)) // len(vectors))
-        multiplied = partial(_Product, at_once=at_once, fast=fast)
-        product, aim = multiplied(vectors, bias), _aim(targets, multiplied)
+        make_product = partial(_Product, at_once=at_once, fast=fast)
+        product, objective = make_product(vectors, bias), _objective(targets, make_product)
         for start in range(0, len(queries), at_once):
             rows = slice(start, start + at_once)
-            logits, read, against = product(queries[rows])
-            loss, slopes = aim.loss_and_slopes(rows, logits)
+            logits, left, right = product(queries[rows])
+            loss, slopes = objective.loss_and_slopes(rows, logits)
             total += loss
-            of_bias += slopes.sum(dim=0)
-            slopes = slopes.to(read.dtype)
-            of_queries[rows] = slopes @ against
-            of_vectors += slopes.T @ read
-        ctx.save_for_backward(of_queries, of_vectors, of_bias)
+            bias_slopes += slopes.sum(dim=0)
+            slopes = slopes.to(left.dtype)
+            query_slopes[rows] = slopes @ right
+            vector_slopes += slopes.T @ left
+        ctx.save_for_backward(query_slopes, vector_slopes, bias_slopes)
         return total / len(queries)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        of_queries, of_vectors, of_bias = ctx.saved_tensors
-        slope = gradients[0] / len(of_queries)
-        return of_queries * slope, of_vectors * slope, of_bias * slope, None, None
+        query_slopes, vector_slopes, bias_slopes = ctx.saved_tensors
+        scale = gradients[0] / len(query_slopes)
+        return query_slopes * scale, vector_slopes * scale, bias_slopes * scale, None, None
 
 
-def _aim(
-    targets: Tensor | Lesson, multiplied: Callable[[Tensor, Tensor], _Product]
+def _objective(
+    targets: Tensor | Lesson, make_product: Callable[[Tensor, Tensor], _Product]
 ) -> _Expected | _Seen:
     if isinstance(targets, Lesson):
-        return _Expected(targets.queries, multiplied(targets.vectors, targets.bias))
+        return _Expected(targets.queries, make_product(targets.vectors, targets.bias))
     return _Seen(targets)
 
 
@@ -186,8 +186,8 @@ def bfloat16_is_fast() -> bool:
     """Whether this processor multiplies bfloat16 faster than single precision."""
     if not hasattr(torch.cpu, "get_capabilities"):  # older versions of PyTorch can't tell
         return False
-    can = torch.cpu.get_capabilities()
-    return any(can.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def sampled_cross_entropy(
@@ -208,6 +208,6 @@ def sampled_cross_entropy(
     >>> bool(torch.isclose(full, sampled))
     True
     """
-    rivals = (negative_logits + log_weight).masked_fill(excluded, -torch.inf)
-    everything = torch.cat([target_logits[:, None], rivals], dim=1)
-    return (torch.logsumexp(everything, dim=1) - target_logits).mean()
+    negatives = (negative_logits + log_weight).masked_fill(excluded, -torch.inf)
+    logits = torch.cat([target_logits[:, None], negatives], dim=1)
+    return (torch.logsumexp(logits, dim=1) - target_logits).mean()

@@ -55,9 +55,9 @@ class Support:
         """What the steps of the inner loop read is made once; ``counted`` is 0 for padding."""
         sums = counted.sum(dim=-1, keepdim=True).clamp_min(1.0)
         weights = (counted / sums)[..., None]
-        came_next = offsets.new_zeros(offsets.shape[-1])
-        came_next[0] = 1
-        return cls(queries, targets, evidence.flatten(-2), offsets, weights, -weights * came_next)
+        truth = offsets.new_zeros(offsets.shape[-1])
+        truth[0] = 1
+        return cls(queries, targets, evidence.flatten(-2), offsets, weights, -weights * truth)
 
 
 def offsets_of(
@@ -70,8 +70,8 @@ def offsets_of(
              [0., 0., -inf, 0.]]])
     """
     weight = math.log(max(1, n_items - 1) / max(1, len(anchors) - 1))
-    others = torch.where(targets[..., None] == anchors, -torch.inf, weight)
-    return torch.nn.functional.pad(others, (1, 0))
+    offsets = torch.where(targets[..., None] == anchors, -torch.inf, weight)
+    return torch.nn.functional.pad(offsets, (1, 0))
 
 
 def support_loss(
@@ -95,13 +95,13 @@ def support_gradient(
     """
     parts = Theta(theta, anchors)
     pointer = Pointer(parts, support.queries, anchors)
-    shares = _scores(parts, pointer, support, anchors).softmax(dim=-1)
-    errors = torch.addcmul(support.minus_truth, shares, support.weights)
+    probabilities = _scores(parts, pointer, support, anchors).softmax(dim=-1)
+    errors = torch.addcmul(support.minus_truth, probabilities, support.weights)
     # What the errors have of the candidates' columns: (users, prefixes, columns)
-    own, others = errors[..., :1], errors[..., 1:]
-    slopes = torch.addcmul(others @ anchors.columns, own, support.targets)
-    trust = errors.reshape(*errors.shape[:-2], 1, -1) @ support.said.mT
-    return torch.cat([pointer.pull_back(slopes), trust.squeeze(-2)], dim=-1)
+    target_errors, anchor_errors = errors[..., :1], errors[..., 1:]
+    slopes = torch.addcmul(anchor_errors @ anchors.columns, target_errors, support.targets)
+    trust_slopes = errors.reshape(*errors.shape[:-2], 1, -1) @ support.said.mT
+    return torch.cat([pointer.pull_back(slopes), trust_slopes.squeeze(-2)], dim=-1)
 
 
 def adapt(
@@ -128,8 +128,8 @@ def _scores(
     theta: Theta, pointer: Pointer, support: Support, anchors: Candidates
 ) -> Float[Tensor, "*users prefixes candidates"]:
     """The logits of each prefix's own next item (first) and of the anchors."""
-    looked_for = pointer.columns
-    own = (looked_for * support.targets).sum(dim=-1, keepdim=True)
-    scores = torch.cat([own, looked_for @ anchors.columns.T], dim=-1) + support.offsets
-    trusted = theta.trust @ support.said  # (users, 1, cells)
-    return scores + trusted.reshape(scores.shape)
+    queries = pointer.columns
+    target_scores = (queries * support.targets).sum(dim=-1, keepdim=True)
+    scores = torch.cat([target_scores, queries @ anchors.columns.T], dim=-1) + support.offsets
+    votes = theta.trust @ support.said  # (users, 1, cells)
+    return scores + votes.reshape(scores.shape)

@@ -90,10 +90,10 @@ def encoder_of(config: ModelConfig, generator: torch.Generator) -> Encoder:
     >>> sorted(vars(encoder_of(ModelConfig(dim=8), torch.Generator()))["_parameters"])
     ['input_bias', 'input_weight', 'state_bias', 'state_weight']
     """
-    built: Encoder = _built(
+    encoder: Encoder = _built(
         "encoders", config.encoder, Encoder, config.members, config.dim, generator
     )
-    return built
+    return encoder
 
 
 def conditioner_of(config: ModelConfig, size: int, generator: torch.Generator) -> Conditioner:
@@ -103,8 +103,10 @@ def conditioner_of(config: ModelConfig, size: int, generator: torch.Generator) -
         ConfigError: nothing that is installed has that name, or it is no conditioner.
     """
     sizes = config.clusters, config.cluster_dim, size
-    built: Conditioner = _built("conditioners", config.conditioner, Conditioner, *sizes, generator)
-    return built
+    conditioner: Conditioner = _built(
+        "conditioners", config.conditioner, Conditioner, *sizes, generator
+    )
+    return conditioner
 
 
 def clusterer_of(config: ModelConfig, generator: torch.Generator) -> Clusterer:
@@ -116,27 +118,27 @@ def clusterer_of(config: ModelConfig, generator: torch.Generator) -> Clusterer:
     """
     sizes = config.clusters, config.width, config.bottleneck
     scale = config.cluster_temperature
-    built: Clusterer = _built(
+    clusterer: Clusterer = _built(
         "clusterers", config.clusterer, Clusterer, *sizes, temperature=scale, generator=generator
     )
-    return built
+    return clusterer
 
 
-def _built(kind: Kind, name: str, wanted: Any, *arguments: Any, **options: Any) -> Any:
+def _built(kind: Kind, name: str, protocol: Any, *arguments: Any, **options: Any) -> Any:
     if name in OURS[kind]:
         return OURS[kind][name](*arguments, **options)
-    found = extension(kind, name)
-    if found is None:
-        known = {*OURS[kind], *(one.name for one in extensions(kind))}
+    entry = extension(kind, name)
+    if entry is None:
+        known = {*OURS[kind], *(installed.name for installed in extensions(kind))}
         raise ConfigError(
             f'{kind[:-1]} "{name}" is unknown here; {nearest(name, dict.fromkeys(sorted(known)))} '
             f"(other {kind} come with packages, which have to be installed)",
             code="extension",
         )
     try:
-        part = found.load()(*arguments, **options)
+        part = entry.load()(*arguments, **options)
     except TypeError as error:
-        raise found.refused(f"can't be built ({error})") from error
-    if not isinstance(part, nn.Module) or not isinstance(part, wanted):
-        raise found.refused(f"builds {type(part).__name__}, which is no {wanted.__name__}")
+        raise entry.refused(f"can't be built ({error})") from error
+    if not isinstance(part, nn.Module) or not isinstance(part, protocol):
+        raise entry.refused(f"builds {type(part).__name__}, which is no {protocol.__name__}")
     return part

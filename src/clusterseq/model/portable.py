@@ -38,21 +38,21 @@ class PaddedEvidence:
         self.histories, self.n_items = histories, memory.n_items
         rows = histories.items + torch.arange(len(KINDS))[:, None, None] * self.n_items
         starts, ends = memory.starts[rows], memory.starts[rows + 1]  # (kinds, users, steps)
-        places = starts[..., None] + torch.arange(longest)
-        there = (places < ends[..., None]) & histories.mask[..., None]
-        places = places.clamp_max(memory.items.shape[0] - 1)
+        entries = starts[..., None] + torch.arange(longest)
+        present = (entries < ends[..., None]) & histories.mask[..., None]
+        entries = entries.clamp_max(memory.items.shape[0] - 1)
         self.items: Int64[Tensor, "kinds users steps longest"]
-        self.items = torch.where(there, memory.items[places].long(), self.n_items)
+        self.items = torch.where(present, memory.items[entries].long(), self.n_items)
         self.weights: Float[Tensor, "kinds users steps longest"]
-        self.weights = torch.where(there, memory.weights[places], 0.0)
+        self.weights = torch.where(present, memory.weights[entries], 0.0)
 
     def catalogue(self) -> Float[Tensor, "kinds users items"]:
         """What the histories say of every item, silence included."""
         kinds, users, steps, _ = self.items.shape
         recency = (torch.arange(steps) + 1) / self.histories.lengths[:, None].clamp_min(1)
-        said = (self.weights * recency[..., None]).flatten(2)
-        found = said.new_zeros(kinds, users, self.n_items + 1)
-        return found.scatter_add(2, self.items.flatten(2), said)[..., :-1]
+        votes = (self.weights * recency[..., None]).flatten(2)
+        sums = votes.new_zeros(kinds, users, self.n_items + 1)
+        return sums.scatter_add(2, self.items.flatten(2), votes)[..., :-1]
 
     def at_anchors(
         self, places: Int64[Tensor, " items"], anchors: int
@@ -61,22 +61,22 @@ class PaddedEvidence:
         columns = torch.cat([places, places.new_full((1,), -1)])[self.items]
         columns = torch.where(columns < 0, anchors, columns)
         kinds, users, steps, _ = self.items.shape
-        said = self.weights * (torch.arange(steps) + 1)[:, None]
-        found = said.new_zeros(kinds, users, steps, anchors + 1).scatter_add(3, columns, said)
-        sums = found[..., :-1].transpose(0, 1)[:, :, :-1].cumsum(dim=2)
+        votes = self.weights * (torch.arange(steps) + 1)[:, None]
+        per_step = votes.new_zeros(kinds, users, steps, anchors + 1).scatter_add(3, columns, votes)
+        sums = per_step[..., :-1].transpose(0, 1)[:, :, :-1].cumsum(dim=2)
         return sums / (torch.arange(steps - 1) + 1)[:, None]
 
     def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
         """What each proper prefix says of the item that came next; of padding it means nothing."""
         kinds, users, steps, longest = self.items.shape
-        following = self.histories.items[None, :, None, 1:]
-        wanted = following.expand(kinds, users, steps, steps - 1).contiguous()
-        places = torch.searchsorted(self.items, wanted).clamp_max(longest - 1)
-        there = self.items.gather(3, places) == wanted
-        weights = torch.where(there, self.weights.gather(3, places), 0.0)
+        next_items = self.histories.items[None, :, None, 1:]
+        requested = next_items.expand(kinds, users, steps, steps - 1).contiguous()
+        positions = torch.searchsorted(self.items, requested).clamp_max(longest - 1)
+        present = self.items.gather(3, positions) == requested
+        weights = torch.where(present, self.weights.gather(3, positions), 0.0)
         counts = (torch.arange(steps) + 1)[:, None].expand(-1, steps - 1).triu()
-        said = (weights * counts).sum(dim=2) / (torch.arange(steps - 1) + 1)
-        return said.transpose(0, 1)
+        votes = (weights * counts).sum(dim=2) / (torch.arange(steps - 1) + 1)
+        return votes.transpose(0, 1)
 
 
 class Portable(nn.Module):
@@ -97,18 +97,18 @@ class Portable(nn.Module):
         self.model = copy.deepcopy(ranker.model)
         self.model.settle()
         self.shape = items.width, items.scale, items.members
-        self._keep("table", ranker.catalogue.table)
-        self._keep("columns", items.columns)
-        self._keep("prior", ranker.prior)
-        self._keep("anchor_columns", None if anchors is None else anchors.columns)
-        self._keep("anchor_places", ranker.catalogue.anchor_places)
+        self._add_buffer("table", ranker.catalogue.table)
+        self._add_buffer("columns", items.columns)
+        self._add_buffer("prior", ranker.prior)
+        self._add_buffer("anchor_columns", None if anchors is None else anchors.columns)
+        self._add_buffer("anchor_places", ranker.catalogue.anchor_places)
         memory, self.model.memory = self.model.memory, None
         self.longest = 0
         if memory is not None:
             self.longest = max(1, int(memory.starts.diff().max()))
-            self._keep("starts", memory.starts)
-            self._keep("entries", nn.functional.pad(memory.items, (0, 1)))
-            self._keep("weights", nn.functional.pad(memory.weights, (0, 1)))
+            self._add_buffer("starts", memory.starts)
+            self._add_buffer("entries", nn.functional.pad(memory.items, (0, 1)))
+            self._add_buffer("weights", nn.functional.pad(memory.weights, (0, 1)))
         for parameter in self.parameters():
             parameter.requires_grad_(False)
 
@@ -126,11 +126,11 @@ class Portable(nn.Module):
         # Padding is read, too: nobody looks at what follows from it.
         queries = self.model.encode(histories, self.table, packing=Packing.full(histories))
         heard = self.model.heard(histories, catalogue, evidence)
-        wanted = self.model.preferences(histories, queries, catalogue, heard)
-        scores = wanted.queries @ self.columns.T
+        preferences = self.model.preferences(histories, queries, catalogue, heard)
+        scores = preferences.queries @ self.columns.T
         if evidence is not None and self.model.acuity is not None:
-            said = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.catalogue())
-            scores = scores + (wanted.trust.T[..., None] * said).sum(dim=0)
+            votes = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.catalogue())
+            scores = scores + (preferences.trust.T[..., None] * votes).sum(dim=0)
         return torch.where(lengths[:, None] == 0, self.prior, scores)
 
     def _catalogue(self) -> Catalogue:
@@ -148,7 +148,7 @@ class Portable(nn.Module):
         memory = Memory(self.starts, self.entries, self.weights)
         return PaddedEvidence(memory, self.longest, histories)
 
-    def _keep(self, name: str, tensor: Tensor | None) -> None:
+    def _add_buffer(self, name: str, tensor: Tensor | None) -> None:
         """Copied and whole, so that no two share what they lie in."""
         if tensor is not None:
             tensor = tensor.detach().clone(memory_format=torch.contiguous_format)

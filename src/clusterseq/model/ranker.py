@@ -99,10 +99,10 @@ class Ranker:
 
         Without history the score is the clusters' popularity, weighted by their size.
         """
-        found = self.prior.new_empty(len(histories), self.n_items)
-        for rows in chunks(len(histories), self.n_items, found.device):
-            found[rows] = self.scores(self.adapt(histories[rows]))
-        return found
+        all_scores = self.prior.new_empty(len(histories), self.n_items)
+        for rows in chunks(len(histories), self.n_items, all_scores.device):
+            all_scores[rows] = self.scores(self.adapt(histories[rows]))
+        return all_scores
 
     @torch.inference_mode()
     def adapt(self, histories: Histories, steps: int | None = None) -> Adapted:
@@ -130,7 +130,7 @@ class Ranker:
         """
         model, catalogue = self.model, self.catalogue
 
-        def alone(histories: Histories, heard: Tensor | None) -> Preferences:
+        def adapt_one(histories: Histories, heard: Tensor | None) -> Preferences:
             packing = Packing.full(histories)
             queries = model.encode(histories, catalogue.table, packing=packing)
             return model.preferences(histories, queries, catalogue, heard)
@@ -140,7 +140,7 @@ class Ranker:
             histories = Histories.from_lists(np.zeros(shape)).to(model.device)
             evidence = Evidence.of(model.memory, histories)
             examples.append((histories, model.heard(histories, catalogue, evidence)))
-        fast = compiled(alone, examples)
+        fast = compiled(adapt_one, examples)
         # Tensors that were made outside of inference mode would be compiled for anew.
         self._compiled = lambda histories, heard: fast(histories.clone(), heard)
 
@@ -149,10 +149,10 @@ class Ranker:
         """The scores of the whole catalogue."""
         alone = len(people.unknown) == 1
         columns = self._by_dimension if alone else self.catalogue.items.columns
-        found = scores(people.preferences, columns, self._votes(people))
+        all_scores = scores(people.preferences, columns, self._votes(people))
         if bool(people.unknown.any()):
-            found[people.unknown] = self.prior
-        return found
+            all_scores[people.unknown] = self.prior
+        return all_scores
 
     @torch.inference_mode()
     def best(
@@ -168,21 +168,21 @@ class Ranker:
         Raises:
             ConfigError: ``k`` is below 1.
         """
-        choice, found = Choice(k, allowed, refused), None
+        choice, top = Choice(k, allowed, refused), None
         few = k >= 1 and len(choice) <= FEW_PEOPLE
         if self.index is not None and few and not bool(people.unknown.any()):
-            found = self._indexed(people, choice, self.index)
-        if found is None and 1 <= k < self.n_items - max(k, MARGIN) and self.screen is not None:
-            found = self._screened(people, choice, self.screen)
-            if found is not None:
-                self._popular(people, choice, found)
-        return self._all(people, choice) if found is None else found
+            top = self._indexed(people, choice, self.index)
+        if top is None and 1 <= k < self.n_items - max(k, MARGIN) and self.screen is not None:
+            top = self._screened(people, choice, self.screen)
+            if top is not None:
+                self._fill_popular(people, choice, top)
+        return self._all(people, choice) if top is None else top
 
-    def _popular(self, people: Adapted, choice: Choice, found: TopK) -> None:
+    def _fill_popular(self, people: Adapted, choice: Choice, top: TopK) -> None:
         """Put in what is popular for whoever has no history."""
         for row in people.unknown.nonzero()[:, 0].tolist():
             best = top_k(choice.of(row).left(self.prior[None].clone()), choice.k)
-            found.items[row], found.scores[row] = best.items[0], best.scores[0]
+            top.items[row], top.scores[row] = best.items[0], best.scores[0]
 
     def _all(self, people: Adapted, choice: Choice) -> TopK:
         """By scores of all items."""
@@ -195,27 +195,27 @@ class Ranker:
         if not bool(error.isfinite().all()):
             return None
         rough = choice.left(rough if votes is None else votes.added(rough))
-        values, near = rough.topk(k + max(k, MARGIN))
+        values, candidates = rough.topk(k + max(k, MARGIN))
         # Most rough scores are off by far less than they can be; what is beyond is looked at next.
-        close = (values >= values[:, k - 1 : k] - AT_FIRST * error[:, None]).sum(dim=1)
-        some = min(max(k, int(close.max())), values.shape[1] - 1)
-        items = near.masked_fill(values == -torch.inf, self.n_items)
-        found = self._best_of(items[:, :some], queries, votes, k)
+        counts = (values >= values[:, k - 1 : k] - AT_FIRST * error[:, None]).sum(dim=1)
+        n_exact = min(max(k, int(counts.max())), values.shape[1] - 1)
+        items = candidates.masked_fill(values == -torch.inf, self.n_items)
+        top = self._best_of(items[:, :n_exact], queries, votes, k)
         # What is farther from the exact k-th than it can be off is worse, or isn't there at all.
-        least, next_one = found.scores[:, -1] - error, values[:, some]
-        rows = ((next_one >= least) & (next_one > -torch.inf)).nonzero()[:, 0]
+        threshold, next_score = top.scores[:, -1] - error, values[:, n_exact]
+        rows = ((next_score >= threshold) & (next_score > -torch.inf)).nonzero()[:, 0]
         if not len(rows):
-            return found
+            return top
         rough = rough[rows]
-        some = max(k, int((rough >= least[rows, None]).sum(dim=1).max()))
-        if some > self.n_items // FEW_ENOUGH:
+        n_exact = max(k, int((rough >= threshold[rows, None]).sum(dim=1).max()))
+        if n_exact > self.n_items // FEW_ENOUGH:
             return None
-        values, near = rough.topk(some)
-        theirs = None if votes is None else votes.of_some(rows, len(people.unknown), self.n_items)
-        items = near.masked_fill(values == -torch.inf, self.n_items)
-        better = self._best_of(items, queries[rows], theirs, k)
-        found.items[rows], found.scores[rows] = better.items, better.scores
-        return found
+        values, candidates = rough.topk(n_exact)
+        subset = None if votes is None else votes.of_some(rows, len(people.unknown), self.n_items)
+        items = candidates.masked_fill(values == -torch.inf, self.n_items)
+        rescored = self._best_of(items, queries[rows], subset, k)
+        top.items[rows], top.scores[rows] = rescored.items, rescored.scores
+        return top
 
     def _best_of(
         self,
@@ -227,56 +227,56 @@ class Ranker:
         """Everybody's best of some items of their own; past the catalogue's end there is none."""
         items = items.sort(dim=1).values
         best = top_k(scores_of(items, queries, self.catalogue.items.columns, votes), k)
-        found = items.gather(1, best.items.clamp_min(0)).masked_fill_(best.items < 0, NOTHING)
-        return TopK(found, best.scores)
+        best_items = items.gather(1, best.items.clamp_min(0)).masked_fill_(best.items < 0, NOTHING)
+        return TopK(best_items, best.scores)
 
     def _indexed(self, people: Adapted, choice: Choice, index: Index) -> TopK | None:
         """By an index; None where it doesn't reach so far."""
-        alone = (people.alone(row, self.n_items) for row in range(len(choice)))
-        rows = [self._near(one, choice.of(row), index) for row, one in enumerate(alone)]
-        found = [row for row in rows if row is not None]
-        if len(found) < len(rows):
+        persons = (people.alone(row, self.n_items) for row in range(len(choice)))
+        tops = [self._near(person, choice.of(row), index) for row, person in enumerate(persons)]
+        present = [top for top in tops if top is not None]
+        if len(present) < len(tops):
             return None
         return TopK(
-            torch.cat([row.items for row in found]), torch.cat([row.scores for row in found])
+            torch.cat([top.items for top in present]), torch.cat([top.scores for top in present])
         )
 
-    def _near(self, one: Adapted, choice: Choice, index: Index) -> TopK | None:
+    def _near(self, person: Adapted, choice: Choice, index: Index) -> TopK | None:
         """The same of one person."""
         k, (allowed,), (refused,) = choice.k, choice.allowed, choice.refused
-        shut = 0 if allowed is None else int((~allowed).sum())
-        if shut > REFUSED_AT_MOST:
-            if allowed is None or self.n_items - shut > FEW_ITEMS:
+        n_excluded = 0 if allowed is None else int((~allowed).sum())
+        if n_excluded > REFUSED_AT_MOST:
+            if allowed is None or self.n_items - n_excluded > FEW_ITEMS:
                 return None
             items = allowed.nonzero()[:, 0]
         else:
-            items = self._nearest(one, k + shut + len(refused), index)
+            items = self._nearest(person, k + n_excluded + len(refused), index)
             if allowed is not None:
                 items = items[allowed[items]]
         items = items[~torch.isin(items, torch.from_numpy(refused))]
-        if not len(items) or (len(items) < k and shut <= REFUSED_AT_MOST):
+        if not len(items) or (len(items) < k and n_excluded <= REFUSED_AT_MOST):
             return None
-        best = self._best_of(items[None], one.preferences.queries, self._votes(one), k)
+        best = self._best_of(items[None], person.preferences.queries, self._votes(person), k)
         missing = min(k, self.n_items) - best.items.shape[1]
         return TopK(
             torch.nn.functional.pad(best.items, (0, missing), value=NOTHING),
             torch.nn.functional.pad(best.scores, (0, missing), value=-torch.inf),
         )
 
-    def _nearest(self, one: Adapted, wanted: int, index: Index) -> Int64[Tensor, " some"]:
+    def _nearest(self, person: Adapted, count: int, index: Index) -> Int64[Tensor, " some"]:
         """All items that can be among so many best of one person, ascending."""
-        queries, said = one.preferences.queries.numpy(), one.spoken
-        lowers = said is not None and bool((one.preferences.trust < 0).any())
-        reach = min(self.n_items, wanted)
+        queries, spoken = person.preferences.queries.numpy(), person.spoken
+        lowers = spoken is not None and bool((person.preferences.trust < 0).any())
+        reach = min(self.n_items, count)
         while True:
-            found = torch.from_numpy(index.nearest(queries, reach)[0])
-            near = found[found >= 0]
-            if said is None:
+            retrieved = torch.from_numpy(index.nearest(queries, reach)[0])
+            near = retrieved[retrieved >= 0]
+            if spoken is None:
                 return near.sort().values
             # What lies farther is beaten by each of these that the memory doesn't lower.
-            sure = near[~torch.isin(near, said.cells)] if lowers else near
-            if len(sure) >= wanted or len(near) < reach or reach == self.n_items:
-                items: Tensor = torch.unique(torch.cat([near, said.cells]))  # ascending
+            sure = near[~torch.isin(near, spoken.cells)] if lowers else near
+            if len(sure) >= count or len(near) < reach or reach == self.n_items:
+                items: Tensor = torch.unique(torch.cat([near, spoken.cells]))  # ascending
                 return items
             reach = min(self.n_items, FARTHER * reach)
 

@@ -29,9 +29,9 @@ def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
     """
     model = ClusterSeq(config)
     memory = {n.removeprefix("memory."): t for n, t in tensors.items() if n.startswith("memory.")}
-    own = {n: t for n, t in tensors.items() if not n.startswith("memory.")}
-    expected = model.state_dict()
-    _same_names(set(expected), set(own))
+    state = {n: t for n, t in tensors.items() if not n.startswith("memory.")}
+    template = model.state_dict()
+    _same_names(set(template), set(state))
     if model.config.memory:
         _same_names(set(MEMORY), set(memory))
     elif memory:
@@ -40,18 +40,18 @@ def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"tensor {name} is not finite; train the model again")
     if model.config.smoothing > 0:
-        graph = [own[name] for name in GRAPH]
+        graph = [state[name] for name in GRAPH]
         model.items.set_graph(_matrix(graph, model.n_items, model.n_items, torch.int64))
-    for name, wanted in model.state_dict().items():
-        if own[name].shape != wanted.shape or own[name].dtype != wanted.dtype:
+    for name, expected in model.state_dict().items():
+        if state[name].shape != expected.shape or state[name].dtype != expected.dtype:
             raise CheckpointError(
-                f"tensor {name} is {own[name].dtype} {tuple(own[name].shape)}, expected "
-                f"{wanted.dtype} {tuple(wanted.shape)}; save the model anew"
+                f"tensor {name} is {state[name].dtype} {tuple(state[name].shape)}, expected "
+                f"{expected.dtype} {tuple(expected.shape)}; save the model anew"
             )
-    anchors = own.get("anchors", torch.zeros(1, dtype=torch.int64))
+    anchors = state.get("anchors", torch.zeros(1, dtype=torch.int64))
     if int(anchors.min()) < 0 or int(anchors.max()) >= model.n_items:
         raise CheckpointError("the model's anchors are no items of its own; save it anew")
-    model.load_state_dict(own)
+    model.load_state_dict(state)
     if memory:
         parts = [memory[name] for name in MEMORY]
         _matrix(parts, len(KINDS) * model.n_items, model.n_items, torch.int32)
@@ -59,20 +59,20 @@ def restored(config: ModelConfig, tensors: Mapping[str, Tensor]) -> ClusterSeq:
     return model
 
 
-def _same_names(expected: set[str], found: set[str]) -> None:
-    if missing := sorted(expected - found):
+def _same_names(expected: set[str], actual: set[str]) -> None:
+    if missing := sorted(expected - actual):
         raise CheckpointError(f"the model lacks the tensor {missing[0]}; save it anew")
-    if unknown := sorted(found - expected):
+    if unknown := sorted(actual - expected):
         raise CheckpointError(f"the model holds an unknown tensor {unknown[0]}; save it anew")
 
 
 def _matrix(
-    parts: Sequence[Tensor], rows: int, columns: int, kind: torch.dtype
+    parts: Sequence[Tensor], rows: int, columns: int, index_dtype: torch.dtype
 ) -> sparse.csr_array:
     """A sparse matrix, if the three arrays are one: wrong ones would read outside memory."""
     starts, items, weights = parts
     fits = (
-        [part.dtype for part in parts] == [torch.int64, kind, torch.float32]
+        [part.dtype for part in parts] == [torch.int64, index_dtype, torch.float32]
         and all(part.dim() == 1 for part in parts)
         and len(starts) == rows + 1
         and len(items) == len(weights) == int(starts[-1])

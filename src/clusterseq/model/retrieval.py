@@ -80,8 +80,8 @@ def _highest(
     blocks = items // width
     maxima = scores[:, : blocks * width].view(users, blocks, width).amax(dim=2)
     starts = width * maxima.topk(k, sorted=False).indices
-    within = torch.arange(width, device=scores.device)
+    offsets = torch.arange(width, device=scores.device)
     rest = torch.arange(blocks * width, items, device=scores.device).expand(users, -1)
-    places = torch.cat([(starts[:, :, None] + within).flatten(1), rest], dim=1)
-    values, best = scores.gather(1, places).topk(k)
-    return values, places.gather(1, best)
+    candidates = torch.cat([(starts[:, :, None] + offsets).flatten(1), rest], dim=1)
+    values, indices = scores.gather(1, candidates).topk(k)
+    return values, candidates.gather(1, indices)

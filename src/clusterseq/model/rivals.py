@@ -46,19 +46,19 @@ class Rivals:
         >>> round(float(rivals.extra.exp().sum()))  # they stand for all
         9
         """
-        everything = torch.arange(n_items, device=wanted.device)
+        items = torch.arange(n_items, device=wanted.device)
         extra = torch.zeros(n_items, device=wanted.device)
         if not 0 < at_most < n_items:
-            return cls(everything, extra, n_items)
-        kept = torch.zeros_like(everything, dtype=torch.bool)
-        kept[wanted] = True
-        others = everything[~kept]
+            return cls(items, extra, n_items)
+        mask = torch.zeros_like(items, dtype=torch.bool)
+        mask[wanted] = True
+        others = items[~mask]
         room = max(1, at_most - (n_items - len(others)))
         order = torch.randperm(len(others), generator=generator, device=wanted.device)
         drawn = others[order[:room]]
         extra[drawn] = math.log(max(1, len(others)) / max(1, len(drawn)))
-        kept[drawn] = True
-        chosen = everything[kept]
+        mask[drawn] = True
+        chosen = items[mask]
         return cls(chosen, extra[chosen], n_items)
 
     @cached_property
@@ -70,18 +70,18 @@ class Rivals:
         """What is said of these items alone."""
         items = spoken.cells % self.n_items
         users = torch.div(spoken.cells, self.n_items, rounding_mode="floor")
-        places = self.places.index_select(0, items)
-        kept = (places >= 0).nonzero()[:, 0]
-        cells = users * len(self.items) + places
+        positions = self.places.index_select(0, items)
+        present = (positions >= 0).nonzero()[:, 0]
+        cells = users * len(self.items) + positions
         parts = (spoken.owners, cells, spoken.said)
-        return Spoken(*(part.index_select(0, kept) for part in parts))
+        return Spoken(*(part.index_select(0, present) for part in parts))
 
     def touched(self, histories: Histories) -> Bool[Tensor, "users chosen"]:
         """Which of these each person has touched."""
-        found = torch.zeros(
+        touched = torch.zeros(
             len(histories), len(self.items), dtype=torch.bool, device=self.items.device
         )
-        places = self.places[histories.items]
-        rows, steps = (histories.mask & (places >= 0)).nonzero(as_tuple=True)
-        found[rows, places[rows, steps]] = True
-        return found
+        positions = self.places[histories.items]
+        rows, steps = (histories.mask & (positions >= 0)).nonzero(as_tuple=True)
+        touched[rows, positions[rows, steps]] = True
+        return touched

@@ -72,18 +72,18 @@ class Screen:
         """
         columns = items.columns
         vectors = items.vectors
-        whole = [torch.empty_like(part, dtype=torch.int8) for part in _pieces(vectors)]
+        pieces = [torch.empty_like(piece, dtype=torch.int8) for piece in _pieces(vectors)]
         scales, miss, length, reach = columns.new_empty(len(columns)), 0.0, 0.0, 0.0
         for start in range(0, len(columns), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             rounded, scales[rows] = _rounded(vectors[rows])
-            for part, numbers in zip(whole, _pieces(rounded), strict=True):
-                part[rows] = numbers
-            near = rounded * scales[rows, None]
-            miss = max(miss, _longest(vectors[rows] - near))
-            length = max(length, _longest(near))
+            for piece, numbers in zip(pieces, _pieces(rounded), strict=True):
+                piece[rows] = numbers
+            dequantised = rounded * scales[rows, None]
+            miss = max(miss, _longest(vectors[rows] - dequantised))
+            length = max(length, _longest(dequantised))
             reach = max(reach, _longest(columns[rows]))
-        return cls(tuple(whole), scales, items.traits.contiguous(), miss, length, reach)
+        return cls(tuple(pieces), scales, items.traits.contiguous(), miss, length, reach)
 
     def scores(
         self, queries: Float[Tensor, "users columns"]
@@ -93,18 +93,18 @@ class Screen:
         Of a query that isn't finite the latter isn't, either.
         """
         width = sum(part.shape[1] for part in self.pieces)
-        vectors, others = queries.split_with_sizes([width, queries.shape[1] - width], dim=1)
-        numbers, scales = _rounded(vectors)
-        near = numbers * scales[:, None]
-        whole = numbers.to(torch.int8)
-        found = queries.new_empty(len(queries), len(self.scales))
+        vectors, trait_weights = queries.split_with_sizes([width, queries.shape[1] - width], dim=1)
+        rounded, scales = _rounded(vectors)
+        dequantised = rounded * scales[:, None]
+        integers = rounded.to(torch.int8)
+        scores = queries.new_empty(len(queries), len(self.scales))
         at_once = max(1, CELLS_AT_ONCE // max(1, len(self.scales)))
         for start in range(0, len(queries), at_once):
             rows = slice(start, start + at_once)
-            torch.mul(_whole_products(whole[rows], self.pieces), self.scales, out=found[rows])
-        found.mul_(scales[:, None]).addmm_(others, self.traits.T)
-        missed = (vectors - near).norm(dim=1) * self.length + vectors.norm(dim=1) * self.miss
-        return found, missed + SLACK * queries.norm(dim=1) * self.reach
+            torch.mul(_whole_products(integers[rows], self.pieces), self.scales, out=scores[rows])
+        scores.mul_(scales[:, None]).addmm_(trait_weights, self.traits.T)
+        errors = (vectors - dequantised).norm(dim=1) * self.length + vectors.norm(dim=1) * self.miss
+        return scores, errors + SLACK * queries.norm(dim=1) * self.reach
 
 
 def _whole_products(
@@ -112,10 +112,10 @@ def _whole_products(
 ) -> Int32[Tensor, "users items"]:
     """Exact products of whole numbers."""
     parts = _pieces(queries)
-    found = torch._int_mm(parts[0].contiguous(), pieces[0].T)
+    products = torch._int_mm(parts[0].contiguous(), pieces[0].T)
     for part, piece in zip(parts[1:], pieces[1:], strict=True):
-        found += torch._int_mm(part.contiguous(), piece.T)
-    return found
+        products += torch._int_mm(part.contiguous(), piece.T)
+    return products
 
 
 def _pieces(vectors: Shaped[Tensor, "rows width"]) -> tuple[Shaped[Tensor, "rows _"], ...]:

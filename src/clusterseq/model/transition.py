@@ -61,9 +61,9 @@ class TransitionModel(nn.Module):
             self.forgetting = nn.Parameter(torch.full((members,), FORGETTING))
         self.encoder = encoder
         self.key = nn.Parameter(_normal((members, dim, dim), generator)) if attention else None
-        read = 2 * dim if attention else dim
-        start = _normal((members, dim, read), generator)
-        self.output_weight = nn.Parameter(start * QUIET if direct else start)
+        width = 2 * dim if attention else dim
+        weight = _normal((members, dim, width), generator)
+        self.output_weight = nn.Parameter(weight * QUIET if direct else weight)
         self.output_bias = nn.Parameter(torch.zeros(members, dim))
 
     def forward(
@@ -73,16 +73,16 @@ class TransitionModel(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "items width"]:
         """The query of every prefix; with a generator, inputs and states are dropped by it."""
-        apart = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
-        read = dropped(apart, self.dropout, generator)  # (members, items, dim)
-        states = self.encoder(read, packing.sizes)
-        said = [states]
+        member_inputs = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
+        embedded = dropped(member_inputs, self.dropout, generator)  # (members, items, dim)
+        states = self.encoder(embedded, packing.sizes)
+        sources = [states]
         if self.key is not None:
-            said.append(self._attended(states, self.key, packing))
-        kept = [dropped(each, self.dropout, generator) for each in said]
-        queries = linear(kept, self.output_weight, self.output_bias[:, None])
+            sources.append(self._attended(states, self.key, packing))
+        sources = [dropped(source, self.dropout, generator) for source in sources]
+        queries = linear(sources, self.output_weight, self.output_bias[:, None])
         if self.direct is not None:
-            queries = linear([read, self._faded(read, packing)], self.direct, queries)
+            queries = linear([embedded, self._faded(embedded, packing)], self.direct, queries)
         return queries.movedim(0, 1).flatten(1)
 
     def attention(
@@ -94,8 +94,8 @@ class TransitionModel(nn.Module):
         """
         if self.key is None:
             return None
-        apart = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
-        states = self.encoder(apart, packing.sizes)
+        member_inputs = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
+        states = self.encoder(member_inputs, packing.sizes)
         rows, keys = packing.side_by_side(states), packing.side_by_side(states @ self.key.mT)
         return _shares(rows, keys).mean(dim=0)
 
@@ -108,29 +108,30 @@ class TransitionModel(nn.Module):
         """Each state looks back over itself and all earlier ones (long range)."""
         rows, keys = packing.side_by_side(states), packing.side_by_side(states @ key.mT)
         if len(packing.sizes) > FEW_STEPS or torch.is_grad_enabled():
-            found = nn.functional.scaled_dot_product_attention(rows, keys, rows, is_causal=True)
+            attended = nn.functional.scaled_dot_product_attention(rows, keys, rows, is_causal=True)
         else:
-            found = _shares(rows, keys) @ rows.contiguous()
-        return packing.in_turn(found)
+            attended = _shares(rows, keys) @ rows.contiguous()
+        return packing.in_turn(attended)
 
     def _faded(
-        self, read: Float[Tensor, "members items dim"], packing: Packing
+        self, embedded: Float[Tensor, "members items dim"], packing: Packing
     ) -> Float[Tensor, "members items dim"]:
         """The mean of the items up to each step; each step back divides the weight."""
         assert self.forgetting is not None, "only the direct path forgets"
-        places = torch.arange(len(packing.sizes), dtype=read.dtype, device=read.device)
-        ages = places[:, None] - places  # negative for what comes later
+        positions = torch.arange(len(packing.sizes), dtype=embedded.dtype, device=embedded.device)
+        ages = positions[:, None] - positions  # negative for what comes later
         weights = (-self.forgetting[:, None, None] * ages).masked_fill(ages < 0, -torch.inf)
-        return packing.in_turn(weights.softmax(dim=-1)[:, None] @ packing.side_by_side(read))
+        return packing.in_turn(weights.softmax(dim=-1)[:, None] @ packing.side_by_side(embedded))
 
 
 def _shares(
-    rows: Float[Tensor, "members people steps dim"], keys: Float[Tensor, "members people steps dim"]
+    queries: Float[Tensor, "members people steps dim"],
+    keys: Float[Tensor, "members people steps dim"],
 ) -> Float[Tensor, "members people steps steps"]:
     """What share of its attention each step gives to each; none to what comes later."""
-    found = rows.contiguous() @ keys.contiguous().mT / math.sqrt(rows.shape[-1])
-    later = torch.ones_like(found[0, 0], dtype=torch.bool).triu(1)
-    return found.masked_fill(later, -torch.inf).softmax(dim=-1)
+    scores = queries.contiguous() @ keys.contiguous().mT / math.sqrt(queries.shape[-1])
+    later = torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1)
+    return scores.masked_fill(later, -torch.inf).softmax(dim=-1)
 
 
 def dropped(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
@@ -141,8 +142,8 @@ def dropped(values: Tensor, share: float, generator: torch.Generator | None) -> 
     words = torch.empty(-(-values.numel() // 4), dtype=torch.int64, device=values.device)
     words.random_(-(2**63), None, generator=generator)
     bits = words.view(torch.int16)[: values.numel()].reshape(values.shape)
-    kept = bits >= round(share * 2**16) - 2**15
-    return values * kept.to(values.dtype).mul_(1 / (1 - share))
+    mask = bits >= round(share * 2**16) - 2**15
+    return values * mask.to(values.dtype).mul_(1 / (1 - share))
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -49,8 +49,8 @@ class Votes:
         [1, 5]
         """
         owners = places_of(rows, users)[torch.div(self.cells, n_items, rounding_mode="floor")]
-        there = (owners >= 0).nonzero()[:, 0]
-        return Votes(owners[there] * n_items + self.cells[there] % n_items, self.values[there])
+        chosen = (owners >= 0).nonzero()[:, 0]
+        return Votes(owners[chosen] * n_items + self.cells[chosen] % n_items, self.values[chosen])
 
     def at(self, items: Int64[Tensor, "users some"], n_items: int) -> Float[Tensor, "users some"]:
         """The votes for some items of each person; none for what lies past the catalogue's end.
@@ -60,19 +60,19 @@ class Votes:
         tensor([[0.7500, 0.0000],
                 [0.0000, 2.0000]])
         """
-        users, some = items.shape
-        asked = items + n_items * torch.arange(users, device=items.device)[:, None]
-        asked = asked.masked_fill_(items == n_items, users * n_items).flatten()
+        users, n_requested = items.shape
+        requested = items + n_items * torch.arange(users, device=items.device)[:, None]
+        requested = requested.masked_fill_(items == n_items, users * n_items).flatten()
         # Only what is written is read, so nearly all of this memory is never touched.
-        places = items.new_empty(users * n_items + 1, dtype=torch.int32)
-        places.scatter_(0, self.cells, -1)
-        order = torch.arange(users * some, dtype=torch.int32, device=items.device)
-        places.scatter_(0, asked, order)
-        told = places.index_select(0, self.cells)
-        there = (told >= 0).nonzero()[:, 0]
-        found = self.values.new_zeros(users * some)
-        found.index_add_(0, told.index_select(0, there), self.values.index_select(0, there))
-        return found.view(users, some)
+        positions = items.new_empty(users * n_items + 1, dtype=torch.int32)
+        positions.scatter_(0, self.cells, -1)
+        order = torch.arange(users * n_requested, dtype=torch.int32, device=items.device)
+        positions.scatter_(0, requested, order)
+        slots = positions.index_select(0, self.cells)
+        present = (slots >= 0).nonzero()[:, 0]
+        sums = self.values.new_zeros(users * n_requested)
+        sums.index_add_(0, slots.index_select(0, present), self.values.index_select(0, present))
+        return sums.view(users, n_requested)
 
 
 def grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Float[Tensor, " cells"]:

@@ -51,8 +51,8 @@ def fetching(address: str) -> Iterator[None]:
 def advice_on(address: str, error: Exception) -> str | None:
     """What was wrong, and what to do; None where the file itself is at fault."""
     text = str(error)
-    found = re.search(r"<Code>(\w+)</Code>", text)
-    code = found[1] if found else ""
+    match = re.search(r"<Code>(\w+)</Code>", text)
+    code = match[1] if match else ""
     variables = CREDENTIALS.get(address[:2], "the storage's credentials")
     if NOBODYS.search(text):
         return f"no credentials were found; set {variables} in the environment"
@@ -65,8 +65,8 @@ def advice_on(address: str, error: Exception) -> str | None:
     if "different file extensions" in text:
         return "not all files there are Parquet; give a pattern such as …/**/*.parquet"
     if isinstance(error, PermissionError) or "403 Forbidden" in text:
-        why = code or "403 Forbidden"
-        return f"the storage refuses ({why}); check {variables} in the environment"
+        reason = code or "403 Forbidden"
+        return f"the storage refuses ({reason}); check {variables} in the environment"
     if isinstance(error, ConnectionError) or "error sending request" in text:
         return "nobody answers there; check the address, AWS_ENDPOINT_URL and the network"
     return f"can't be fetched ({_short(text)}); try again" if "object-store error" in text else None

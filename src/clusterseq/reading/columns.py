@@ -79,9 +79,9 @@ def find_columns(
     >>> find_columns(["user_id:token", "item_id:token"], "ml.inter")
     Columns(user='user_id:token', item='item_id:token', time=None)
     """
-    chosen_user = _given(user, names, where, "user") or _by_alias(USER_ALIASES, names)
-    chosen_item = _given(item, names, where, "item") or _by_alias(ITEM_ALIASES, names)
-    chosen_time = _given(time, names, where, "time") or _by_alias(TIME_ALIASES, names)
+    chosen_user = _by_name(user, names, where, "user") or _by_alias(USER_ALIASES, names)
+    chosen_item = _by_name(item, names, where, "item") or _by_alias(ITEM_ALIASES, names)
+    chosen_time = _by_name(time, names, where, "time") or _by_alias(TIME_ALIASES, names)
     if chosen_user is None or chosen_item is None:
         role = "item" if chosen_user else "user"
         header = ", or add a line of names" if any(name.isdigit() for name in names) else ""
@@ -120,23 +120,23 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", RECBOLE_TYPE.sub("", name.strip()).casefold())
 
 
-def _given(name: str | None, names: Sequence[str], where: str, role: str) -> str | None:
+def _by_name(name: str | None, names: Sequence[str], where: str, role: str) -> str | None:
     if name is None or name in names:
         return name
-    alike = [other for other in names if plain(other) == plain(name)]
-    if not alike:
+    matches = [other for other in names if plain(other) == plain(name)]
+    if not matches:
         raise DataError(
             f"{where}: no column {shown(name)} among {listed(names)}; "
             f"give one of these to --{role}-column",
             code="columns",
         )
-    return alike[0]
+    return matches[0]
 
 
 def _by_alias(aliases: Sequence[str], names: Sequence[str]) -> str | None:
     plain_names = [plain(name) for name in names]
-    places = [plain_names.index(alias) for alias in aliases if alias in plain_names]
-    return names[places[0]] if places else None
+    indices = [plain_names.index(alias) for alias in aliases if alias in plain_names]
+    return names[indices[0]] if indices else None
 
 
 def listed(names: Sequence[str]) -> str:

@@ -80,16 +80,16 @@ def rows_of(query: Query) -> Iterator[pl.DataFrame]:
             cursor.execute(query.text)
             reader = cursor.fetch_record_batch()
             empty = reader.schema.empty_table()
-            found = False
+            yielded = False
             for batch in reader:
-                found = True
+                yielded = True
                 yield _frame(batch)
-            if not found:
+            if not yielded:
                 yield _frame(empty)
     except dbapi.Error as error:
-        why = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise DataError(
-            f"{query.name}: {why[:300]}; check the address and the query, for example with psql"
+            f"{query.name}: {reason[:300]}; check the address and the query, for example with psql"
         ) from error
 
 

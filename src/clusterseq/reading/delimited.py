@@ -150,8 +150,8 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
 
 def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
     """Copy what can be read, or raise at the first line that can't."""
-    kept, dropped = io.BytesIO(), Counter[str]()
-    text = io.TextIOWrapper(kept, encoding="utf-8", newline="")
+    buffer, dropped = io.BytesIO(), Counter[str]()
+    text = io.TextIOWrapper(buffer, encoding="utf-8", newline="")
     writer = csv.writer(text, lineterminator="\n", **dialect.csv_options)
     if dialect.has_header:
         writer.writerow(dialect.names)
@@ -172,7 +172,7 @@ def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[bytes,
         else:
             writer.writerow(fields)
     text.flush()
-    return kept.getvalue(), dropped
+    return buffer.getvalue(), dropped
 
 
 def _is_utf8(fields: list[str]) -> bool:
@@ -188,8 +188,8 @@ def _place(path: Path, dialect: Dialect, row: int) -> str:
     try:
         for number, (line, fields) in enumerate(_records(path, dialect)):
             if number == row:
-                short = f" ({len(fields)} of {len(dialect.names)} fields)"
-                return f"line {line}" + (short if len(fields) < len(dialect.names) else "")
+                detail = f" ({len(fields)} of {len(dialect.names)} fields)"
+                return f"line {line}" + (detail if len(fields) < len(dialect.names) else "")
     except DataError:
         pass  # this reader is stricter about quotes than polars
     return f"row {row + 1}"

@@ -77,14 +77,14 @@ class Figures:
     @classmethod
     def summed(cls, parts: Iterable[Figures]) -> Figures:
         """The figures of all people of some parts, nobody of whom is in two."""
-        every = list(parts)
-        lengths: Counter[int] = sum((Counter(one.lengths) for one in every), Counter())
+        figures = list(parts)
+        lengths: Counter[int] = sum((Counter(part.lengths) for part in figures), Counter())
         return cls(
-            sum(one.duplicates for one in every),
+            sum(part.duplicates for part in figures),
             dict(sorted(lengths.items())),
-            sum(one.tied for one in every),
-            min(one.first for one in every),
-            max(one.last for one in every),
+            sum(part.tied for part in figures),
+            min(part.first for part in figures),
+            max(part.last for part in figures),
         )
 
     @property
@@ -100,9 +100,9 @@ class Figures:
     def median(self) -> float:
         """Of the events of a person."""
         sizes = np.array(list(self.lengths))
-        below = np.cumsum(list(self.lengths.values()))  # so many people have at most that size
+        cumulative = np.cumsum(list(self.lengths.values()))  # so many people have at most that size
         middle = [(self.users - 1) // 2, self.users // 2]
-        return float(sizes[np.searchsorted(below, middle, side="right")].mean())
+        return float(sizes[np.searchsorted(cumulative, middle, side="right")].mean())
 
 
 @dataclass(frozen=True)
@@ -148,18 +148,18 @@ class EventReport:
     def of(cls, readings: Sequence[Reading], figures: Figures, *, items: int) -> EventReport:
         """The report of some tables that became some people's events of so many items."""
         timed = readings[0].timed
-        dropped: Counter[str] = sum((Counter(one.dropped) for one in readings), Counter())
+        dropped: Counter[str] = sum((Counter(reading.dropped) for reading in readings), Counter())
         return cls(
-            sources=tuple(dict.fromkeys(one.name for one in readings)),
+            sources=tuple(dict.fromkeys(reading.name for reading in readings)),
             columns=readings[0].columns,
-            rows_read=sum(one.rows_read for one in readings),
+            rows_read=sum(reading.rows_read for reading in readings),
             dropped=dict(dropped),
             duplicates=figures.duplicates,
             events=figures.events,
             users=figures.users,
             items=items,
             timed=timed,
-            time_units=tuple(dict.fromkeys(one.unit for one in readings if one.unit)),
+            time_units=tuple(dict.fromkeys(reading.unit for reading in readings if reading.unit)),
             first=figures.first if timed else None,
             last=figures.last if timed else None,
             tied_share=figures.tied / figures.events if timed else 0.0,
@@ -196,10 +196,10 @@ class EventReport:
     def lines(self) -> list[str]:
         """The figures as a few lines for people."""
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.dropped.items())
-        named = ", ".join(f"{role} = {name}" for role, name in self.columns.items())
+        columns = ", ".join(f"{role} = {name}" for role, name in self.columns.items())
         files = self.sources[0] if len(self.sources) == 1 else f"{len(self.sources)} files"
         return [
-            f"read      {self.rows_read:,} rows from {files} ({named})",
+            f"read      {self.rows_read:,} rows from {files} ({columns})",
             f"dropped   {sum(self.dropped.values()):,} bad rows" + (f": {reasons}" * bool(reasons)),
             f"          {self.duplicates:,} exact duplicates (same user, item and time)",
             f"kept      {self.events:,} events of {self.users:,} users and {self.items:,} items",

@@ -76,7 +76,7 @@ def read_events(
     choose = partial(find_columns, user=user_column, item=item_column, time=time_column)
     tables = tables_of(source, choose, skip_bad=skip_bad)
     parts = [checked(table, skip_bad=skip_bad) for table in tables]
-    rows = _together(parts)
+    rows = _concatenated(parts)
     unique = rows.lazy().unique(subset=KEY, keep="first", maintain_order=True)
     frame = unique.collect(engine="streaming")
     figures = Figures.of(frame, duplicates=len(rows) - len(frame))
@@ -92,24 +92,24 @@ def checked(table: Table, *, skip_bad: bool) -> Part:
         DataError: a row is bad.
     """
     raw, unit = table.rows, None
-    good = {"user": identifiers(raw["user"]), "item": identifiers(raw["item"])}
+    columns = {"user": identifiers(raw["user"]), "item": identifiers(raw["item"])}
     if "time" in raw.columns:
-        good["time"], unit = microseconds(raw["time"])
-    left = ~raw["blank"]
+        columns["time"], unit = microseconds(raw["time"])
+    valid = ~raw["blank"]
     dropped = Counter(table.dropped)
-    rows = pl.DataFrame({role: column.alias(role) for role, column in good.items()})
-    bad = left & rows.select(pl.any_horizontal(pl.all().is_null())).to_series()
+    rows = pl.DataFrame({role: column.alias(role) for role, column in columns.items()})
+    bad = valid & rows.select(pl.any_horizontal(pl.all().is_null())).to_series()
     if bad.any() and not skip_bad:
         raise _bad_row(table, rows, bad.arg_true()[0])
     for role in rows.columns if bad.any() else ():
-        null = left & rows[role].is_null()
+        null = valid & rows[role].is_null()
         missing = null & _is_missing(raw[role])
         dropped[f"{role} missing"] += int(missing.sum())
         dropped[f"{role} unusable"] += int((null & ~missing).sum())
-        left &= ~null
-    kept = rows if left.all() else rows.filter(left)
+        valid &= ~null
+    usable = rows if valid.all() else rows.filter(valid)
     roles = table.columns.roles()
-    return Part(Reading(table.name, roles, table.rows_read, dropped, unit), kept)
+    return Part(Reading(table.name, roles, table.rows_read, dropped, unit), usable)
 
 
 def _is_missing(column: pl.Series) -> pl.Series:
@@ -120,17 +120,17 @@ def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
     role = next(role for role in rows.columns if rows[role][row] is None)
     value = table.rows[role][row]
     kind = "a time" if role == "time" else "a string or a 64-bit integer"
-    wrong = f"{role} {shown(value)} is not {kind}"
+    reason = f"{role} {shown(value)} is not {kind}"
     if value is None or (isinstance(value, str) and not value):
-        wrong = f"the {role} is missing"
+        reason = f"the {role} is missing"
     return DataError(
-        f"{table.name} {table.place(row)}: {wrong}; "
+        f"{table.name} {table.place(row)}: {reason}; "
         f"drop such rows with --skip-bad or name another column with --{role}-column",
         code="row",
     )
 
 
-def _together(parts: Sequence[Part]) -> pl.DataFrame:
+def _concatenated(parts: Sequence[Part]) -> pl.DataFrame:
     """All parts as one table, with the place in the input for a time if there is none."""
     readings = [part.reading for part in parts]
     check_alike(readings)
@@ -151,7 +151,7 @@ def check_alike(readings: Sequence[Reading]) -> None:
     """
     if not readings:
         raise DataError("no source of events is given; give a path or a data frame")
-    timed = {one.timed: one.name for one in readings}
+    timed = {reading.timed: reading.name for reading in readings}
     if len(timed) > 1:
         raise DataError(
             f"{timed[False]}: no time column, but {timed[True]} has one; "
@@ -167,5 +167,5 @@ def check_some(readings: Sequence[Reading], rows: int) -> None:
         DataError: no row is usable.
     """
     if not rows:
-        found = f"{sum(one.rows_read for one in readings)} rows read, none usable"
-        raise DataError(f"{readings[0].name}: no events in it ({found}); give a file with events")
+        reason = f"{sum(reading.rows_read for reading in readings)} rows read, none usable"
+        raise DataError(f"{readings[0].name}: no events in it ({reason}); give a file with events")

@@ -133,15 +133,15 @@ def _good_lines(
     path: Path, *, skip_bad: bool, columns: Columns | None = None
 ) -> tuple[bytes, Counter[str]]:
     """Copy the lines that are JSON objects with ids, or raise at the first that isn't."""
-    kept, dropped = list[bytes](), Counter[str]()
+    good, dropped = list[bytes](), Counter[str]()
     for number, line in _lines(path):
         reason = _fault(line, columns)
         if reason is None:
-            kept.append(line.removeprefix(BOM_UTF8))
+            good.append(line.removeprefix(BOM_UTF8))
         elif skip_bad:
             dropped[reason] += 1
         elif columns and reason in UNUSABLE.values():
-            role = next(role for role, told in UNUSABLE.items() if told == reason)
+            role = next(role for role, text in UNUSABLE.items() if text == reason)
             value = (_parsed(line) or {})[columns.roles()[role]]
             raise DataError(
                 f"{path} line {number}: {role} {shown(json.dumps(value))} is not a string or an "
@@ -162,7 +162,7 @@ def _good_lines(
                 "mend it or drop such lines with --skip-bad",
                 code="row",
             )
-    return b"".join(kept), dropped
+    return b"".join(good), dropped
 
 
 def _fault(line: bytes, columns: Columns | None = None) -> str | None:
@@ -173,12 +173,12 @@ def _fault(line: bytes, columns: Columns | None = None) -> str | None:
     if (parsed := _parsed(line)) is None:
         return NOT_JSON
     roles = {} if columns is None else columns.roles()
-    wrong = (
-        told
-        for role, told in UNUSABLE.items()
+    reasons = (
+        reason
+        for role, reason in UNUSABLE.items()
         if role in roles and type(parsed.get(roles[role], "")) not in ID_KINDS | {type(None)}
     )
-    return next(wrong, None)
+    return next(reasons, None)
 
 
 def _place(path: Path, row: int) -> str:

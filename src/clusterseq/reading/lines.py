@@ -83,19 +83,19 @@ def check_unpacked(path: Path) -> None:
         DataError: it unpacks to more than that, or is damaged.
     """
     packed = path.stat().st_size
-    most = max(HARMLESS, MOST_TIMES * packed)
-    if packed * GZIP_AT_MOST <= most:
+    limit = max(HARMLESS, MOST_TIMES * packed)
+    if packed * GZIP_AT_MOST <= limit:
         return
     unpacked = 0
     with reading(str(path), "text"), gzip.open(path) as file:
         try:
-            while unpacked <= most and (piece := file.read(PIECE)):
+            while unpacked <= limit and (piece := file.read(PIECE)):
                 unpacked += len(piece)
         except zlib.error as error:
             raise OSError(str(error)) from error
-    if unpacked > most:
+    if unpacked > limit:
         raise DataError(
-            f"{path}: {packed:,} bytes that unpack to more than {most:,}, as no log of "
+            f"{path}: {packed:,} bytes that unpack to more than {limit:,}, as no log of "
             "events does; look at what is in it, and unpack it first if it is right"
         )
 

@@ -51,14 +51,14 @@ def tables_of(
         DataError: nothing is there, or a file can't be read.
     """
     if isinstance(source, list | tuple):
-        for one in source:
-            yield from tables_of(one, choose, skip_bad=skip_bad, collect=collect)
+        for entry in source:
+            yield from tables_of(entry, choose, skip_bad=skip_bad, collect=collect)
     elif is_database(source):
         query = query_of(source)
-        before = 0
+        offset = 0
         for rows in rows_of(query):
-            yield _from_polars(rows.lazy(), query.name, choose, collect).after(before)
-            before += len(rows)
+            yield _from_polars(rows.lazy(), query.name, choose, collect).after(offset)
+            offset += len(rows)
     elif isinstance(source, str) and (reader := _reader_at(source)):
         yield _read_by(reader, source, choose, collect)
     elif _is_address(source):
@@ -83,7 +83,7 @@ def pieces_of(source: Source) -> list[Source]:
         DataError: nothing is there.
     """
     if isinstance(source, list | tuple):
-        return [piece for one in source for piece in pieces_of(one)]
+        return [piece for entry in source for piece in pieces_of(entry)]
     if isinstance(source, str | os.PathLike) and not (is_database(source) or _is_address(source)):
         return [*files_of(source)]
     return [source]
@@ -112,17 +112,17 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(source)
     if path.is_dir():
-        found = [file for file in of_events(path.rglob("*")) if not _hidden(file, path)]
-        found = [file for file in found if file.is_file()]
-        if not found:
+        files = [file for file in of_events(path.rglob("*")) if not _hidden(file, path)]
+        files = [file for file in files if file.is_file()]
+        if not files:
             raise DataError(f"{path}: no file of events in this folder; it may hold {KINDS}")
-        return sorted(found)
+        return sorted(files)
     if path.exists() or not glob.has_magic(str(source)):
         return [path]
-    found = [Path(name) for name in glob.glob(str(source), recursive=True)]
-    if not found:
+    matches = [Path(name) for name in glob.glob(str(source), recursive=True)]
+    if not matches:
         raise DataError(f"{source}: no file matches; check the pattern")
-    return sorted(file for match in found for file in files_of(match))
+    return sorted(file for match in matches for file in files_of(match))
 
 
 def of_events(paths: Iterable[Path]) -> list[Path]:
@@ -179,13 +179,13 @@ def _without_password(source: str) -> str:
     return scheme + colon + host.rpartition("@")[2] + slash + path
 
 
-def _is_frame(one: object) -> bool:
+def _is_frame(data: object) -> bool:
     """Whether it is a data frame, as everything is that hands out Arrow's streams."""
-    return isinstance(one, pl.LazyFrame) or _is_pandas(one) or hasattr(one, "__arrow_c_stream__")
+    return isinstance(data, pl.LazyFrame) or _is_pandas(data) or hasattr(data, "__arrow_c_stream__")
 
 
-def _is_pandas(one: object) -> bool:
-    return type(one).__module__.partition(".")[0] == "pandas"
+def _is_pandas(data: object) -> bool:
+    return type(data).__module__.partition(".")[0] == "pandas"
 
 
 def _from_frame(frame: Any, name: str, choose: Choose, collect: Collect) -> Table:
@@ -203,9 +203,9 @@ def _from_polars(frame: pl.LazyFrame, name: str, choose: Choose, collect: Collec
 
 
 def _from_pandas(frame: Any, name: str, choose: Choose) -> Table:
-    names: dict[str, Any] = {str(each): each for each in frame.columns}
-    columns: Columns = choose(list(names), name)
-    series = {each: _from_pandas_column(frame[names[each]]) for each in columns.names}
+    labels: dict[str, Any] = {str(label): label for label in frame.columns}
+    columns: Columns = choose(list(labels), name)
+    series = {column: _from_pandas_column(frame[labels[column]]) for column in columns.names}
     return _from_polars(pl.LazyFrame(series), name, lambda *_: columns, in_memory)
 
 
@@ -220,5 +220,5 @@ def _from_pandas_column(column: Any) -> pl.Series:
         ) from error
     except (TypeError, ValueError):
         missing = column.isna()  # a mix of kinds, such as strings and integers: all as text
-        texts = [None if gone else str(value) for value, gone in zip(column, missing, strict=True)]
+        texts = [None if null else str(value) for value, null in zip(column, missing, strict=True)]
         return pl.Series(texts, dtype=pl.String)

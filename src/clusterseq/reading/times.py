@@ -94,16 +94,16 @@ def _numbers(whole: pl.Series | None, real: pl.Series) -> tuple[pl.Series, str]:
 
 def _calendar(real: pl.Series) -> pl.Series | None:
     """Dates written as one number, if nearly all are; as seconds days would be weeks of 1970."""
-    enough = max(1.0, NEARLY_ALL * real.count())
+    threshold = max(1.0, NEARLY_ALL * real.count())
     for first, last, form in CALENDARS:
         inside = real.is_between(first, last)
-        if inside.sum() < enough:  # as nearly always, so it is told first
+        if inside.sum() < threshold:  # as nearly always, so it is told first
             continue
         text = real.set(~(inside & (real == real.round())), None).cast(pl.Int64).cast(pl.String)
         if form == "%Y%m%d":  # polars wants a time of day
             text, form = text + "0000", "%Y%m%d%H%M"
         moments = text.str.to_datetime(form, time_unit="us", strict=False)
-        if moments.count() >= enough:
+        if moments.count() >= threshold:
             return moments.dt.epoch("us")
     return None
 
@@ -126,8 +126,8 @@ def _from_iso(text: pl.Series) -> pl.Series:
 def _scaled(whole: pl.Series | None, real: pl.Series) -> tuple[pl.Series, str]:
     """Numbers to microseconds, exactly where they are whole."""
     real = real.set(~real.is_finite(), None)
-    size = real.abs().quantile(0.5, interpolation="lower") or 0.0
-    unit, factor = next((name, factor) for name, bound, factor in UNITS if size < bound)
+    magnitude = real.abs().quantile(0.5, interpolation="lower") or 0.0
+    unit, factor = next((name, factor) for name, bound, factor in UNITS if magnitude < bound)
     bound = LIMIT / factor * (1 - 1e-15)  # the largest float that is still within 64 bits
     rounded = (real.set(real.abs() > bound, None) * factor).round().cast(pl.Int64, strict=False)
     if whole is None:

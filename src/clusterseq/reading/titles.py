@@ -83,18 +83,18 @@ def _scan(path: Path) -> pl.LazyFrame:
     raise DataError(f"{path}: unknown kind of file; give titles as CSV, TSV, JSON lines or Parquet")
 
 
-def _separator(path: Path, usual: str) -> str:
+def _separator(path: Path, default: str) -> str:
     """What stands between the names in the first line most often; else what the ending says."""
     header = next((line for line in raw_lines(path) if line.strip()), b"")
     text = header.decode("utf-8", "replace")
-    return max((usual, *SEPARATORS), key=text.count)
+    return max((default, *SEPARATORS), key=text.count)
 
 
 def _column(path: Path, names: Sequence[str], role: str, aliases: Sequence[str]) -> str:
     plain_names = {plain(name): name for name in reversed(names)}
-    found = next((plain_names[alias] for alias in aliases if alias in plain_names), None)
-    if found is None:
+    column = next((plain_names[alias] for alias in aliases if alias in plain_names), None)
+    if column is None:
         raise DataError(
             f"{path}: no {role} column among {listed(names)}; rename one to {role}", code="columns"
         )
-    return found
+    return column

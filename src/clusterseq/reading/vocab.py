@@ -103,14 +103,14 @@ class Vocabulary:
         [0, -1, -1]
         """
         column = self._same_kind(ids).alias("id").to_frame()
-        places = pl.int_range(len(self), dtype=pl.Int32, eager=True).alias("place")
-        found = column.join(
-            self._series.to_frame().with_columns(places),
+        indices = pl.int_range(len(self), dtype=pl.Int32, eager=True).alias("index")
+        matches = column.join(
+            self._series.to_frame().with_columns(indices),
             on="id",
             how="left",
             maintain_order="left",
         )
-        codes: Int32[np.ndarray, " ids"] = found["place"].fill_null(UNKNOWN).to_numpy()
+        codes: Int32[np.ndarray, " ids"] = matches["index"].fill_null(UNKNOWN).to_numpy()
         return codes
 
     def decode(self, indices: Integer[np.ndarray, " n"] | Sequence[int]) -> list[RawId]:
@@ -161,15 +161,15 @@ class Vocabulary:
         return self._series.gather(array)
 
     @cached_property
-    def _places(self) -> dict[RawId, int]:
-        return {raw: place for place, raw in enumerate(self._series.to_list())}
+    def _indices(self) -> dict[RawId, int]:
+        return {raw: index for index, raw in enumerate(self._series.to_list())}
 
     def _find(self, raw: object) -> int:
         if not _is_raw_id(raw):
             return UNKNOWN
         if isinstance(raw, str) == self.is_integer:
             raw = _other_kind(raw)
-        return UNKNOWN if raw is None else self._places.get(raw, UNKNOWN)
+        return UNKNOWN if raw is None else self._indices.get(raw, UNKNOWN)
 
     def _same_kind(self, ids: pl.Series) -> pl.Series:
         if ids.dtype.is_integer():
@@ -186,13 +186,13 @@ def _series_of(ids: list[object]) -> pl.Series:
     kinds = {str if isinstance(raw, str) else int for raw in ids if _is_raw_id(raw)}
     if not all(_is_raw_id(raw) for raw in ids) or len(kinds) > 1:
         raise DataError("ids must be all strings or all integers; convert them to strings first")
-    wrong = DataError("an id is not a 64-bit integer or not valid text; rename it")
+    invalid = DataError("an id is not a 64-bit integer or not valid text; rename it")
     if kinds == {int} and not -(2**63) <= min(ids) <= max(ids) < 2**63:  # type: ignore[type-var,operator]
-        raise wrong
+        raise invalid
     try:
         return pl.Series(ids, dtype=pl.Int64 if kinds == {int} else pl.String)
     except (OverflowError, TypeError, UnicodeError) as error:
-        raise wrong from error
+        raise invalid from error
 
 
 def _as_int64(series: pl.Series) -> pl.Series:

@@ -49,19 +49,19 @@ def adaptation_curve(
     tasks = _tasks(people, k)
     if ranker.model.rates is None or not len(tasks):
         return []
-    found = []
+    curve = []
     with _longer(ranker.model):
         for steps in range(MOST_STEPS + 1):
 
             def score(histories: Histories, steps: int = steps) -> torch.Tensor:
                 return ranker.scores(ranker.adapt(histories, steps))
 
-            found.append(
+            curve.append(
                 AtStep(steps, mean_reciprocal_rank(score, tasks), -log_likelihood(score, tasks))
             )
             if progress:
                 progress(steps + 1, MOST_STEPS + 1)
-    return found
+    return curve
 
 
 def _tasks(people: Sequences, k: int) -> Tasks:

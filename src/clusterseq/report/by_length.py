@@ -45,18 +45,18 @@ def by_length(
     progress: Progress | None = None,
 ) -> list[AtLength]:
     """The MRR of each model at every length that enough people have; each counts at each length."""
-    found = []
+    points = []
     for k in range(LONGEST + 1):
         users = np.flatnonzero(people.lengths > k)
         if len(users) < LEAST:
             break
-        some = people.select(evenly(users, AT_MOST))
+        sample = people.select(evenly(users, AT_MOST))
         for name, model in models.items():
             if k or not model.needs_history:
-                ranks = evaluate(model, some, item_counts=item_counts, k=k).full_ranks
+                ranks = evaluate(model, sample, item_counts=item_counts, k=k).full_ranks
                 low, high = intervals_of_ranks(ranks)["mrr"]
                 mrr = metrics_of_ranks(ranks)["mrr"]
-                found.append(AtLength(name, k, len(some), mrr, low, high))
+                points.append(AtLength(name, k, len(sample), mrr, low, high))
         if progress:
             progress(k + 1, LONGEST + 1)
-    return found
+    return points

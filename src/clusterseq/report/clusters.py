@@ -50,17 +50,17 @@ def clusters_of(checkpoint: Checkpoint, atlas: Atlas) -> list[Cluster]:
     typical = atlas.typical(TYPICAL).tolist()
     name = namer(checkpoint)
     sizes = enumerate(model.cluster_sizes.tolist())
-    return [Cluster(place, size, [name(item) for item in typical[place]]) for place, size in sizes]
+    return [Cluster(index, size, [name(item) for item in typical[index]]) for index, size in sizes]
 
 
 def place(atlas: Atlas, people: Sequences) -> Placed:
     """Some people by their first items, as the model would see them at their third."""
-    some = people.select(evenly(np.flatnonzero(people.lengths > 0), ON_THE_MAP))
-    histories = Histories.from_lists(row[:SHOWN] for row in some)
-    spots = atlas.people(histories).tolist()
+    sample = people.select(evenly(np.flatnonzero(people.lengths > 0), ON_THE_MAP))
+    histories = Histories.from_lists(row[:SHOWN] for row in sample)
+    positions = atlas.people(histories).tolist()
     shares = atlas.model.assign(histories)
     highest = shares.max(dim=1)
-    points = zip(spots, highest.indices.tolist(), strict=True)
+    points = zip(positions, highest.indices.tolist(), strict=True)
     tops = highest.values.numpy()
     certainty = [float((tops <= bound / 10 + 1e-9).mean()) for bound in range(1, 11)]
     return Placed([(round(x, 4), round(y, 4), cluster) for (x, y), cluster in points], certainty)

@@ -91,9 +91,11 @@ def popularity(item_counts: Integer[np.ndarray, " items"]) -> Popularity:
     0.0
     """
     counts = np.sort(np.asarray(item_counts, dtype=np.float64))[::-1]
-    held = np.cumsum(counts) / max(1.0, counts.sum())
-    places = [max(1, round(share * len(counts))) for share in SHARES]
-    curve = [(share, float(held[place - 1])) for share, place in zip(SHARES, places, strict=True)]
+    cumulative = np.cumsum(counts) / max(1.0, counts.sum())
+    sizes = [max(1, round(share * len(counts))) for share in SHARES]
+    curve = [
+        (share, float(cumulative[size - 1])) for share, size in zip(SHARES, sizes, strict=True)
+    ]
     ranks = np.arange(len(counts), 0, -1)  # the least touched item has rank 1
     gini = 2 * float(ranks @ counts) / max(1.0, len(counts) * counts.sum()) - 1 - 1 / len(counts)
     return Popularity(curve, float(round(abs(gini), 6)))

@@ -35,16 +35,16 @@ def latency(ranker: Ranker) -> Latency:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        took = np.array([_seconds(ranker, draws[row : row + 1]) for row in range(ALONE)])
+        seconds = np.array([_seconds(ranker, draws[row : row + 1]) for row in range(ALONE)])
     finally:
         torch.set_num_threads(threads)
-    together = min(_seconds(ranker, draws[:TOGETHER]) for _ in range(3))
-    half, most = 1000 * np.quantile(took[10:], [0.5, 0.99])  # the first ones warm up
-    return Latency(float(half), float(most), TOGETHER / together, threads)
+    batch_seconds = min(_seconds(ranker, draws[:TOGETHER]) for _ in range(3))
+    p50, p99 = 1000 * np.quantile(seconds[10:], [0.5, 0.99])  # the first ones warm up
+    return Latency(float(p50), float(p99), TOGETHER / batch_seconds, threads)
 
 
 def _seconds(ranker: Ranker, rows: np.ndarray) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     people = ranker.adapt(Histories.from_lists(rows))
     ranker.best(people, 10, allowed=[None] * len(rows), refused=list(rows))
-    return time.perf_counter() - begun
+    return time.perf_counter() - started

@@ -25,8 +25,10 @@ def page(name: str, facts: Facts, sections: Sequence[Section]) -> str:
     """The whole HTML file."""
     style = resources.files("clusterseq.report").joinpath("style.css").read_text("utf-8")
     name = html.escape(name)
-    links = "".join(f'<a href="#{_anchor(one)}">{html.escape(one.title)}</a>' for one in sections)
-    body = "".join(_section(one) for one in sections)
+    links = "".join(
+        f'<a href="#{_anchor(section)}">{html.escape(section.title)}</a>' for section in sections
+    )
+    body = "".join(_section(section) for section in sections)
     figures = "".join(
         f"<div><dt>{html.escape(term)}</dt><dd>{html.escape(value)}</dd></div>"
         for term, value in facts
@@ -63,19 +65,19 @@ def _section(section: Section) -> str:
 def _inline(section: Section) -> str:
     """The chart as it may stand in a page: no prologue, ids of its own, as wide as fits."""
     assert section.chart is not None, "only a chart is drawn"
-    drawn = rendered(section.chart, "svg").decode()
-    drawn = drawn[drawn.index("<svg") :]
-    own = _anchor(section)
-    drawn = re.sub(r'\bid="', f'id="{own}-', drawn)
-    drawn = re.sub(r"(url\(|xlink:href=\")#", rf"\g<1>#{own}-", drawn)
-    drawn = re.sub(r'<svg([^>]*?) height="[^"]*"', r"<svg\1", drawn, count=1)
-    drawn = re.sub(r'<svg([^>]*?) width="([^"]*)pt"', r'<svg\1 data-width="\2"', drawn, count=1)
+    svg = rendered(section.chart, "svg").decode()
+    svg = svg[svg.index("<svg") :]
+    prefix = _anchor(section)
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r"(url\(|xlink:href=\")#", rf"\g<1>#{prefix}-", svg)
+    svg = re.sub(r'<svg([^>]*?) height="[^"]*"', r"<svg\1", svg, count=1)
+    svg = re.sub(r'<svg([^>]*?) width="([^"]*)pt"', r'<svg\1 data-width="\2"', svg, count=1)
     label = html.escape(f"{section.title}: {section.sees}", quote=True)
-    return drawn.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
 def _table(table: Table, *, folded: bool) -> str:
-    head = "".join(f'<th scope="col">{html.escape(one)}</th>' for one in table.columns)
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
     rows = "".join(
         f'<tr><th scope="row">{html.escape(row[0])}</th>'
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
@@ -84,10 +86,10 @@ def _table(table: Table, *, folded: bool) -> str:
     )
     head = f"<thead><tr>{head}</tr></thead>" if any(table.columns) else ""
     kind = ' class="prose"' if table.prose else ""
-    whole = f'<div class="wide"><table{kind}>{head}<tbody>{rows}</tbody></table></div>'
+    markup = f'<div class="wide"><table{kind}>{head}<tbody>{rows}</tbody></table></div>'
     if not folded or len(table.rows) <= SHORT:
-        return whole
-    return f"<details><summary>The figures</summary>{whole}</details>"
+        return markup
+    return f"<details><summary>The figures</summary>{markup}</details>"
 
 
 def _anchor(section: Section) -> str:

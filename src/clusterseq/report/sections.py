@@ -26,18 +26,18 @@ INTENDED = (
 
 def headline(findings: Findings) -> list[tuple[str, str]]:
     """The figures that come first."""
-    card, found = findings.card, findings.accuracy
+    card, models = findings.card, findings.accuracy
     facts = [
         ("items", f"{card['items']:,}"),
         ("people known", f"{card['known_users']:,}"),
         ("one newcomer", f"{findings.latency.p50_ms:.1f} ms"),
     ]
-    if found:
-        own = list(found.values())[-1]
+    if models:
+        ours = list(models.values())[-1]
         facts[:0] = [
-            ("MRR, full catalogue", f"{own['full']['mrr']:.4f}"),
-            ("HR@10", f"{own['full']['hr@10']:.1%}"),
-            ("MRR among 100", f"{own['sampled']['mrr']:.3f}"),
+            ("MRR, full catalogue", f"{ours['full']['mrr']:.4f}"),
+            ("HR@10", f"{ours['full']['hr@10']:.1%}"),
+            ("MRR among 100", f"{ours['sampled']['mrr']:.3f}"),
         ]
     return facts
 
@@ -61,16 +61,16 @@ def sections(findings: Findings) -> Iterator[Section]:
 
 
 def _accuracy(models: dict[str, dict[str, Any]]) -> Section:
-    own = models[CLUSTERSEQ]
+    ours = models[CLUSTERSEQ]
     best = max((m for m in models if m != CLUSTERSEQ), key=lambda m: models[m]["full"]["mrr"])
-    times = own["full"]["mrr"] / models[best]["full"]["mrr"]
+    times = ours["full"]["mrr"] / models[best]["full"]["mrr"]
     rows = [
-        [name, *(judged(one["full"], m) for m in METRICS), judged(one["sampled"], "mrr")]
-        for name, one in models.items()
+        [name, *(judged(figures["full"], m) for m in METRICS), judged(figures["sampled"], "mrr")]
+        for name, figures in models.items()
     ]
     return Section(
         "Accuracy on people never seen",
-        f"Of {own['users']:,} new people the model was shown {own['k']} items each. Its MRR in "
+        f"Of {ours['users']:,} new people the model was shown {ours['k']} items each. Its MRR in "
         f"the full catalogue is {times:.2f} times that of {best}, the best simple model here. "
         "Lines are 95 % intervals: where they overlap widely, so many people can't tell two models "
         "apart.",
@@ -81,10 +81,10 @@ def _accuracy(models: dict[str, dict[str, Any]]) -> Section:
 
 def _groups(models: dict[str, dict[str, Any]]) -> Section:
     named = models[CLUSTERSEQ]["groups"]
-    found = {name: one for name, one in named.items() if one["users"]}
+    present = {name: figures for name, figures in named.items() if figures["users"]}
     rows = [
-        [name, f"{one['users']:,}", *(judged(one["full"], metric) for metric in METRICS)]
-        for name, one in found.items()
+        [name, f"{figures['users']:,}", *(judged(figures["full"], metric) for metric in METRICS)]
+        for name, figures in present.items()
     ]
     return Section(
         "Who is served how well",
@@ -96,12 +96,12 @@ def _groups(models: dict[str, dict[str, Any]]) -> Section:
     )
 
 
-def _lengths(found: Sequence[AtLength]) -> Section:
-    own = [one for one in found if one.model == CLUSTERSEQ]
-    first, last = own[0], own[-1]
-    ks = sorted({one.k for one in found})
-    mrr = {(one.model, one.k): one for one in found}
-    names = list(dict.fromkeys(one.model for one in found))
+def _lengths(points: Sequence[AtLength]) -> Section:
+    ours = [point for point in points if point.model == CLUSTERSEQ]
+    first, last = ours[0], ours[-1]
+    ks = sorted({point.k for point in points})
+    mrr = {(point.model, point.k): point for point in points}
+    names = list(dict.fromkeys(point.model for point in points))
     rows = [
         [
             str(k),
@@ -115,7 +115,7 @@ def _lengths(found: Sequence[AtLength]) -> Section:
         f"With nothing known the MRR is {first.mrr:.4f} (popularity), with {last.k} items "
         f"{last.mrr:.4f}. Each point is of the people who have at least one item more, so points "
         "far right are of fewer and more active people.",
-        charts.lengths(found),
+        charts.lengths(points),
         Table(["items shown", "people", *names], rows),
     )
 
@@ -133,16 +133,16 @@ def _adaptation(findings: Findings) -> Section:
         charts.adaptation(curve, learnt),
         Table(
             ["steps", "MRR", "loss"],
-            [[str(one.steps), f"{one.mrr:.4f}", f"{one.loss:.4f}"] for one in curve],
+            [[str(point.steps), f"{point.mrr:.4f}", f"{point.loss:.4f}"] for point in curve],
         ),
     )
 
 
 def _clusters(findings: Findings) -> Section:
-    largest = max(one.size for one in findings.clusters)
+    largest = max(cluster.size for cluster in findings.clusters)
     rows = [
-        [str(one.id), f"{one.size:.1%}", ", ".join(one.typical)]
-        for one in sorted(findings.clusters, key=lambda one: -one.size)
+        [str(cluster.id), f"{cluster.size:.1%}", ", ".join(cluster.typical)]
+        for cluster in sorted(findings.clusters, key=lambda cluster: -cluster.size)
     ]
     return Section(
         "Kinds of people",
@@ -179,7 +179,7 @@ def _data(findings: Findings) -> Section:
 
 
 def _training(findings: Findings) -> Section:
-    seconds = sum(one.get("seconds", 0.0) for one in findings.training)
+    seconds = sum(epoch.get("seconds", 0.0) for epoch in findings.training)
     return Section(
         "How it learnt",
         f"{len(findings.training)} epochs in {seconds:,.0f} s. The model of the epoch that "
@@ -190,13 +190,13 @@ def _training(findings: Findings) -> Section:
 
 
 def _latency(findings: Findings) -> Section:
-    took = findings.latency
+    latency = findings.latency
     return Section(
         "How fast it answers",
         f"Adapting to a newcomer of three items and ranking {findings.card['items']:,} items takes "
-        f"{took.p50_ms:.1f} ms, and one of a hundred takes {took.p99_ms:.1f} ms or more, on one "
-        f"thread of this machine. Many at once: {took.per_second:,.0f} people a second "
-        f"({took.threads} threads).",
+        f"{latency.p50_ms:.1f} ms, and one of a hundred takes {latency.p99_ms:.1f} ms or more, on "
+        f"one thread of this machine. Many at once: {latency.per_second:,.0f} people a second "
+        f"({latency.threads} threads).",
     )
 
 
@@ -214,6 +214,6 @@ def _card(findings: Findings) -> Section:
         ["catalogue", f"{card['items']:,} items"],
         ["parameters", f"{card['parameters']:,}"],
         ["options that aren't the default", options or "none"],
-        ["trained by", ", ".join(f"{name} {one}" for name, one in card["versions"].items())],
+        ["trained by", ", ".join(f"{name} {value}" for name, value in card["versions"].items())],
     ]
     return Section("Model card", INTENDED, None, Table(["", ""], rows, prose=True))

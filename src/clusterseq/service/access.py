@@ -26,15 +26,15 @@ def needs(scope: str, keyring: Keyring) -> Any:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
         header: Annotated[str | None, Security(_HEADER)],
     ) -> None:
-        given = bearer.credentials if bearer is not None else header
-        if not given:
+        secret = bearer.credentials if bearer is not None else header
+        if not secret:
             raise ProblemError(
                 401,
                 "Key needed",
                 "send an API key as Authorization: Bearer KEY",
                 {"WWW-Authenticate": "Bearer"},
             )
-        key = keyring.find(given)
+        key = keyring.find(secret)
         if key is None:
             raise ProblemError(
                 401,

@@ -37,15 +37,15 @@ class Admission:
             await respond(413, "Too large", detail)(scope, receive, send)
             return
 
-        async def again() -> Message:
+        async def replay() -> Message:
             return messages.pop(0) if messages else await receive()
 
-        await self.app(scope, again, send)
+        await self.app(scope, replay, send)
 
     async def _body(self, scope: Scope, receive: Receive) -> list[Message] | None:
         """The messages that bring the body; None if it is too large, said or not."""
-        said = Headers(scope=scope).get("content-length", "")
-        if said.isdecimal() and int(said) > self.body_bytes:
+        content_length = Headers(scope=scope).get("content-length", "")
+        if content_length.isdecimal() and int(content_length) > self.body_bytes:
             return None
         received, messages = 0, []
         while scope["method"] not in BODILESS:

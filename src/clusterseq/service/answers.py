@@ -77,7 +77,7 @@ async def recommend(
     Raises:
         OverloadedError: too many are waiting.
     """
-    begun, engine = time.perf_counter(), context.engine
+    started, engine = time.perf_counter(), context.engine
     choice = Choice.of(engine, wanted)
     everybody = [_asked(engine, history, wanted, choice) for history in histories]
     answers: list[dict[str, Any]] = []
@@ -93,7 +93,7 @@ async def recommend(
         if explain and best and not served.fallback:
             await _add_reasons(context, engine, answer, asked.person, best)
         answers.append(answer)
-    total = 1000 * (time.perf_counter() - begun) + store_ms
+    total = 1000 * (time.perf_counter() - started) + store_ms
     for answer in answers:
         answer["timing_ms"] |= {"total": round(total, 3), "store": round(store_ms, 3)}
     return answers
@@ -104,13 +104,15 @@ async def _served(
 ) -> list[tuple[Served, list[tuple[int, float]]]]:
     """A ranking for each person that reaches far enough, and what is recommended of it."""
     served = await context.rankings.ask(engine, [asked.person for asked in everybody])
-    best = [choice.best(one, asked.refused) for one, asked in zip(served, everybody, strict=True)]
-    short = [place for place, pairs in enumerate(best) if pairs is None]
+    best = [
+        choice.best(result, asked.refused) for result, asked in zip(served, everybody, strict=True)
+    ]
+    short = [index for index, pairs in enumerate(best) if pairs is None]
     if short:
-        deeper = [_deeper(engine, everybody[place]) for place in short]
-        for place, one in zip(short, await context.rankings.ask(engine, deeper), strict=True):
-            served[place], best[place] = one, choice.best(one, everybody[place].refused)
-    return [(one, pairs or []) for one, pairs in zip(served, best, strict=True)]
+        deeper = [_deeper(engine, everybody[index]) for index in short]
+        for index, result in zip(short, await context.rankings.ask(engine, deeper), strict=True):
+            served[index], best[index] = result, choice.best(result, everybody[index].refused)
+    return [(result, pairs or []) for result, pairs in zip(served, best, strict=True)]
 
 
 def _answer(
@@ -151,20 +153,20 @@ async def _add_reasons(
     best: Sequence[tuple[int, float]],
 ) -> None:
     """Say why of each item, if there is time; others are answered meanwhile."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     whys = await context.rankings.why(engine, person, [item for item, _ in best])
     for row, why in zip(answer["items"], whys, strict=False):
         row["why"] = why
-    answer["timing_ms"]["explain"] = round(1000 * (time.perf_counter() - begun), 3)
+    answer["timing_ms"]["explain"] = round(1000 * (time.perf_counter() - started), 3)
 
 
-def _asked(engine: Engine, history: Sequence[RawId], wanted: Filters, choice: Choice) -> Asked:
+def _asked(engine: Engine, history: Sequence[RawId], filters: Filters, choice: Choice) -> Asked:
     codes, unknown = engine.codes(history)
-    refused = choice.excluded | set(codes) if wanted.filter_seen else choice.excluded
+    refused = choice.excluded | set(codes) if filters.filter_seen else choice.excluded
     # All steps are the same as none said, and are remembered as one.
-    all_steps = wanted.steps is None or wanted.steps >= engine.max_steps
+    all_steps = filters.steps is None or filters.steps >= engine.max_steps
     allowed = None if choice.only is None else _mask(engine, choice.only - refused, others=False)
-    person = Person(codes, None if all_steps else wanted.steps, allowed)
+    person = Person(codes, None if all_steps else filters.steps, allowed)
     return Asked(person, len(history), unknown, refused)
 
 

@@ -97,14 +97,14 @@ class Batcher(Generic[Work, Result]):
             batch = self._next()
             if not batch:
                 continue
-            work, futures = [each for each, _ in batch], [future for _, future in batch]
+            work, futures = [job for job, _ in batch], [future for _, future in batch]
             self._under_way.update(futures)
             try:
-                done = await loop.run_in_executor(self._thread, self._serve, work)
+                results = await loop.run_in_executor(self._thread, self._serve, work)
             except Exception as error:  # theirs to be told, and the next ones must not suffer
                 _fail(futures, error)
             else:
-                _deliver(futures, done)
+                _deliver(futures, results)
             self._under_way.clear()
 
     def _next(self) -> list[tuple[Work, asyncio.Future[Result]]]:

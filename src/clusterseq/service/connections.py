@@ -88,7 +88,7 @@ class Connection(HttpToolsProtocol):
         if crowded and not self.waiting.end_first():
             detail = f"{self.limits.connections} requests are under way; ask again in a moment"
             self._refuse(503, "Overloaded", detail)
-        self._look()
+        self._update_turn()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """They are gone."""
@@ -111,13 +111,13 @@ class Connection(HttpToolsProtocol):
         if self._head > self.limits.head_bytes and not self.transport.is_closing():
             detail = f"the head of a request may have {self.limits.head_bytes:,} bytes"
             self._refuse(431, "Head too large", detail)
-        self._look()
+        self._update_turn()
 
     def on_message_begin(self) -> None:
         """The first byte of a request: its time begins."""
         super().on_message_begin()
         self.waiting.leave(self)
-        self._look()
+        self._update_turn()
 
     def on_headers_complete(self) -> None:
         """The head of a request; those that come before their turn are kept, so not too many."""
@@ -142,29 +142,29 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The whole answer is on its way."""
         super().on_response_complete()
-        self._look()
+        self._update_turn()
 
     def pause_writing(self) -> None:
         """They don't read as fast as they are answered."""
         super().pause_writing()
-        self._look()
+        self._update_turn()
 
     def resume_writing(self) -> None:
         """They do again."""
         super().resume_writing()
-        self._look()
+        self._update_turn()
 
     def send_400_response(self, msg: str) -> None:
         """What was sent is not HTTP, or too much of it."""
         detail = f"not HTTP/1.1, or more than {PIPELINED} requests ahead of their answers"
         self._refuse(400, "Request not understood", detail)
 
-    def _look(self) -> None:
+    def _update_turn(self) -> None:
         """See whose turn it is, the service's or the client's."""
         if self not in self.connections:
             return
-        now = self._served
-        at_work = now is not None and not (now.more_body or now.response_complete)
+        cycle = self._served
+        at_work = cycle is not None and not (cycle.more_body or cycle.response_complete)
         if at_work and not self.flow.write_paused and not self.transport.is_closing():
             self.waiting.leave(self)
         else:

@@ -82,5 +82,5 @@ class Context:
     def bound_ids(self, what: str, ids: Sequence[int | str], most: int) -> None:
         """The same for a list of ids, none of which may be too long."""
         self.bound(what, len(ids), most)
-        longest = max((len(each) for each in ids if isinstance(each, str)), default=0)
+        longest = max((len(raw_id) for raw_id in ids if isinstance(raw_id, str)), default=0)
         self.bound(f"characters of an id in {what}", longest, self.limits.id_length)

@@ -74,17 +74,17 @@ def _tell_limits(schemas: dict[str, Any], limits: Limits) -> None:
     _bound_strings(schemas["Event"]["properties"]["item"], limits.id_length)
 
 
-def _bound_list(schema: dict[str, Any], most: int, longest: int) -> None:
-    for each in _choices(schema):
-        if each.get("type") == "array":
-            each["maxItems"] = most
-            _bound_strings(each["items"], longest)
+def _bound_list(schema: dict[str, Any], max_items: int, max_length: int) -> None:
+    for choice in _choices(schema):
+        if choice.get("type") == "array":
+            choice["maxItems"] = max_items
+            _bound_strings(choice["items"], max_length)
 
 
-def _bound_strings(schema: dict[str, Any], longest: int) -> None:
-    for each in _choices(schema):
-        if each.get("type") == "string":
-            each["maxLength"] = longest
+def _bound_strings(schema: dict[str, Any], max_length: int) -> None:
+    for choice in _choices(schema):
+        if choice.get("type") == "string":
+            choice["maxLength"] = max_length
 
 
 def _choices(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -85,9 +85,9 @@ class Engine:
         if compiled:
             engine.ranker.compile()
         give_back()
-        if not all(np.isfinite(one.scores).all() for one in engine.rehearse(at_once)):
-            told = f"{directory}: its scores aren't finite; take the model before, or train anew"
-            raise CheckpointError(told)
+        if not all(np.isfinite(ranking.scores).all() for ranking in engine.rehearse(at_once)):
+            message = f"{directory}: its scores aren't finite; take the model before, or train anew"
+            raise CheckpointError(message)
         return engine
 
     def rehearse(self, at_once: int) -> list[Ranking]:
@@ -119,8 +119,8 @@ class Engine:
 
     def codes(self, history: Sequence[RawId]) -> tuple[Codes, list[RawId]]:
         """The known items of a history that the model would read, and what it doesn't know."""
-        found = self.items.encode(history)
-        return tuple(found[found != UNKNOWN].tolist()), list(unknown_items(history, found))
+        codes = self.items.encode(history)
+        return tuple(codes[codes != UNKNOWN].tolist()), list(unknown_items(history, codes))
 
     @cached_property
     def item_search(self) -> ItemSearch:
@@ -146,12 +146,12 @@ class Engine:
             "inner_steps": self.max_steps,
             "clusters": [
                 {
-                    "id": place,
+                    "id": cluster,
                     "size": size,
                     "typical": [self._name(item) for item in typical],
                     "position": position,
                 }
-                for place, (size, typical, position) in enumerate(clusters)
+                for cluster, (size, typical, position) in enumerate(clusters)
             ],
             "metrics": dict(self.checkpoint.metrics),
         }
@@ -159,11 +159,11 @@ class Engine:
     @cached_property
     def points(self) -> list[list[float]]:
         """Popular items on the map: x, y, and the cluster of who touches them alone."""
-        items, places = self.atlas.items(POINTS)
+        items, positions = self.atlas.items(POINTS)
         clusters = self.atlas.clusters_of(items).tolist()
         return [
             [round(x, 4), round(y, 4), float(cluster)]
-            for (x, y), cluster in zip(places.tolist(), clusters, strict=True)
+            for (x, y), cluster in zip(positions.tolist(), clusters, strict=True)
         ]
 
     def title(self, item: int) -> str | None:
@@ -177,7 +177,7 @@ class Engine:
         """Why each of some items is recommended to somebody, as JSON holds it."""
         read = [self._name(code) for code in codes[-self.checkpoint.model.config.max_steps :]]
         nearest = self._nearest(items, codes) if codes else [None] * len(items)
-        found = explain(self.ranker, codes, items, steps=steps)
+        explanations = explain(self.ranker, codes, items, steps=steps)
         return [
             {
                 "parts": {name: round(value, 6) for name, value in why.parts.items()},
@@ -189,7 +189,7 @@ class Engine:
                 ],
                 "nearest": near,
             }
-            for why, near in zip(found, nearest, strict=True)
+            for why, near in zip(explanations, nearest, strict=True)
         ]
 
     @torch.no_grad()
@@ -199,8 +199,8 @@ class Engine:
         near = self._directions(items) @ self._directions(history).T
         best = near.max(dim=1)
         return [
-            self._named(history[place], similarity)
-            for place, similarity in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            self._named(history[index], similarity)
+            for index, similarity in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
 
     @torch.no_grad()
@@ -225,28 +225,28 @@ class Engine:
     @torch.inference_mode()
     def rank(self, people: Sequence[Person]) -> list[Ranking]:
         """Adapt to people and rank the catalogue for each; the work of one go."""
-        found: list[Ranking | None] = [None] * len(people)
+        results: list[Ranking | None] = [None] * len(people)
         for steps in dict.fromkeys(person.steps for person in people):
-            places = [place for place, person in enumerate(people) if person.steps == steps]
-            for rows in self.ranker.parts(len(places)):
-                some = places[rows]
-                rankings = self._ranked([people[place] for place in some], steps)
-                for place, ranking in zip(some, rankings, strict=True):
-                    found[place] = ranking
-        return [ranking for ranking in found if ranking is not None]
+            indices = [index for index, person in enumerate(people) if person.steps == steps]
+            for rows in self.ranker.parts(len(indices)):
+                chunk = indices[rows]
+                rankings = self._ranked([people[index] for index in chunk], steps)
+                for index, ranking in zip(chunk, rankings, strict=True):
+                    results[index] = ranking
+        return [ranking for ranking in results if ranking is not None]
 
     def _ranked(self, people: Sequence[Person], steps: int | None) -> list[Ranking]:
         newest = self.checkpoint.model.config.max_steps
         histories = Histories.from_lists([person.codes[-newest:] for person in people])
-        begun = time.perf_counter()
+        started = time.perf_counter()
         adapted = self.ranker.adapt(histories, steps)
         shares, positions = self._seen(histories)
         middle = time.perf_counter()
         items, scores, complete = self._best(adapted, people)
         ended = time.perf_counter()
-        spent = {"adapt_ms": 1000 * (middle - begun), "score_ms": 1000 * (ended - middle)}
+        timings = {"adapt_ms": 1000 * (middle - started), "score_ms": 1000 * (ended - middle)}
         return [
-            Ranking(items[row], scores[row], complete[row], shares[row], positions[row], **spent)
+            Ranking(items[row], scores[row], complete[row], shares[row], positions[row], **timings)
             for row in range(len(people))
         ]
 
@@ -257,8 +257,8 @@ class Engine:
         model = self.checkpoint.model
         if not model.config.clustering:
             return [[]] * len(histories), [None] * len(histories)
-        places = self.atlas.people(histories).tolist()
-        return model.assign(histories).tolist(), [(x, y) for x, y in places]
+        positions = self.atlas.people(histories).tolist()
+        return model.assign(histories).tolist(), [(x, y) for x, y in positions]
 
     def _best(
         self, adapted: Adapted, people: Sequence[Person]
@@ -269,8 +269,8 @@ class Engine:
             allowed=[person.allowed for person in people],
             refused=[NOBODY] * len(people),
         )
-        there = [items != NOTHING for items in best.items]
-        complete = [self.n_items <= DEPTH or not bool(each.all()) for each in there]
-        items = [i[t].int().numpy() for i, t in zip(best.items, there, strict=True)]
-        found = [s[t].numpy() for s, t in zip(best.scores, there, strict=True)]
-        return items, found, complete
+        masks = [items != NOTHING for items in best.items]
+        complete = [self.n_items <= DEPTH or not bool(mask.all()) for mask in masks]
+        items = [row[mask].int().numpy() for row, mask in zip(best.items, masks, strict=True)]
+        scores = [row[mask].numpy() for row, mask in zip(best.scores, masks, strict=True)]
+        return items, scores, complete

@@ -45,10 +45,10 @@ class ItemSearch:
 
         An item whose id is the query comes before all others.
         """
-        found = self._rows
+        rows = self._rows
         for word in query.lower().split():
-            found = found.filter(pl.col("text").str.contains(word, literal=True))
-        meant = pl.col("item").cast(pl.String) == query.strip()
+            rows = rows.filter(pl.col("text").str.contains(word, literal=True))
+        exact = pl.col("item").cast(pl.String) == query.strip()
         if query.strip():  # polars keeps the order of equals if it is told to
-            found = found.sort(meant, descending=True, maintain_order=True)
-        return found.head(limit).select("item", "title", "count").to_dicts(), len(found)
+            rows = rows.sort(exact, descending=True, maintain_order=True)
+        return rows.head(limit).select("item", "title", "count").to_dicts(), len(rows)

@@ -56,7 +56,9 @@ class Keyring:
             raise ConfigError(
                 f"{path}: can't be read; make keys with clusterseq keys {path} --add NAME"
             ) from error
-        return cls([_parsed(path, at, line) for at, line in enumerate(lines, 1) if line.strip()])
+        return cls(
+            [_parsed(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        )
 
     @classmethod
     def guarding(cls, path: Path) -> Keyring:
@@ -65,13 +67,13 @@ class Keyring:
         Raises:
             ConfigError: it is missing, empty or holds anything else.
         """
-        found = cls.read(path)
-        if found.open:
+        keyring = cls.read(path)
+        if keyring.open:
             raise ConfigError(
                 f"{path}: holds no key, so nobody could call; make one with clusterseq keys {path} "
                 "--add NAME"
             )
-        return found
+        return keyring
 
     @property
     def open(self) -> bool:
@@ -81,11 +83,11 @@ class Keyring:
     def find(self, given: str) -> Key | None:
         """The key that was given, if it is one of these."""
         digest = _digest(given)
-        found = None
+        matched = None
         for key in self.keys:  # all of them, so that the time tells nothing
             if hmac.compare_digest(key.sha256, digest):
-                found = key
-        return found
+                matched = key
+        return matched
 
 
 def add_key(path: Path, name: str, scopes: Iterable[str]) -> str:
@@ -96,10 +98,10 @@ def add_key(path: Path, name: str, scopes: Iterable[str]) -> str:
     """
     if not name.strip() or not name.isprintable():
         raise ConfigError(f"a key can't be named {name!r}; give a name that can be read in a list")
-    wanted = tuple(dict.fromkeys(scopes))
-    if unknown := sorted(set(wanted) - set(SCOPES)):
+    requested = tuple(dict.fromkeys(scopes))
+    if unknown := sorted(set(requested) - set(SCOPES)):
         raise ConfigError(f'there is no scope "{unknown[0]}"; give some of {", ".join(SCOPES)}')
-    if not wanted:
+    if not requested:
         raise ConfigError(f"a key without a scope opens nothing; give some of {', '.join(SCOPES)}")
     if path.exists() and any(key.name == name for key in Keyring.read(path).keys):
         raise ConfigError(f"{path}: {name} has a key already; choose another name")
@@ -109,7 +111,7 @@ def add_key(path: Path, name: str, scopes: Iterable[str]) -> str:
         with os.fdopen(handle, "a", encoding="utf-8") as file:
             if path.read_bytes()[-1:] not in (b"", b"\n"):  # somebody has edited it
                 file.write("\n")
-            file.write(json.dumps(asdict(Key(name, _digest(secret), wanted))) + "\n")
+            file.write(json.dumps(asdict(Key(name, _digest(secret), requested))) + "\n")
     except OSError as error:
         raise ConfigError(
             f"{path}: {error.strerror}; choose another place", code="output"
@@ -121,14 +123,14 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _parsed(path: Path, at: int, line: str) -> Key:
+def _parsed(path: Path, number: int, line: str) -> Key:
     try:
-        told = json.loads(line)
-        key = Key(str(told["name"]), str(told["sha256"]), tuple(told["scopes"]))
+        entry = json.loads(line)
+        key = Key(str(entry["name"]), str(entry["sha256"]), tuple(entry["scopes"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
-            f"{path}, line {at}: not a key; make keys with clusterseq keys {path} --add NAME"
+            f"{path}, line {number}: not a key; make keys with clusterseq keys {path} --add NAME"
         ) from error
     if not set(key.scopes) <= set(SCOPES) or not SHA256.fullmatch(key.sha256):
-        raise ConfigError(f"{path}, line {at}: a key with an unknown scope or hash; remove it")
+        raise ConfigError(f"{path}, line {number}: a key with an unknown scope or hash; remove it")
     return key

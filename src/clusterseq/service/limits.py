@@ -48,8 +48,8 @@ class Limits:
     """People whose ranking is kept for their next request."""
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            if getattr(self, each.name) <= 0:
+        for field in fields(self):
+            if getattr(self, field.name) <= 0:
                 raise ConfigError(
-                    f"limit {each.name} = {getattr(self, each.name)} allows nothing; give more"
+                    f"limit {field.name} = {getattr(self, field.name)} allows nothing; give more"
                 )

@@ -53,8 +53,8 @@ class Metrics:
         self.registry, self._shared = CollectorRegistry(), FOLDER in os.environ
         if self._shared:
             self._place, self._lock = _free_place(Path(os.environ[FOLDER]))
-            kept = values.MultiProcessValue(lambda: self._place)  # type: ignore[no-untyped-call]
-            values.ValueClass = kept
+            shared = values.MultiProcessValue(lambda: self._place)  # type: ignore[no-untyped-call]
+            values.ValueClass = shared
         else:
             ProcessCollector(registry=self.registry)
         self.requests = self._counter("requests", "Requests.", "route", "status")

@@ -45,16 +45,16 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        header = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = header if SANE_ID.fullmatch(header) else uuid.uuid4().hex
         outcome, method = _Outcome(send, request_id), scope["method"]
         if method == "HEAD":
             scope = {**scope, "method": "GET"}  # the server's own stays as it is
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             await self.app(scope, receive, outcome)
         finally:
-            self._tell(method, scope, outcome, time.perf_counter() - begun)
+            self._tell(method, scope, outcome, time.perf_counter() - started)
 
     def _tell(self, method: str, scope: Scope, outcome: _Outcome, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "unmatched"

@@ -71,30 +71,30 @@ async def _foreseen(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError), "registered for these alone"
-    if any(each["type"] == "json_invalid" for each in error.errors()):
+    if any(entry["type"] == "json_invalid" for entry in error.errors()):
         return respond(400, _TITLES[400], _WHAT[400])
-    wrong = [_complaint(each) for each in error.errors()[:5]]
+    complaints = [_complaint(entry) for entry in error.errors()[:5]]
     kind = request.headers.get("content-type", "")
-    if "json" not in kind.lower() and any(_is_whole(each["loc"]) for each in error.errors()):
-        said = f"its content type is {kind[:100]!r}" if kind else "it has no content type"
-        wrong = [f"body: {said}; send JSON with the header Content-Type: application/json"]
-    return respond(422, "Request not understood", "; ".join(wrong))
+    if "json" not in kind.lower() and any(_is_whole(entry["loc"]) for entry in error.errors()):
+        reason = f"its content type is {kind[:100]!r}" if kind else "it has no content type"
+        complaints = [f"body: {reason}; send JSON with the header Content-Type: application/json"]
+    return respond(422, "Request not understood", "; ".join(complaints))
 
 
-def _named(place: Sequence[str | int]) -> list[str | int]:
-    """The parts of a place that somebody has sent, without our own names of kinds of bodies."""
-    return [part for part in place if part != "body" and not str(part).startswith(KIND)]
+def _named(location: Sequence[str | int]) -> list[str | int]:
+    """The parts of a location that somebody has sent, without our own names of kinds of bodies."""
+    return [part for part in location if part != "body" and not str(part).startswith(KIND)]
 
 
-def _is_whole(place: Sequence[str | int]) -> bool:
-    return bool(place) and place[0] == "body" and not _named(place)
+def _is_whole(location: Sequence[str | int]) -> bool:
+    return bool(location) and location[0] == "body" and not _named(location)
 
 
 def _complaint(error: Any) -> str:
     """Where in the request, and what is the matter."""
-    place = ".".join(map(str, _named(error["loc"]))) or "body"
-    told = place[:200].encode("utf-8", "backslashreplace").decode()  # half a character, perhaps
-    return f"{told}: {error['msg']}"
+    location = ".".join(map(str, _named(error["loc"]))) or "body"
+    shown = location[:200].encode("utf-8", "backslashreplace").decode()  # half a character, perhaps
+    return f"{shown}: {error['msg']}"
 
 
 async def _overloaded(request: Request, error: Exception) -> JSONResponse:

@@ -40,5 +40,5 @@ class Ranking:
         """The best ``k`` items that aren't refused; None where the ranking doesn't reach so far."""
         reach = k + len(refused)  # if all that is refused stands before the k-th
         pairs = zip(self.items[:reach].tolist(), self.scores[:reach].tolist(), strict=True)
-        found = [(item, score) for item, score in pairs if item not in refused][:k]
-        return found if len(found) == k or self.complete else None
+        best = [(item, score) for item, score in pairs if item not in refused][:k]
+        return best if len(best) == k or self.complete else None

@@ -34,33 +34,33 @@ class RankingCache:
     def __init__(self, most: int) -> None:
         self._items = np.zeros((most, DEPTH), dtype=np.int32)
         self._scores = np.zeros((most, DEPTH), dtype=np.float32)
-        self._kept: OrderedDict[Hashable, tuple[int, Ranking]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, tuple[int, Ranking]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def recall(self, key: Hashable) -> Ranking | None:
         """A copy of what was kept, since its place may be another's before it has been read."""
-        if key not in self._kept:
+        if key not in self._entries:
             return None
-        self._kept.move_to_end(key)
-        _, ranking = self._kept[key]
+        self._entries.move_to_end(key)
+        _, ranking = self._entries[key]
         return replace(ranking, items=ranking.items.copy(), scores=ranking.scores.copy())
 
     def keep(self, key: Hashable, ranking: Ranking) -> None:
         """Remember a ranking of at most ``DEPTH`` items."""
-        place, depth = self._place_for(key), len(ranking.items)
-        items, scores = self._items[place, :depth], self._scores[place, :depth]
+        row, depth = self._row_for(key), len(ranking.items)
+        items, scores = self._items[row, :depth], self._scores[row, :depth]
         items[:], scores[:] = ranking.items, ranking.scores
-        self._kept[key] = place, replace(ranking, items=items, scores=scores)
+        self._entries[key] = row, replace(ranking, items=items, scores=scores)
 
     def forget(self) -> None:
         """Remember nothing any more."""
-        self._kept.clear()
+        self._entries.clear()
 
-    def _place_for(self, key: Hashable) -> int:
-        if key in self._kept:
-            return self._kept.pop(key)[0]
-        if len(self._kept) < len(self._items):
-            return len(self._kept)
-        return self._kept.popitem(last=False)[1][0]
+    def _row_for(self, key: Hashable) -> int:
+        if key in self._entries:
+            return self._entries.pop(key)[0]
+        if len(self._entries) < len(self._items):
+            return len(self._entries)
+        return self._entries.popitem(last=False)[1][0]

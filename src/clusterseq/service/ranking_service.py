@@ -94,21 +94,21 @@ class RankingService:
         Raises:
             OverloadedError: too many are waiting; nobody of these was put in line.
         """
-        found = [self._recall(engine, person) for person in people]
-        missing = [place for place, ranking in enumerate(found) if ranking is None]
+        rankings = [self._recall(engine, person) for person in people]
+        missing = [index for index, ranking in enumerate(rankings) if ranking is None]
         if not missing:
-            return [Served(ranking, cached=True) for ranking in found if ranking]
-        futures = self._order(engine, [people[place] for place in missing])
+            return [Served(ranking, cached=True) for ranking in rankings if ranking]
+        futures = self._order(engine, [people[index] for index in missing])
         batches = -(-len(futures) // self.limits.at_once)
         self._askers.update(futures)
         try:
             await asyncio.wait(futures, timeout=batches * self.limits.deadline_ms / 1000)
         finally:
-            self._part(futures)
-        late = dict(zip(missing, futures, strict=True))
+            self._stop_waiting(futures)
+        asked = dict(zip(missing, futures, strict=True))
         return [
-            Served(ranking, cached=True) if ranking is not None else _told(engine, late[place])
-            for place, ranking in enumerate(found)
+            Served(ranking, cached=True) if ranking is not None else _outcome(engine, asked[index])
+            for index, ranking in enumerate(rankings)
         ]
 
     async def why(
@@ -126,7 +126,7 @@ class RankingService:
             self.reasons.forget(future)
         return future.result() if future.done() and not future.cancelled() else []
 
-    def _part(self, futures: Sequence[asyncio.Future[Ranking]]) -> None:
+    def _stop_waiting(self, futures: Sequence[asyncio.Future[Ranking]]) -> None:
         """Somebody waits no longer; what nobody waits for needs no turn."""
         self._askers.subtract(futures)
         for future in futures:
@@ -141,22 +141,22 @@ class RankingService:
     def _order(self, engine: Engine, people: Sequence[Person]) -> list[asyncio.Future[Ranking]]:
         """Put people in line, but for those who ask what somebody else waits for already."""
         keys = [_key(engine, person) for person in people]
-        first = {key: place for place, key in reversed([*enumerate(keys)])}
+        first = {key: index for index, key in reversed([*enumerate(keys)])}
         new = [
-            place
-            for place, key in enumerate(keys)
-            if key is None or (place == first[key] and not self._is_coming(key))
+            index
+            for index, key in enumerate(keys)
+            if key is None or (index == first[key] and not self._is_coming(key))
         ]
-        futures = self.batcher.submit([Job(engine, people[place]) for place in new])
-        own = dict(zip(new, futures, strict=True))
-        for place, future in own.items():
-            key = keys[place]
+        futures = self.batcher.submit([Job(engine, people[index]) for index in new])
+        submitted = dict(zip(new, futures, strict=True))
+        for index, future in submitted.items():
+            key = keys[index]
             if key is not None:
                 self._coming[key] = future
                 future.add_done_callback(partial(self._arrived, key))
         return [
-            own[place] if key is None or place in own else self._coming[key]
-            for place, key in enumerate(keys)
+            submitted[index] if key is None or index in submitted else self._coming[key]
+            for index, key in enumerate(keys)
         ]
 
     def _is_coming(self, key: Key | None) -> bool:
@@ -172,7 +172,10 @@ class RankingService:
 
 
 def _explain(questions: Sequence[Question]) -> list[list[dict[str, Any]]]:
-    return [one.engine.whys(one.items, one.person.codes, one.person.steps) for one in questions]
+    return [
+        question.engine.whys(question.items, question.person.codes, question.person.steps)
+        for question in questions
+    ]
 
 
 def _key(engine: Engine, person: Person) -> Key | None:
@@ -182,15 +185,15 @@ def _key(engine: Engine, person: Person) -> Key | None:
 
 def _serve(jobs: Sequence[Job]) -> list[Ranking]:
     """One batch; whoever came before a new model is served by the old one."""
-    found: dict[int, Ranking] = {}
+    results: dict[int, Ranking] = {}
     for engine in dict.fromkeys(job.engine for job in jobs):
-        places = [place for place, job in enumerate(jobs) if job.engine is engine]
-        rankings = engine.rank([jobs[place].person for place in places])
-        found.update(zip(places, rankings, strict=True))
-    return [found[place] for place in range(len(jobs))]
+        indices = [index for index, job in enumerate(jobs) if job.engine is engine]
+        rankings = engine.rank([jobs[index].person for index in indices])
+        results.update(zip(indices, rankings, strict=True))
+    return [results[index] for index in range(len(jobs))]
 
 
-def _told(engine: Engine, future: asyncio.Future[Ranking]) -> Served:
+def _outcome(engine: Engine, future: asyncio.Future[Ranking]) -> Served:
     """What came in time, or what is popular; an error is the asker's to tell."""
     if future.done() and not future.cancelled():
         return Served(future.result())

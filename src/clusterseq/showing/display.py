@@ -46,10 +46,10 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:
     """Who was judged, what the columns mean, and how sure the differences are."""
-    own = comparison.own
+    evaluation = comparison.own
     yield (
-        f"{len(own.users):,} people the model has never seen ({comparison.split}), "
-        f"K = {own.k} items of each shown, {comparison.coverage:.1%} of their events in the "
+        f"{len(evaluation.users):,} people the model has never seen ({comparison.split}), "
+        f"K = {evaluation.k} items of each shown, {comparison.coverage:.1%} of their events in the "
         "catalogue" + ("; what was shown competes, too" if comparison.keep_seen else "")
     )
     yield (
@@ -75,8 +75,8 @@ REASONS = 2
 
 def recommendations_table(found: Recommendations) -> Table:
     """Rank, item, title if there are titles, score, and the reasons if they were asked for."""
-    titled = any(one.title is not None for one in found)
-    explained = any(one.why is not None for one in found)
+    titled = any(entry.title is not None for entry in found)
+    explained = any(entry.why is not None for entry in found)
     table = Table()
     table.add_column("", justify="right")
     table.add_column("item")
@@ -85,10 +85,10 @@ def recommendations_table(found: Recommendations) -> Table:
     table.add_column("score", justify="right")
     for name in ("because of", "made of") if explained else ():
         table.add_column(name)
-    for rank, one in enumerate(found, start=1):
-        title = [one.title or ""] if titled else []
-        reasons = [] if one.why is None else _reasons(one.why)
-        table.add_row(str(rank), str(one.item), *title, f"{one.score:.3f}", *reasons)
+    for rank, entry in enumerate(found, start=1):
+        title = [entry.title or ""] if titled else []
+        reasons = [] if entry.why is None else _reasons(entry.why)
+        table.add_row(str(rank), str(entry.item), *title, f"{entry.score:.3f}", *reasons)
     return table
 
 
@@ -107,7 +107,7 @@ def newcomer_table(newcomer: Newcomer) -> Table:
     table = Table(title=f"A newcomer ({newcomer.group})", title_justify="left")
     table.add_column("touched")
     table.add_column("recommended")
-    recommended = [one.title or str(one.item) for one in newcomer.recommended]
+    recommended = [entry.title or str(entry.item) for entry in newcomer.recommended]
     left = [*newcomer.touched, "", f"next: {newcomer.following}"]
     for first, second in zip_longest(left, recommended, fillvalue=""):
         table.add_row(first, second + (" ★" if second == newcomer.following else ""))

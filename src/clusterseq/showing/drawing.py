@@ -34,12 +34,12 @@ def panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     columns = min(count, COLUMNS)
     rows = -(-count // columns)
     figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
-    found = [figure.add_subplot(rows, columns, place) for place in range(1, count + 1)]
-    for axes in found:
+    all_axes = [figure.add_subplot(rows, columns, index) for index in range(1, count + 1)]
+    for axes in all_axes:
         axes.grid(alpha=0.3, linewidth=0.5)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    return figure, found
+    return figure, all_axes
 
 
 def rendered(figure: Figure, kind: str) -> bytes:

@@ -157,5 +157,5 @@ def _figure(name: str, value: object) -> str:
         return f"{value:.1f} s"
     if name == "kept":  # the best so far, which the stage ends with if nothing better comes
         return "kept" if value else "not kept"
-    shown = f"{value:.4f}" if isinstance(value, float) else str(value)
-    return f"{name.replace('_', ' ')} {shown}"
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{name.replace('_', ' ')} {text}"

@@ -74,10 +74,10 @@ class EncoderContract:
         self, encoder: Any, inputs: Tensor
     ) -> None:
         before = encoder(inputs, SIZES)
-        changed, place = inputs.clone(), SIZES[0] + 1  # the second item of the second person
-        changed[:, place] += 1
+        changed, index = inputs.clone(), SIZES[0] + 1  # the second item of the second person
+        changed[:, index] += 1
         differs = (encoder(changed, SIZES) - before).abs().amax(dim=(0, 2)) > 1e-9
-        later = [place, sum(SIZES[:2]) + 1]  # it, and the same person's third
+        later = [index, sum(SIZES[:2]) + 1]  # it, and the same person's third
         assert differs.nonzero()[:, 0].tolist() == later
 
     def test_people_are_read_alone_as_in_company(self, encoder: Any, inputs: Tensor) -> None:
@@ -129,9 +129,9 @@ class ConditionerContract:
     ) -> None:
         assert isinstance(conditioner, nn.Module)
         assert isinstance(conditioner, Conditioner)
-        found = conditioner(drawn(THETA), shares)
-        assert found.shape == (len(shares), THETA)
-        assert torch.isfinite(found).all()
+        starts = conditioner(drawn(THETA), shares)
+        assert starts.shape == (len(shares), THETA)
+        assert torch.isfinite(starts).all()
         assert conditioner(drawn(THETA), shares[:0]).shape == (0, THETA)
 
     def test_people_are_conditioned_one_by_one(self, conditioner: Any, shares: Tensor) -> None:
@@ -145,9 +145,9 @@ class ConditionerContract:
     ) -> None:
         start, shares = drawn(THETA).requires_grad_(), shares.clone().requires_grad_()
         is_trained(conditioner, conditioner(start, shares))
-        for given in (start, shares):
-            assert given.grad is not None
-            assert torch.isfinite(given.grad).all()
+        for tensor in (start, shares):
+            assert tensor.grad is not None
+            assert torch.isfinite(tensor.grad).all()
 
     def test_the_generator_decides_on_its_start(self, build: Build) -> None:
         one, two = (build(CLUSTERS, WIDTH, THETA, seeded()).state_dict() for _ in range(2))
@@ -188,9 +188,9 @@ class ClustererContract:
         torch.testing.assert_close(shares.sum(dim=1), torch.ones_like(shares[:, 0]))
 
     def test_groups_far_apart_are_told_apart(self, clusterer: Any, people: Tensor) -> None:
-        places = clusterer(people).argmax(dim=1)
-        assert len(places[:30].unique()) == len(places[30:50].unique()) == 1
-        assert places[0] != places[30]
+        clusters = clusterer(people).argmax(dim=1)
+        assert len(clusters[:30].unique()) == len(clusters[30:50].unique()) == 1
+        assert clusters[0] != clusters[30]
 
     def test_people_are_assigned_one_by_one(self, clusterer: Any, people: Tensor) -> None:
         alone = torch.cat([clusterer(people[[person]]) for person in range(5)])

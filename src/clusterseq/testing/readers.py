@@ -45,10 +45,10 @@ class ReaderContract:
         raise NotImplementedError("give the fixture written: where EVENTS lie, and where nothing")
 
     def test_events_come_as_they_were_written(self, written: Written) -> None:
-        found = read_events(written.source)
-        assert found.timed
-        assert found.frame.rows() == EVENTS.with_columns(pl.col("time") * 1_000_000).rows()
-        assert found.report.sources == (written.source,)
+        events = read_events(written.source)
+        assert events.timed
+        assert events.frame.rows() == EVENTS.with_columns(pl.col("time") * 1_000_000).rows()
+        assert events.report.sources == (written.source,)
 
     def test_reading_again_gives_the_same(self, written: Written) -> None:
         assert read_events(written.source).frame.equals(read_events(written.source).frame)

@@ -75,8 +75,8 @@ class ScorerContract:
         junk = torch.where(padded.mask, padded.items, N_ITEMS - 1)
         wider = torch.cat([junk, torch.full((len(junk), 4), 7)], dim=1)
         expected = scorer.score(padded).detach()
-        found = scorer.score(Histories(wider, padded.lengths)).detach()
-        torch.testing.assert_close(found, expected)
+        result = scorer.score(Histories(wider, padded.lengths)).detach()
+        torch.testing.assert_close(result, expected)
 
     def test_scoring_again_gives_the_same(self, scorer: Scorer) -> None:
         again = scores(scorer, *HISTORIES)
@@ -103,11 +103,11 @@ class ScorerContract:
     def test_item_ids_mean_nothing(self, fit: Fit, scorer: Scorer) -> None:
         if self.drawn_by_item:
             pytest.skip("its random start is drawn item by item")
-        places = np.random.default_rng(1).permutation(N_ITEMS).astype(np.int32)
-        renamed = fit(known_people().renumbered(places), N_ITEMS)
-        result = scores(renamed, *(places[row].tolist() for row in HISTORIES))
+        permutation = np.random.default_rng(1).permutation(N_ITEMS).astype(np.int32)
+        renamed = fit(known_people().renumbered(permutation), N_ITEMS)
+        result = scores(renamed, *(permutation[row].tolist() for row in HISTORIES))
         expected = scores(scorer, *HISTORIES)
-        torch.testing.assert_close(result[:, torch.from_numpy(places).long()], expected)
+        torch.testing.assert_close(result[:, torch.from_numpy(permutation).long()], expected)
 
 
 def scores(scorer: Scorer, *rows: list[int]) -> Float[Tensor, "users items"]:

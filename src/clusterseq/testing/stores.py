@@ -76,9 +76,9 @@ class StoreContract:
     def test_events_come_back_as_they_were(self, store: HistoryStore) -> None:
         given = [Event("a", "milk", 0.1 + 0.2), Event("b", 7, 1.7e9), Event("c", "7", 1.7e9 + 1e-6)]
         assert store.append("ann", given) == 3
-        found = store.history("ann")
-        assert found == given
-        assert [type(event.item) for event in found] == [str, int, str]
+        history = store.history("ann")
+        assert history == given
+        assert [type(event.item) for event in history] == [str, int, str]
 
     def test_order_is_by_time_however_they_arrive(self, store: HistoryStore) -> None:
         assert store.append("ann", events(5.0, -3.0, 10.0)) == 3
@@ -151,18 +151,16 @@ class StoreContract:
 
     def test_hostile_ids_are_ids_like_any_other(self, store: HistoryStore) -> None:
         for name in HOSTILE:
-            assert store.append(name, [Event(each, each, 1.0) for each in HOSTILE]) == len(HOSTILE)
+            assert store.append(name, [Event(raw, raw, 1.0) for raw in HOSTILE]) == len(HOSTILE)
         for name in HOSTILE:
-            assert [(e.id, e.item) for e in store.history(name)] == [
-                (each, each) for each in HOSTILE
-            ]
+            assert [(e.id, e.item) for e in store.history(name)] == [(raw, raw) for raw in HOSTILE]
         assert store.erase(HOSTILE[0]) == len(HOSTILE)
         assert store.history(HOSTILE[0]) == []
         assert all(len(store.history(name)) == len(HOSTILE) for name in HOSTILE[1:])
 
     def test_hostile_ids_are_remembered_once_let_go(self, place: Place) -> None:
         store = place.store(length=5)
-        hostile = [Event(each, each, 1.0) for each in HOSTILE]
+        hostile = [Event(raw, raw, 1.0) for raw in HOSTILE]
         assert store.append("ann", hostile) == len(HOSTILE) <= 5 + Retention(5).remembered
         assert store.append("ann", hostile) == 0
         assert store.history("ann") == hostile[-5:]
@@ -189,23 +187,23 @@ class StoreContract:
             if draw.random() < 0.03:
                 assert store.erase(user) == plain.erase(user)
             else:
-                some = [
+                batch = [
                     Event(str(draw.randrange(25)), draw.choice(items), float(draw.randrange(4)))
                     for _ in range(draw.randrange(1, 6))
                 ]
-                assert store.append(user, some) == plain.append(user, some)
+                assert store.append(user, batch) == plain.append(user, batch)
             assert store.history(user) == plain.history(user)
 
     def test_two_handles_see_the_same(self, place: Place) -> None:
         if not place.shared:
             pytest.skip("its handles share nothing")
-        one, two = place.store(), place.store()
-        assert one.append("ann", events(1.0)) == 1
-        assert two.history("ann") == events(1.0)
-        assert two.append("ann", events(1.0, 2.0)) == 1
-        assert one.history("ann") == events(1.0, 2.0)
-        assert one.erase("ann") == 2
-        assert two.history("ann") == []
+        first, second = place.store(), place.store()
+        assert first.append("ann", events(1.0)) == 1
+        assert second.history("ann") == events(1.0)
+        assert second.append("ann", events(1.0, 2.0)) == 1
+        assert first.history("ann") == events(1.0, 2.0)
+        assert first.erase("ann") == 2
+        assert second.history("ann") == []
 
 
 def events(*times: float, start: int = 0) -> list[Event]:

@@ -86,20 +86,20 @@ class _Work:
         return part
 
     def _recommended(self, people: pl.DataFrame) -> pl.DataFrame:
-        found = self.recommender.best(
+        best = self.recommender.best(
             [*sequences_of(people)],
             k=self.k,
             allowed=torch.from_numpy(self.allowed),
             filter_seen=self.filter_seen,
         )
-        codes = found.items.numpy()
+        codes = best.items.numpy()
         row, column = np.nonzero(codes != NOTHING)
         return pl.DataFrame(
             {
                 "user": people["id"].gather(row),
                 "rank": (column + 1).astype(np.int32),
                 "item": self.recommender.items.series.gather(codes[row, column]),
-                "score": found.scores.numpy()[row, column],
+                "score": best.scores.numpy()[row, column],
             }
         )
 

@@ -24,12 +24,12 @@ def new_batch(checkpoint: Checkpoint, events: Data) -> str:
     """
     origin = checkpoint.provenance
     batch = _digest(split_events(events, DataConfig(split="none"), seed=0))
-    there = batch in origin.updated_by
+    known = batch in origin.updated_by
     with suppress(DataError):  # too few for that split: they aren't those of the training
-        there = there or taught(
+        known = known or taught(
             checkpoint, split_events(events, checkpoint.config.data, origin.seed)
         )
-    if there:
+    if known:
         raise DataError(
             "the model has these events already; adding them again would count them twice, so "
             "give the events since"

@@ -105,12 +105,12 @@ def compare(
         )
         for name, model in models.items()
     }
-    own = models.get(CLUSTERSEQ)
-    if isinstance(own, Ranker) and own.model.clusters is not None:
-        learnt = cluster_groups(own.model, sequences.select(evaluations[CLUSTERSEQ].users), k)
+    ranker = models.get(CLUSTERSEQ)
+    if isinstance(ranker, Ranker) and ranker.model.clusters is not None:
+        learnt = cluster_groups(ranker.model, sequences.select(evaluations[CLUSTERSEQ].users), k)
         evaluations = {
-            name: dataclasses.replace(one, groups={**one.groups, **learnt})
-            for name, one in evaluations.items()
+            name: dataclasses.replace(evaluation, groups={**evaluation.groups, **learnt})
+            for name, evaluation in evaluations.items()
         }
     return Comparison(split, coverage, evaluations, keep_seen)
 

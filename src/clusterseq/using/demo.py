@@ -54,20 +54,20 @@ def newcomers(
     """The first test user of the minor group, of neither and of the major group."""
     recommender = Recommender(checkpoint)
     people = split_events(trial.events, trial.config.data, trial.runtime.seed).test
-    own = comparison.own
-    places = {name: own.groups[name].tolist() for name in ("minor", "major")}
-    grouped = {place for members in places.values() for place in members}
-    between = [place for place in range(len(own.users)) if place not in grouped]
+    evaluation = comparison.own
+    positions = {name: evaluation.groups[name].tolist() for name in ("minor", "major")}
+    grouped = {position for members in positions.values() for position in members}
+    between = [position for position in range(len(evaluation.users)) if position not in grouped]
     for group, members in (
-        ("minor", places["minor"]),
+        ("minor", positions["minor"]),
         ("in between", between),
-        ("major", places["major"]),
+        ("major", positions["major"]),
     ):
-        for place in members[:1]:
-            codes = people[int(own.users[place])][: own.k + 1]
+        for position in members[:1]:
+            codes = people[int(evaluation.users[position])][: evaluation.k + 1]
             titles = [_title(checkpoint, int(code)) for code in codes]
-            found = recommender.recommend(checkpoint.items.decode(codes[:-1]), RECOMMENDED)
-            yield Newcomer(group, titles[:-1], titles[-1], found)
+            recommended = recommender.recommend(checkpoint.items.decode(codes[:-1]), RECOMMENDED)
+            yield Newcomer(group, titles[:-1], titles[-1], recommended)
 
 
 def _title(checkpoint: Checkpoint, item: int) -> str:

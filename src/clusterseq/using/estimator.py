@@ -112,8 +112,8 @@ class Estimator:
             ConfigError: nothing is fitted yet.
         """
         checkpoint = self._fitted().checkpoint
-        found = evaluate_checkpoint(checkpoint, self._events(X), all_new=True, baselines=False)
-        return float(found.to_dict()["full"]["mrr"])
+        comparison = evaluate_checkpoint(checkpoint, self._events(X), all_new=True, baselines=False)
+        return float(comparison.to_dict()["full"]["mrr"])
 
     def save(self, directory: str | Path) -> None:
         """Save the model for ``Recommender.load`` and the command line.
@@ -151,16 +151,16 @@ class Estimator:
         return tags.Tags(estimator_type=None, target_tags=tags.TargetTags(required=False))
 
     def __repr__(self) -> str:
-        usual = Estimator().get_params()
+        defaults = Estimator().get_params()
         given = sorted(self.get_params().items())
-        told = ", ".join(f"{name}={value!r}" for name, value in given if value != usual[name])
-        return f"Estimator({told})"
+        params = ", ".join(f"{name}={value!r}" for name, value in given if value != defaults[name])
+        return f"Estimator({params})"
 
     def _fitted(self) -> Recommender:
-        found: Recommender | None = getattr(self, "recommender_", None)
-        if found is None:
+        recommender: Recommender | None = getattr(self, "recommender_", None)
+        if recommender is None:
             raise ConfigError("this Estimator isn't fitted yet; call fit with a table of events")
-        return found
+        return recommender
 
     def _config(self) -> Config:
         config = preset_named(self.preset)
@@ -188,9 +188,9 @@ def _names() -> list[str]:
     return sorted(inspect.signature(Estimator).parameters)
 
 
-def _like(found: pl.DataFrame, given: object) -> Any:
+def _like(frame: pl.DataFrame, given: object) -> Any:
     """A data frame of the same library as what was given."""
     library = type(given).__module__.partition(".")[0]
     if library == "pandas":
-        return found.to_pandas()
-    return found.to_arrow() if library == "pyarrow" else found
+        return frame.to_pandas()
+    return frame.to_arrow() if library == "pyarrow" else frame

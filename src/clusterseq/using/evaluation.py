@@ -91,19 +91,19 @@ def split_of_training(checkpoint: Checkpoint, events: Data) -> Split:
 def taught(checkpoint: Checkpoint, split: Split) -> bool:
     """Whether the known people of a split taught the model, with all that they touched."""
     same = split.fingerprint == checkpoint.provenance.fingerprint
-    places = checkpoint.items.encode_series(split.items.series)
-    if not same or (places == UNKNOWN).any():
+    indices = checkpoint.items.encode_series(split.items.series)
+    if not same or (indices == UNKNOWN).any():
         return False
-    told, had = split.known.counts(len(split.items)), checkpoint.item_counts[places]
+    counts, known = split.known.counts(len(split.items)), checkpoint.item_counts[indices]
     if checkpoint.provenance.updated_by:  # which has added to them since
-        return bool((told <= had).all())
-    return len(places) == len(checkpoint.items) and np.array_equal(told, had)
+        return bool((counts <= known).all())
+    return len(indices) == len(checkpoint.items) and np.array_equal(counts, known)
 
 
 def _of_others(why: str = "") -> DataError:
-    told = f"the events aren't those that the model was trained on {why}".strip()
+    reason = f"the events aren't those that the model was trained on {why}".strip()
     return DataError(
-        f"{told}; give the file it was trained on, or use evaluate --all-new if everyone in this "
+        f"{reason}; give the file it was trained on, or use evaluate --all-new if everyone in this "
         "one is new to it",
         code="split",
     )

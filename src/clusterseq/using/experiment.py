@@ -87,8 +87,8 @@ class Experiment:
             return self._checkpoint(self._fit(split, None, resume=resume), split), None
         with alone_at(self.unfinished):
             log = self._log(resume=resume)
-            told = Together(TrainingLog(log), watcher or Silent())
-            checkpoint = self._checkpoint(self._fit(split, told, resume=resume), split)
+            watchers = Together(TrainingLog(log), watcher or Silent())
+            checkpoint = self._checkpoint(self._fit(split, watchers, resume=resume), split)
             comparison = None
             if split.kind != "none":
                 model, test = checkpoint.model, split.test
@@ -116,8 +116,8 @@ class Experiment:
         """The split, once nothing is left that would spoil the minutes of training to come."""
         require_place(self.out)
         if resume and not can_go_on(self.unfinished):
-            told = f"{self.unfinished}: nothing to resume; train without --resume"
-            raise CheckpointError(told, code="resume")
+            message = f"{self.unfinished}: nothing to resume; train without --resume"
+            raise CheckpointError(message, code="resume")
         split = split_events(self.events, self.config.data, self.runtime.seed)
         if self.runtime.device == "cpu":
             shares = expected() if self.runtime.shard_items else 1
@@ -132,9 +132,9 @@ class Experiment:
         return [teachers_config(self.config)] if self.config.train.taught else []
 
     def _log(self, *, resume: bool) -> Path:
-        for left in () if resume else self.unfinished.iterdir():
-            if left.name != LOCK:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for entry in () if resume else self.unfinished.iterdir():
+            if entry.name != LOCK:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         return self.unfinished / LOG
 
     def _checkpoint(self, model: ClusterSeq, split: Split) -> Checkpoint:
@@ -161,8 +161,8 @@ class Experiment:
 
 def can_resume(out: str | Path) -> bool:
     """Whether a training that was to end in ``out`` was stopped and has left its state."""
-    place = unfinished_at(out)
-    return can_go_on(place) and abandoned(place)
+    directory = unfinished_at(out)
+    return can_go_on(directory) and abandoned(directory)
 
 
 def _cluster_sizes(model: ClusterSeq, known: Sequences) -> list[int] | None:

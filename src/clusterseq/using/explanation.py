@@ -84,8 +84,8 @@ def _gains(
     """log p(item | history) less log p(item | history without each of its items)."""
     without = [history[:step] + history[step + 1 :] for step in range(len(history))]
     adapted = ranker.adapt(Histories.from_lists([history, *without]), steps)
-    found = ranker.scores(adapted).log_softmax(dim=1)[:, items]
-    return found[0] - found[1:]
+    log_probs = ranker.scores(adapted).log_softmax(dim=1)[:, items]
+    return log_probs[0] - log_probs[1:]
 
 
 def _attention(ranker: Ranker, person: Histories) -> tuple[float, ...]:
@@ -107,27 +107,30 @@ def _parts(
         model.adapted(person, queries, catalogue, heard, steps=steps),
     ]
     last = queries[:, -1].expand(len(thetas), -1)
-    wanted = Preferences.of(torch.cat(thetas), last, catalogue.items)
-    found = _split(wanted, ranker, evidence, items)  # (θs, parts, items)
-    start, conditioned, adapted = found.sum(dim=1)
-    whole = torch.cat([found[0], torch.stack([conditioned - start, adapted - conditioned])])
+    preferences = Preferences.of(torch.cat(thetas), last, catalogue.items)
+    parts = _split(preferences, ranker, evidence, items)  # (θs, parts, items)
+    start, conditioned, adapted = parts.sum(dim=1)
+    whole = torch.cat([parts[0], torch.stack([conditioned - start, adapted - conditioned])])
     names = PARTS if evidence is not None else tuple(p for p in PARTS if p not in KINDS)
     return [dict(zip(names, column, strict=True)) for column in whole.T.tolist()]
 
 
 def _split(
-    wanted: Preferences, ranker: Ranker, evidence: Evidence | None, items: Int64[Tensor, " items"]
+    preferences: Preferences,
+    ranker: Ranker,
+    evidence: Evidence | None,
+    items: Int64[Tensor, " items"],
 ) -> Float[Tensor, "thetas parts items"]:
     """What a score is the sum of, under several θ of the same person."""
     candidates, acuity = ranker.catalogue.items, ranker.model.acuity
-    terms = wanted.queries[:, None] * candidates.columns[items]  # (θs, items, columns)
+    terms = preferences.queries[:, None] * candidates.columns[items]  # (θs, items, columns)
     match, popularity, freshness = terms.split_with_sizes(
         [candidates.width, 1, terms.shape[2] - candidates.width - 1], dim=2
     )
     parts = [match.sum(dim=2)]
     if evidence is not None and acuity is not None:
-        said = evidence.catalogue()[:, 0, items]  # (kinds, items)
-        heard = torch.log1p(acuity.exp()[:, None] * said)
-        parts += [wanted.trust[:, kind, None] * heard[kind] for kind in range(len(KINDS))]
+        strengths = evidence.catalogue()[:, 0, items]  # (kinds, items)
+        heard = torch.log1p(acuity.exp()[:, None] * strengths)
+        parts += [preferences.trust[:, kind, None] * heard[kind] for kind in range(len(KINDS))]
     parts += [popularity.sum(dim=2), freshness.sum(dim=2)]
     return torch.stack(parts, dim=1)

@@ -27,12 +27,12 @@ class Former:
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Its own scores, and less than any of them for what it doesn't know."""
         rows = [
-            own[own != UNKNOWN].numpy()
+            codes[codes != UNKNOWN].numpy()
             for row, length in zip(histories.items, histories.lengths.tolist(), strict=True)
-            for own in [self.own[row[:length]]]
+            for codes in [self.own[row[:length]]]
         ]
         scores = self.ranker.score(Histories.from_lists(rows))
         lowest = scores.min(dim=1, keepdim=True).values - 1
-        found = lowest.repeat(1, self.n_items)
-        found[:, self.places] = scores
-        return found
+        padded = lowest.repeat(1, self.n_items)
+        padded[:, self.places] = scores
+        return padded

@@ -44,7 +44,7 @@ def trained(program: str, words: Sequence[str], workers: int, out: Path, *, resu
     if not resume and can_resume(out):  # or the first start would go on with it
         shutil.rmtree(unfinished_at(out))
     work: Any = _run  # it may return something, which Ray's annotations deny
-    told = {
+    config = {
         "program": program,
         "words": list(words),
         "out": str(out.resolve()),
@@ -53,7 +53,7 @@ def trained(program: str, words: Sequence[str], workers: int, out: Path, *, resu
     with tempfile.TemporaryDirectory(prefix="clusterseq-ray-") as folder:
         trainer = TorchTrainer(
             work,
-            train_loop_config=told,
+            train_loop_config=config,
             scaling_config=ScalingConfig(num_workers=workers),
             run_config=RunConfig(
                 storage_path=folder, failure_config=FailureConfig(max_failures=RESTARTS)
@@ -70,12 +70,12 @@ def trained(program: str, words: Sequence[str], workers: int, out: Path, *, resu
     return int(result.return_value)
 
 
-def _run(told: dict[str, Any]) -> int:
+def _run(config: dict[str, Any]) -> int:
     """The work of one process; returns its status."""
-    main = resolve_name(told["program"])
-    os.chdir(told["folder"])
-    words = [word for word in told["words"] if word != "--resume"]
+    main = resolve_name(config["program"])
+    os.chdir(config["folder"])
+    words = [word for word in config["words"] if word != "--resume"]
     # Not whether it is free: another of them may hold the place already.
-    resumes = can_go_on(unfinished_at(told["out"]))
+    resumes = can_go_on(unfinished_at(config["out"]))
     status: int = main([*words, "--resume"] if resumes else words)
     return status

@@ -36,7 +36,7 @@ class Why:
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON holds it."""
-        return {"parts": dict(self.parts), "history": [dict(vars(one)) for one in self.history]}
+        return {"parts": dict(self.parts), "history": [dict(vars(entry)) for entry in self.history]}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Recommendations:
     @property
     def ids(self) -> list[RawId]:
         """The raw ids alone."""
-        return [one.item for one in self.items]
+        return [entry.item for entry in self.items]
 
     def __iter__(self) -> Iterator[Recommendation]:
         return iter(self.items)
@@ -79,10 +79,10 @@ class Recommendations:
         """The same as JSON holds it; a title and a reason only where there is one."""
         return {
             "items": [
-                {"item": one.item, "score": one.score}
-                | ({} if one.title is None else {"title": one.title})
-                | ({} if one.why is None else {"why": one.why.to_dict()})
-                for one in self.items
+                {"item": entry.item, "score": entry.score}
+                | ({} if entry.title is None else {"title": entry.title})
+                | ({} if entry.why is None else {"why": entry.why.to_dict()})
+                for entry in self.items
             ],
             "cluster": self.cluster,
             "ignored_items": list(self.ignored_items),

@@ -60,14 +60,14 @@ class Recommender:
             CheckpointError: it is missing, damaged or of a newer version.
             ConfigError: the device can't be used, or the model can't be compiled.
         """
-        place = device_named(device)
+        torch_device = device_named(device)
         checkpoint = load_checkpoint(directory)
-        checkpoint.model.on(place)
-        index = Index.load(present(directory), checkpoint.content) if place == CPU else None
-        found = cls(checkpoint, (str(Path(directory).resolve()), device, compiled), index)
+        checkpoint.model.on(torch_device)
+        index = Index.load(present(directory), checkpoint.content) if torch_device == CPU else None
+        recommender = cls(checkpoint, (str(Path(directory).resolve()), device, compiled), index)
         if compiled:
-            found.ranker.compile()
-        return found
+            recommender.ranker.compile()
+        return recommender
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What travels to another process is where it lies; there it is loaded once and kept."""
@@ -140,8 +140,8 @@ class Recommender:
         """
         batch, single = _batch(history)
         allowed = self.allowed(exclude, only)
-        found = self._recommended(batch, k, allowed, filter_seen=filter_seen, explained=explain)
-        return found[0] if single else found
+        results = self._recommended(batch, k, allowed, filter_seen=filter_seen, explained=explain)
+        return results[0] if single else results
 
     def allowed(
         self, exclude: Iterable[RawId] = (), only: Iterable[RawId] | None = None
@@ -165,7 +165,7 @@ class Recommender:
         mask = None if bool(allowed.all()) else allowed
         seen = [np.asarray(row if filter_seen else [], dtype=np.int64) for row in rows]
         histories = self._newest(rows)
-        found = [
+        tops = [
             self.ranker.best(
                 self.ranker.adapt(histories[part]),
                 k,
@@ -174,9 +174,7 @@ class Recommender:
             )
             for part in self.ranker.parts(len(rows))
         ]
-        return TopK(
-            torch.cat([one.items for one in found]), torch.cat([one.scores for one in found])
-        )
+        return TopK(torch.cat([top.items for top in tops]), torch.cat([top.scores for top in tops]))
 
     def _recommended(
         self,
@@ -189,7 +187,7 @@ class Recommender:
     ) -> list[Recommendations]:
         codes = [self.items.encode(history) for history in histories]
         rows = [row[row != UNKNOWN] for row in codes]
-        found = self.best(rows, k, allowed=allowed, filter_seen=filter_seen)
+        best = self.best(rows, k, allowed=allowed, filter_seen=filter_seen)
         clusters = self._clusters(rows)
         return [
             Recommendations(
@@ -201,8 +199,8 @@ class Recommender:
                 histories,
                 codes,
                 rows,
-                found.items.numpy(),
-                found.scores.tolist(),
+                best.items.numpy(),
+                best.scores.tolist(),
                 clusters,
                 strict=True,
             )
@@ -219,19 +217,19 @@ class Recommender:
         )
 
     def _reasons(self, items: Int64[np.ndarray, " k"], history: Codes) -> list[Why]:
-        found = explanation.explain(self.ranker, history.tolist(), items.tolist())
+        explanations = explanation.explain(self.ranker, history.tolist(), items.tolist())
         read = self.items.decode(history[-self.checkpoint.model.config.max_steps :])
         return [
             Why(
                 why.parts,
                 tuple(
-                    Because(*one)
-                    for one in zip(
+                    Because(*fields)
+                    for fields in zip(
                         read, why.gains, why.attention or [None] * len(read), strict=True
                     )
                 ),
             )
-            for why in found
+            for why in explanations
         ]
 
     def _clusters(self, rows: Sequence[Codes]) -> list[int | None]:
@@ -253,12 +251,12 @@ class Recommender:
 
 @lru_cache(maxsize=1)
 def _loaded(directory: str, device: str, compiled: bool, content: str) -> Recommender:
-    found = Recommender.load(directory, device, compiled=compiled)
-    if found.checkpoint.content != content:
+    recommender = Recommender.load(directory, device, compiled=compiled)
+    if recommender.checkpoint.content != content:
         raise CheckpointError(
             f"{directory}: holds another model than the one that was sent here; load it anew"
         )
-    return found
+    return recommender
 
 
 def _batch(history: object) -> tuple[list[list[Any]], bool]:

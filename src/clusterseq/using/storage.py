@@ -44,18 +44,18 @@ def push_model(directory: str | Path, address: str, *, progress: Progress | None
         ConfigError: the extra ``storage`` isn't installed.
         DataError: the storage refuses, doesn't answer, or isn't known.
     """
-    place = present(directory)
-    read_manifest(place, FILES)
-    there = [*FILES, *(name for name in BESIDE if (place / name).is_file()), MANIFEST]
-    told = _Told(sum((place / name).stat().st_size for name in there), progress)
+    source = present(directory)
+    read_manifest(source, FILES)
+    names = [*FILES, *(name for name in BESIDE if (source / name).is_file()), MANIFEST]
+    transfer = _Transfer(sum((source / name).stat().st_size for name in names), progress)
     if address.startswith("file://"):  # elsewhere a folder is but a part of a name
         Path(url2pathname(urlsplit(address).path)).mkdir(parents=True, exist_ok=True)
     folder = _Folder(address)
-    for name in sorted(folder.sizes().keys() & set(BESIDE) - set(there)):
+    for name in sorted(folder.sizes().keys() & set(BESIDE) - set(names)):
         folder.remove(name)  # an index, for example, of the former model
-    for name in there:
-        folder.write(name, _pieces(place / name, told))
-    return told.total
+    for name in names:
+        folder.write(name, _pieces(source / name, transfer))
+    return transfer.total
 
 
 def pull_model(address: str, directory: str | Path, *, progress: Progress | None = None) -> int:
@@ -72,13 +72,13 @@ def pull_model(address: str, directory: str | Path, *, progress: Progress | None
     if MANIFEST not in sizes:
         raise DataError(f"{address}: no {MANIFEST} there, so no model; check the address")
     names = [name for name in (MANIFEST, *FILES, *BESIDE) if name in sizes]
-    told = _Told(sum(sizes[name] for name in names), progress)
+    transfer = _Transfer(sum(sizes[name] for name in names), progress)
     with replacing(directory, marker=MANIFEST) as draft:
         for name in names:
             with (draft / name).open("wb") as file:
                 for piece in folder.read(name, sizes[name]):
                     file.write(piece)
-                    told.moved(len(piece))
+                    transfer.moved(len(piece))
         try:
             read_manifest(draft, FILES)
         except CheckpointError as error:
@@ -86,7 +86,7 @@ def pull_model(address: str, directory: str | Path, *, progress: Progress | None
                 f"{str(error).replace(str(draft), address)}; if it is being pushed just now, pull "
                 "it again"
             ) from error
-    return told.total
+    return transfer.total
 
 
 class _Folder:
@@ -103,7 +103,7 @@ class _Folder:
             import obstore.exceptions
             import obstore.store
         self._library = obstore
-        with self._told():
+        with self._explained_errors():
             self._store = obstore.store.from_url(
                 address,
                 client_options={"allow_http": True},  # of an endpoint that the user has named so
@@ -112,30 +112,30 @@ class _Folder:
 
     def sizes(self) -> dict[str, int]:
         """The files and their bytes."""
-        with self._told():
-            found = self._library.list_with_delimiter(self._store)["objects"]
-            return {each["path"]: each["size"] for each in found}
+        with self._explained_errors():
+            objects = self._library.list_with_delimiter(self._store)["objects"]
+            return {entry["path"]: entry["size"] for entry in objects}
 
     def read(self, name: str, size: int) -> Iterator[bytes]:
         """A file, piece by piece."""
         for start in range(0, size, PIECE):
             end = min(start + PIECE, size)
-            with self._told():
+            with self._explained_errors():
                 piece = self._library.get_range(self._store, name, start=start, end=end)
             yield bytes(piece)
 
     def write(self, name: str, pieces: Iterator[bytes]) -> None:
         """A file in the place of a former one."""
-        with self._told():
+        with self._explained_errors():
             self._library.put(self._store, name, pieces, chunk_size=PIECE)
 
     def remove(self, name: str) -> None:
         """A file that is there."""
-        with self._told():
+        with self._explained_errors():
             self._library.delete(self._store, name)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained_errors(self) -> Iterator[None]:
         """Say what to do about whatever went wrong there."""
         try:
             yield
@@ -145,7 +145,7 @@ class _Folder:
             raise DataError(f"{self.address}: {advice}") from error
 
 
-class _Told:
+class _Transfer:
     """How many bytes of all have moved."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
@@ -157,8 +157,8 @@ class _Told:
             self._progress(self._done, self.total)
 
 
-def _pieces(path: Path, told: _Told) -> Iterator[bytes]:
+def _pieces(path: Path, transfer: _Transfer) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(PIECE):
             yield piece
-            told.moved(len(piece))
+            transfer.moved(len(piece))

@@ -97,16 +97,16 @@ def update_checkpoint(
     events = dataset_of(events)
     batch = new_batch(checkpoint, events)
     split = _split(checkpoint, events, runtime.seed)
-    places = split.items.encode_series(checkpoint.items.series)
+    indices = split.items.encode_series(checkpoint.items.series)
     train = dataclasses.replace(
         checkpoint.config.train,
         pretrain_epochs=epochs,
         learning_rate=rate * checkpoint.config.train.learning_rate,
     )
-    model, ledger = _taught(checkpoint, split, places, train, runtime.seed, watcher or Silent())
+    model, ledger = _taught(checkpoint, split, indices, train, runtime.seed, watcher or Silent())
     comparison = None
     if split.kind != "none" and (split.test.lengths > k).any():
-        before = Former(Ranker(checkpoint.model), places, len(split.items))
+        before = Former(Ranker(checkpoint.model), indices, len(split.items))
         comparison = compare(
             {BEFORE: before, CLUSTERSEQ: Ranker(model)},
             split.test,
@@ -118,9 +118,9 @@ def update_checkpoint(
         )
     newer = dataclasses.replace(
         _checkpoint(checkpoint, model, ledger, split, comparison, batch),
-        titles=_titles(checkpoint, split.items, places, titles),
+        titles=_titles(checkpoint, split.items, indices, titles),
     )
-    return Update(newer, len(split.items) - len(places), comparison)
+    return Update(newer, len(split.items) - len(indices), comparison)
 
 
 def _split(checkpoint: Checkpoint, events: Data, seed: int) -> Split:
@@ -157,9 +157,9 @@ class _Counted:
             )
         return cls(ledger, Sums.recovered(memory, ledger.counts, ledger.people))
 
-    def moved(self, places: Int32[np.ndarray, " items"], n_items: int) -> _Counted:
+    def moved(self, indices: Int32[np.ndarray, " items"], n_items: int) -> _Counted:
         """The same in a larger catalogue, where item ``i`` is called ``places[i]``."""
-        return _Counted(self.ledger.moved(places, n_items), self.sums.moved(places, n_items))
+        return _Counted(self.ledger.moved(indices, n_items), self.sums.moved(indices, n_items))
 
     def plus(self, people: Sequences) -> _Counted:
         """With some people's events beside."""
@@ -170,7 +170,7 @@ class _Counted:
 def _taught(
     checkpoint: Checkpoint,
     split: Split,
-    places: Int32[np.ndarray, " items"],
+    indices: Int32[np.ndarray, " items"],
     train: TrainConfig,
     seed: int,
     watcher: Watcher,
@@ -179,16 +179,16 @@ def _taught(
     draws = np.random.default_rng([seed, *b"users"])
     users, judges = learners_and_judges(split.known, split.validation, draws)
     learners = split.known.select(users)
-    former = _Counted.of(checkpoint).moved(places, len(split.items))
+    former = _Counted.of(checkpoint).moved(indices, len(split.items))
     counted = former.plus(learners)
     sums, ledger = counted.sums, counted.ledger
-    model = grown(checkpoint.model, places, len(split.items), sums.transitions, ledger.counts)
+    model = grown(checkpoint.model, indices, len(split.items), sums.transitions, ledger.counts)
     remember(model, sums, ledger)
     _teach(model, learners, judges, train, seed, watcher)
     if len(learners) < len(split.known):  # those who judged may be remembered now
         counted = former.plus(split.known)
         remember(model, counted.sums, counted.ledger)
-    _measure(model, split.known, checkpoint, places)
+    _measure(model, split.known, checkpoint, indices)
     return model, counted.ledger
 
 
@@ -213,17 +213,17 @@ def _measure(
     model: ClusterSeq,
     known: Sequences,
     checkpoint: Checkpoint,
-    places: Int32[np.ndarray, " items"],
+    indices: Int32[np.ndarray, " items"],
 ) -> None:
     """What each cluster touches, of all people: the new ones' measure beside the former."""
     former, before = checkpoint.model, checkpoint.provenance.events
     measure_clusters(model, known)
     masses = [
-        (one.cluster_popularity * one.cluster_sizes[:, None] * events)
-        for one, events in ((former, before), (model, len(known.items)))
+        (version.cluster_popularity * version.cluster_sizes[:, None] * events)
+        for version, events in ((former, before), (model, len(known.items)))
     ]
     total = masses[1].clone()
-    total[:, torch.from_numpy(places.astype(np.int64))] += masses[0]
+    total[:, torch.from_numpy(indices.astype(np.int64))] += masses[0]
     sums = total.sum(dim=1).clamp_min(1e-9)
     model.cluster_popularity.copy_(total / sums[:, None])
     model.cluster_sizes.copy_(sums / sums.sum())
@@ -262,15 +262,15 @@ def _checkpoint(
 def _titles(
     former: Checkpoint,
     items: Vocabulary,
-    places: Int32[np.ndarray, " items"],
+    indices: Int32[np.ndarray, " items"],
     titles: pl.DataFrame | None,
 ) -> list[str | None] | None:
     """What items are called: as before, and else as the table says."""
     if former.titles is None and titles is None:
         return None
-    found: list[str | None] = [None] * len(items)
+    merged: list[str | None] = [None] * len(items)
     if titles is not None:
-        found = titles_of(titles, items)
-    for place, title in zip(places.tolist(), former.titles or (), strict=False):
-        found[place] = title if title is not None else found[place]
-    return found
+        merged = titles_of(titles, items)
+    for index, title in zip(indices.tolist(), former.titles or (), strict=False):
+        merged[index] = title if title is not None else merged[index]
+    return merged

@@ -61,8 +61,8 @@ def examine(store: str | None = None) -> Iterator[Finding]:
     for extra, modules in EXTRAS.items():
         yield _extra(extra, modules)
     for kind in KINDS:
-        for one in extensions(kind):
-            yield _extension(one)
+        for extension in extensions(kind):
+            yield _extension(extension)
     if store is not None:
         yield _store(store)
 
@@ -76,12 +76,12 @@ def _package(name: str) -> Finding:
 
 def _processors() -> Finding:
     """Threads beyond the processors wait for each other, which costs a factor and not a share."""
-    there = _available()
+    available = _available()
     used = torch.get_num_threads()
-    told = f"{there} processors, {used} threads"
-    if used > there:
-        return Finding("threads", "wrong", f"{told}; set OMP_NUM_THREADS={there}")
-    return Finding("threads", "fine", told)
+    summary = f"{available} processors, {used} threads"
+    if used > available:
+        return Finding("threads", "wrong", f"{summary}; set OMP_NUM_THREADS={available}")
+    return Finding("threads", "fine", summary)
 
 
 def _available() -> int:
@@ -93,18 +93,18 @@ def _available() -> int:
 def _memory() -> Finding:
     facts = Path("/proc/meminfo")
     lines = facts.read_text().splitlines() if facts.exists() else []
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
-    if not found:
+    available = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
+    if not available:
         return Finding("memory", "note", "this system doesn't tell how much is free")
-    told = f"{found[0] / 2**30:.1f} GiB free"
-    if found[0] < LEAST_MEMORY:
-        return Finding("memory", "note", f"{told}; training takes 2 GiB or more, serving less")
-    return Finding("memory", "fine", told)
+    summary = f"{available[0] / 2**30:.1f} GiB free"
+    if available[0] < LEAST_MEMORY:
+        return Finding("memory", "note", f"{summary}; training takes 2 GiB or more, serving less")
+    return Finding("memory", "fine", summary)
 
 
 def _accelerator() -> Finding:
     if torch.cuda.is_available():
-        names = {torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())}
+        names = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
         return Finding("accelerator", "fine", f"{', '.join(sorted(names))}; train --device cuda")
     return Finding("accelerator", "fine", "none, and none is needed")
 
@@ -117,12 +117,12 @@ def _extra(extra: str, modules: tuple[str, ...]) -> Finding:
     return Finding(f"extra {extra}", "fine", "installed")
 
 
-def _extension(one: Extension) -> Finding:
+def _extension(extension: Extension) -> Finding:
     try:
-        one.load()
+        extension.load()
     except ClusterSeqError as error:
         return Finding("extension", "wrong", str(error))
-    return Finding("extension", "fine", str(one))
+    return Finding("extension", "fine", str(extension))
 
 
 def _store(address: str) -> Finding:

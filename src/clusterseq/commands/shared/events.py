@@ -56,9 +56,9 @@ def refuse_overwriting(paths: Sequence[str], *outputs: Path | None) -> None:
     Raises:
         DataError: an output is one of the inputs.
     """
-    there = [output for output in outputs if output is not None and output.is_file()]
-    for piece in pieces_of([*paths]) if there else ():
-        for output in there:
+    existing = [output for output in outputs if output is not None and output.is_file()]
+    for piece in pieces_of([*paths]) if existing else ():
+        for output in existing:
             if isinstance(piece, str | Path) and Path(piece).exists() and output.samefile(piece):
                 raise DataError(
                     f"{output}: is what is read, and would be lost; name another file to write",

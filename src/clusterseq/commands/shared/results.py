@@ -46,5 +46,5 @@ def program() -> str:
     path = Path(sys.argv[0])
     if path.name != "clusterseq":
         return "python -m clusterseq"
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    cwd = Path.cwd()
+    return str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)

@@ -42,23 +42,23 @@ def run_experiment(
         notes.print("A training was stopped here; it is begun anew, since --resume isn't given.")
     tracked = _tracked(experiment, tracker)
     try:
-        with TrainingScreen() as shown, ExitStack() as stack:
-            progress = partial(shown.step, "evaluate")
-            watcher: Watcher = shown if tracked is None else Together(shown, tracked)
+        with TrainingScreen() as display, ExitStack() as stack:
+            progress = partial(display.step, "evaluate")
+            watcher: Watcher = display if tracked is None else Together(display, tracked)
             if profile is not None:
                 watcher = stack.enter_context(_profiler(watcher, profile))
-            found = experiment.run(resume=resume, watcher=watcher, progress=progress)
+            result = experiment.run(resume=resume, watcher=watcher, progress=progress)
     except KeyboardInterrupt:
         if experiment.can_resume:
-            place = experiment.unfinished
-            note = f"What was learnt is kept in {place}; the same command with --resume goes on."
+            folder = experiment.unfinished
+            note = f"What was learnt is kept in {folder}; the same command with --resume goes on."
             notes.print(note, soft_wrap=True)
         raise
     if profile is not None:
         notes.print(f"Traces are in {profile}; a .json opens in a browser's chrome://tracing.")
     if tracked is not None:
-        tracked.finish(_test_figures(found[1]))
-    return found
+        tracked.finish(_test_figures(result[1]))
+    return result
 
 
 def as_dict(out: Path, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -34,22 +34,22 @@ def router(context: Context) -> APIRouter:
         events = request.events if isinstance(request, messages.Events) else [request]
         context.bound("events", len(events), context.limits.events)
         context.bound_ids("events", [event.item for event in events], context.limits.events)
-        return await _kept(context, events)
+        return await _stored(context, events)
 
     return routes
 
 
-async def _kept(context: Context, events: Sequence[messages.Event]) -> messages.EventsAnswer:
+async def _stored(context: Context, events: Sequence[messages.Event]) -> messages.EventsAnswer:
     now, by_user = time.time(), defaultdict(list)
     consented = [event for event in events if event.consent]
     for event in consented:
         when = now if event.time is None else event.time
-        kept = Event(event.id or uuid.uuid4().hex, event.item, when)
-        by_user[event.user].append((event.recommendation_id is not None, kept))
+        stored = Event(event.id or uuid.uuid4().hex, event.item, when)
+        by_user[event.user].append((event.recommendation_id is not None, stored))
     accepted = attributed = 0
     people = iter(by_user.items())
-    while some := list(islice(people, WRITERS)):  # as many as find a thread to write them at once
-        written = await asyncio.gather(*(_written(context, *each) for each in some))
+    while batch := list(islice(people, WRITERS)):  # as many as find a thread to write them at once
+        written = await asyncio.gather(*(_written(context, *entry) for entry in batch))
         accepted += sum(new for new, _ in written)
         attributed += sum(ours for _, ours in written)
     outcomes = {
@@ -69,8 +69,8 @@ async def _written(
     """How many events of a user were new, and how many of those came of a recommendation."""
     accepted = attributed = 0
     # Apart, in their order, since the store tells how many were new and not which.
-    for came_of_us, some in groupby(events, key=itemgetter(0)):
-        new = await context.store.append(user, [event for _, event in some])
+    for came_of_us, group in groupby(events, key=itemgetter(0)):
+        new = await context.store.append(user, [event for _, event in group])
         accepted += new
         attributed += new * came_of_us
     return accepted, attributed

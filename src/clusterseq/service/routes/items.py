@@ -29,10 +29,8 @@ def router(context: Context) -> APIRouter:
         limit: Most = 20,
     ) -> messages.ItemsAnswer:
         """Items whose title or id holds the words, the most popular first; all without words."""
-        found, total = await asyncio.to_thread(context.engine.item_search.search, query, limit)
-        return messages.ItemsAnswer(
-            items=[messages.ListedItem(**each) for each in found], total=total
-        )
+        rows, total = await asyncio.to_thread(context.engine.item_search.search, query, limit)
+        return messages.ItemsAnswer(items=[messages.ListedItem(**row) for row in rows], total=total)
 
     @routes.get("/{item:path}/similar", response_model=messages.SimilarAnswer)
     async def similar(item: ItemPath, k: Most = 10) -> messages.SimilarAnswer:
@@ -41,7 +39,9 @@ def router(context: Context) -> APIRouter:
         code = int(engine.items.encode([item])[0])
         if code == UNKNOWN:
             raise ProblemError(404, "Item unknown", "the model doesn't know that item")
-        found = await asyncio.to_thread(engine.similar, code, k)
-        return messages.SimilarAnswer(items=[messages.Similar(**each) for each in found])
+        neighbours = await asyncio.to_thread(engine.similar, code, k)
+        return messages.SimilarAnswer(
+            items=[messages.Similar(**neighbour) for neighbour in neighbours]
+        )
 
     return routes

@@ -36,10 +36,10 @@ def router(context: Context) -> APIRouter:
         """
         _bound(context, request)
         history, store_ms = await _history(context, request)
-        found = await recommend(
+        answers = await recommend(
             context, [history], request, explain=request.explain, store_ms=store_ms
         )
-        return JSONResponse(found[0])
+        return JSONResponse(answers[0])
 
     @routes.post("/recommend:batch", response_model=BatchAnswer)
     async def recommend_many(request: BatchRequest) -> JSONResponse:
@@ -53,11 +53,11 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-def _bound(context: Context, wanted: Filters) -> None:
+def _bound(context: Context, filters: Filters) -> None:
     limits = context.limits
-    context.bound("k", wanted.k, limits.k)
-    context.bound_ids("exclude", wanted.exclude, limits.filters)
-    context.bound_ids("only", wanted.only or [], limits.filters)
+    context.bound("k", filters.k, limits.k)
+    context.bound_ids("exclude", filters.exclude, limits.filters)
+    context.bound_ids("only", filters.only or [], limits.filters)
 
 
 async def _history(context: Context, request: RecommendRequest) -> tuple[list[RawId], float]:
@@ -67,8 +67,8 @@ async def _history(context: Context, request: RecommendRequest) -> tuple[list[Ra
     if request.history is not None:
         context.bound_ids("history", request.history, context.limits.history)
         return list(request.history), 0.0
-    begun = time.perf_counter()
+    started = time.perf_counter()
     events = await context.store.history(request.user or "")
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     context.metrics.phases.labels("store").observe(seconds)
     return [event.item for event in events], 1000 * seconds

@@ -36,15 +36,15 @@ def open_store(url: str, retention: Retention) -> HistoryStore:
     >>> store.history("ann")
     [Event(id='1', item='milk', time=0.0)]
     """
-    scheme, rest = _taken_apart(url)
+    scheme, rest = _split_url(url)
     if scheme in _REDIS and rest.startswith("//"):
         return _open_redis(f"{scheme}:{rest}", retention)
     if scheme == "sqlite" and rest and (not rest.startswith("//") or rest.startswith("///")):
         return SQLiteStore(Path(rest), retention)
     if scheme == "memory" and not rest:
         return SQLiteStore(None, retention)
-    if scheme not in (*_REDIS, "sqlite", "memory") and (found := extension("stores", scheme)):
-        return _open_extension(found, url, retention)
+    if scheme not in (*_REDIS, "sqlite", "memory") and (package := extension("stores", scheme)):
+        return _open_extension(package, url, retention)
     # The rest isn't shown, because it may hold a password.
     raise ConfigError(f'"{scheme}:" names no history store; {_FORMS}', code="store")
 
@@ -58,23 +58,23 @@ def is_shared(url: str) -> bool:
     Raises:
         ConfigError: the package of the store can't be loaded.
     """
-    scheme, rest = _taken_apart(url)
+    scheme, rest = _split_url(url)
     if scheme in (*_REDIS, "sqlite", "memory"):
         return scheme in _REDIS and rest.startswith("//")
-    found = extension("stores", scheme)
-    return found is not None and bool(getattr(found.load(), "shared", False))
+    package = extension("stores", scheme)
+    return package is not None and bool(getattr(package.load(), "shared", False))
 
 
-def _taken_apart(url: str) -> tuple[str, str]:
+def _split_url(url: str) -> tuple[str, str]:
     """Scheme and rest; more than a letter before the colon, which is a drive."""
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", url)
-    return (found[1].lower(), url[found.end() :]) if found else ("sqlite", url)
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", url)
+    return (match[1].lower(), url[match.end() :]) if match else ("sqlite", url)
 
 
-def _open_extension(found: Extension, url: str, retention: Retention) -> HistoryStore:
-    store = found.load()(url, retention)
+def _open_extension(package: Extension, url: str, retention: Retention) -> HistoryStore:
+    store = package.load()(url, retention)
     if not isinstance(store, HistoryStore):
-        raise found.refused(f"opens {type(store).__name__}, which is no history store")
+        raise package.refused(f"opens {type(store).__name__}, which is no history store")
     return store
 
 

@@ -72,7 +72,7 @@ class RedisStore:
             ConfigError: the URL can't be read, or the server doesn't answer.
         """
         self._retention = retention
-        place = _place(url)
+        address = _address(url)
         try:
             self._redis = redis.Redis.from_url(
                 url,
@@ -86,7 +86,7 @@ class RedisStore:
             self._redis.ping()
         except (redis.RedisError, OSError) as error:
             raise ConfigError(
-                f"the Redis server at {place} can't be used ({_kind(error)}); "
+                f"the Redis server at {address} can't be used ({_kind(error)}); "
                 "see that it runs, and that address and password are right",
                 code="store",
             ) from None  # the library's message might show what the URL holds
@@ -148,7 +148,7 @@ def _event(member: bytes, time: float) -> Event:
     return Event(unpack_text(rest[:end]), unpack_item(rest[end:]), time)
 
 
-def _place(url: str) -> str:
+def _address(url: str) -> str:
     """The URL without user, password and options, so that it can be shown."""
     scheme = url.partition(":")[0]
     try:

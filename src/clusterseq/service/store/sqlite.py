@@ -96,9 +96,9 @@ class SQLiteStore:
         """Keep what several appends bring, all of it or nothing."""
         with self._writer.use() as connection, transaction(connection):
             self._require_file()
-            return [self._kept(connection, *one) for one in appends]
+            return [self._insert(connection, *append) for append in appends]
 
-    def _kept(self, connection: sqlite3.Connection, user: bytes, rows: Sequence[_Row]) -> int:
+    def _insert(self, connection: sqlite3.Connection, user: bytes, rows: Sequence[_Row]) -> int:
         person = self._welcome(connection, user)
         new = connection.executemany(_INSERT_EVENT, [(person, *row) for row in rows]).rowcount
         connection.execute(_LET_GO, (person, self._retention.length))
@@ -108,7 +108,7 @@ class SQLiteStore:
     def history(self, user: str) -> list[Event]:
         """Events of a user, oldest first by time, then arrival; none if unknown or expired."""
         with self._reader.use() as connection:
-            rows = connection.execute(_HISTORY, (pack_text(user), self._dead())).fetchall()
+            rows = connection.execute(_HISTORY, (pack_text(user), self._cutoff())).fetchall()
         return [Event(unpack_text(id_), unpack_item(item), at) for id_, item, at in rows]
 
     def erase(self, user: str) -> int:
@@ -116,7 +116,7 @@ class SQLiteStore:
         name = pack_text(user)
         with self._writer.use() as connection, transaction(connection):
             self._require_file()
-            erased = len(connection.execute(_HISTORY, (name, self._dead())).fetchall())
+            erased = len(connection.execute(_HISTORY, (name, self._cutoff())).fetchall())
             if _forget(connection, "SELECT person FROM people WHERE user = ?", name):
                 connection.execute("UPDATE unfinished SET erasures = erasures + 1")
         time.sleep(GATHER_SECONDS)
@@ -129,9 +129,9 @@ class SQLiteStore:
         purged, expired = 0, f"SELECT person FROM people WHERE seen <= ? LIMIT {PURGED_AT_ONCE}"
         while True:
             with self._writer.use() as connection, transaction(connection):
-                now = _forget(connection, expired, self._dead())
-            purged += now
-            if now < PURGED_AT_ONCE:
+                forgotten = _forget(connection, expired, self._cutoff())
+            purged += forgotten
+            if forgotten < PURGED_AT_ONCE:
                 break
         if purged:
             with self._writer.use() as connection:
@@ -154,18 +154,21 @@ class SQLiteStore:
         if self._path is not None and _identity(self._path) != self._file:
             raise StoreError("the file of the history store was moved or removed")
 
-    def _dead(self) -> float:
+    def _cutoff(self) -> float:
         """A user last seen at this time or before has expired."""
         return self._clock() - self._retention.seconds
 
     def _welcome(self, connection: sqlite3.Connection, user: bytes) -> int:
         """The number of a user, as of now; what had expired is forgotten first."""
         _forget(
-            connection, "SELECT person FROM people WHERE user = ? AND seen <= ?", user, self._dead()
+            connection,
+            "SELECT person FROM people WHERE user = ? AND seen <= ?",
+            user,
+            self._cutoff(),
         )
         connection.execute(_INSERT_PERSON, (user, self._clock()))
-        found = connection.execute("SELECT person FROM people WHERE user = ?", (user,))
-        ((person,),) = found.fetchall()
+        cursor = connection.execute("SELECT person FROM people WHERE user = ?", (user,))
+        ((person,),) = cursor.fetchall()
         return int(person)
 
 
