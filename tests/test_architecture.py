@@ -21,7 +21,7 @@ PACKAGES = [
     ("reading", "identifiers times columns addresses table spill lines delimited jsonlines"),
     ("reading", "database sources event_report events vocab titles"),
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),
-    ("data", "graph ledger sparse_rows memory evidence"),
+    ("data", "windows graph ledger sparse_rows memory evidence"),
     (
         "model",
         "losses rivals gru clustering conditioning parts transition items head votes catalogue",
@@ -29,7 +29,10 @@ PACKAGES = [
     ("model", "meta clusterseq index retrieval choice screen adapted ranker"),
     ("model", "portable restore growth indexing"),
     ("judging", "metrics judge scorer evaluate"),
-    ("learning", "footprint stage resume teacher pretrain metatrain calibrate trainer train"),
+    (
+        "learning",
+        "footprint stage resume teacher pretrain folds metatrain clusters calibrate trainer train",
+    ),
     ("learning", "training_log trackers ranges tuning profiler card checkpoint"),
     ("baselines", "peer popularity evidence session_knn neighbours sequence_rules item_knn"),
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),

@@ -23,7 +23,8 @@ from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
 from clusterseq.config import ModelConfig, TrainConfig
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.tasks import Windows, draw_tasks
+from clusterseq.data.tasks import draw_tasks
+from clusterseq.data.windows import Windows
 from clusterseq.learning.pretrain import PrefixLoss
 from clusterseq.machine.accelerator import CPU, device_named
 from clusterseq.model.clusterseq import ClusterSeq

@@ -17,9 +17,11 @@ from benchmarks.speed.settings import model_of
 from benchmarks.speed.world import people
 from clusterseq.config import TrainConfig
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.tasks import Windows, draw_tasks
+from clusterseq.data.tasks import draw_tasks
+from clusterseq.data.windows import Windows
 from clusterseq.judging.evaluate import evaluate
-from clusterseq.learning.metatrain import FoldTasks, MetaLoss
+from clusterseq.learning.folds import FoldTasks
+from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.learning.pretrain import PrefixLoss
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker

@@ -21,7 +21,8 @@ from benchmarks.speed.world import people
 from clusterseq.baselines.metatl import MetaTL
 from clusterseq.config import TrainConfig
 from clusterseq.data.tasks import Tasks, draw_tasks
-from clusterseq.learning.metatrain import FoldTasks, MetaLoss
+from clusterseq.learning.folds import FoldTasks
+from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.model.clusterseq import ClusterSeq
 
 SECTION = "meta-training step"

@@ -21,7 +21,7 @@ from clusterseq.baselines.next_item_losses import SampledSoftmax
 from clusterseq.baselines.sasrec import SASRec
 from clusterseq.config import ModelConfig, TrainConfig
 from clusterseq.data.histories import Histories
-from clusterseq.data.tasks import Windows
+from clusterseq.data.windows import Windows
 from clusterseq.learning.pretrain import PrefixLoss
 
 SECTION = "pre-training epoch"

@@ -11,7 +11,7 @@ from clusterseq.data import memory as memory_module
 from clusterseq.data.ledger import counted
 from clusterseq.data.memory import KINDS, Memory, Sums
 from clusterseq.data.sequences import Sequences
-from clusterseq.learning.metatrain import make_folds
+from clusterseq.learning.folds import make_folds
 
 N_ITEMS = 9
 ROWS = [[0, 1, 2, 3], [2, 1, 4], [5, 0, 5, 1], [6, 7], [3], [1, 0, 7, 2, 6, 4]]

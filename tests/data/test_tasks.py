@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.tasks import SPREAD, Tasks, Windows, draw_tasks, prefixes
+from clusterseq.data.tasks import SPREAD, Tasks, draw_tasks, prefixes
+from clusterseq.data.windows import Windows
 
 
 def numbered(lengths: list[int]) -> list[list[int]]:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from clusterseq.data.memory import Memory
-from clusterseq.learning.metatrain import FoldTasks, MetaLoss, make_folds, task_batches
+from clusterseq.learning.folds import FoldTasks, make_folds, task_batches
+from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.clusterseq import ClusterSeq
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, trained

@@ -24,7 +24,8 @@ from clusterseq.baselines.sasrec import fit_sasrec
 from clusterseq.baselines.transrec import fit_transrec
 from clusterseq.config import Runtime
 from clusterseq.data.histories import Histories
-from clusterseq.data.tasks import Windows, prefixes
+from clusterseq.data.tasks import prefixes
+from clusterseq.data.windows import Windows
 from clusterseq.errors import ConfigError
 from clusterseq.judging.scorer import Scorer
 from clusterseq.learning.train import fit

@@ -22,7 +22,7 @@ from clusterseq.baselines.item_table import ItemTable
 from clusterseq.baselines.next_item_losses import ItemLoss
 from clusterseq.baselines.peer import Setting
 from clusterseq.data.histories import Histories
-from clusterseq.data.tasks import Windows
+from clusterseq.data.windows import Windows
 from clusterseq.judging.judge import mean_reciprocal_rank
 from clusterseq.learning.stage import Place, Stage, run_stage
 from clusterseq.machine.progress import Silent

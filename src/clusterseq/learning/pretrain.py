@@ -19,7 +19,7 @@ from clusterseq.config import TrainConfig
 from clusterseq.data.histories import Histories
 from clusterseq.data.packing import Packing
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.tasks import Windows
+from clusterseq.data.windows import Windows
 from clusterseq.errors import ConfigError
 from clusterseq.learning.stage import Stage
 from clusterseq.learning.teacher import Teacher

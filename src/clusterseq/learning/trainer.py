@@ -24,16 +24,14 @@ from clusterseq.data.tasks import Tasks
 from clusterseq.errors import DataError
 from clusterseq.judging.judge import Score, judged_tasks, log_likelihood, mean_reciprocal_rank
 from clusterseq.learning.calibrate import calibrate, scalars
-from clusterseq.learning.metatrain import (
-    FoldTasks,
-    MetaLoss,
-    make_folds,
+from clusterseq.learning.clusters import (
     measure_clusters,
     refresh_profiles,
     revive_clusters,
     start_clusters,
-    task_batches,
 )
+from clusterseq.learning.folds import FoldTasks, make_folds, task_batches
+from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.learning.pretrain import LEAST_BATCHES, LIKELIHOOD, backbone, prefix_stage
 from clusterseq.learning.stage import MRR, NOISE, Stage
 from clusterseq.learning.teacher import Teacher

@@ -29,7 +29,7 @@ from clusterseq.errors import DataError
 from clusterseq.judging.judge import judged_tasks
 from clusterseq.learning.calibrate import calibrate, scalars
 from clusterseq.learning.checkpoint import Checkpoint
-from clusterseq.learning.metatrain import measure_clusters
+from clusterseq.learning.clusters import measure_clusters
 from clusterseq.learning.pretrain import prefix_stage
 from clusterseq.learning.stage import Place, run_stage
 from clusterseq.learning.trainer import learners_and_judges, remember
