@@ -43,6 +43,16 @@ def test_epochs_are_lines_where_there_is_no_terminal(pipe: Console) -> None:
     assert text(pipe) == "pre-training epoch 1: loss 0.1235, validation mrr 0.5000, 61.3 s\n"
 
 
+def test_an_epoch_says_whether_it_is_kept_and_what_was_better(pipe: Console) -> None:
+    with TrainingScreen(pipe) as screen:
+        screen.epoch({"stage": "meta", "epoch": 1, "kept": True, "best": -7.5})
+        screen.epoch({"stage": "meta", "epoch": 2, "kept": False, "best": -7.5})
+    assert text(pipe).splitlines() == [
+        "meta-training epoch 1: kept",
+        "meta-training epoch 2: not kept, best -7.5000",
+    ]
+
+
 def test_a_terminal_shows_a_bar_per_stage_which_ends_full(terminal: Console) -> None:
     with TrainingScreen(terminal) as screen:
         train_a_little(screen)

@@ -178,6 +178,7 @@ def _judge(
     if record["kept"]:
         place.best, place.waited = max(score, place.best), 0
         place.best_tensors = _copy(model)
+    record["best"] = place.best  # so far; before the first epoch, what the stage began with
 
 
 def _descend(

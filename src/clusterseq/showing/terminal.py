@@ -143,7 +143,8 @@ class TrainingScreen:
         """Print what the epoch has come to."""
         stage = str(record.get("stage", ""))
         epoch = f" epoch {record['epoch']}" if "epoch" in record else ""
-        figures = [_figure(name, record[name]) for name in record if name not in ("stage", "epoch")]
+        unsaid = {"stage", "epoch", *(["best"] if record.get("kept") else [])}
+        figures = [_figure(name, record[name]) for name in record if name not in unsaid]
         self._console.print(f"{STAGES.get(stage, stage)}{epoch}: {', '.join(figures)}")
 
     def _finish(self) -> None:
@@ -155,7 +156,7 @@ class TrainingScreen:
 def _figure(name: str, value: object) -> str:
     if name == "seconds" and isinstance(value, int | float):
         return f"{value:.1f} s"
-    if name == "kept":  # the best so far, which the stage ends with if nothing better comes
+    if name == "kept":  # the stage ends with it if nothing better comes
         return "kept" if value else "not kept"
     text = f"{value:.4f}" if isinstance(value, float) else str(value)
     return f"{name.replace('_', ' ')} {text}"
