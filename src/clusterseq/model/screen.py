@@ -42,7 +42,7 @@ class Screen:
     """The items' vectors, some dimensions each."""
     scales: Float[Tensor, " items"]
     """What an item's whole numbers are multiplied by."""
-    traits: Float[Tensor, "items traits"]
+    traits: Float[Tensor, "traits items"]
     """What is not rounded: there is little of it, and it is large."""
     miss: float
     """The largest |v − v̂|."""
@@ -83,7 +83,7 @@ class Screen:
             miss = max(miss, _longest(vectors[rows] - dequantised))
             length = max(length, _longest(dequantised))
             reach = max(reach, _longest(columns[rows]))
-        return cls(tuple(pieces), scales, items.traits.contiguous(), miss, length, reach)
+        return cls(tuple(pieces), scales, items.traits.T.contiguous(), miss, length, reach)
 
     def scores(
         self, queries: Float[Tensor, "users columns"]
@@ -102,7 +102,7 @@ class Screen:
         for start in range(0, len(queries), at_once):
             rows = slice(start, start + at_once)
             torch.mul(_whole_products(integers[rows], self.pieces), self.scales, out=scores[rows])
-        scores.mul_(scales[:, None]).addmm_(trait_weights, self.traits.T)
+        scores.mul_(scales[:, None]).addmm_(trait_weights, self.traits)
         errors = (vectors - dequantised).norm(dim=1) * self.length + vectors.norm(dim=1) * self.miss
         return scores, errors + SLACK * queries.norm(dim=1) * self.reach
 
@@ -111,11 +111,23 @@ def _whole_products(
     queries: Int8[Tensor, "users width"], pieces: tuple[Int8[Tensor, "items _"], ...]
 ) -> Int32[Tensor, "users items"]:
     """Exact products of whole numbers."""
-    parts = _pieces(queries)
-    products = torch._int_mm(parts[0].contiguous(), pieces[0].T)
-    for part, piece in zip(parts[1:], pieces[1:], strict=True):
-        products += torch._int_mm(part.contiguous(), piece.T)
-    return products
+    first, *others = (
+        _product(part.contiguous(), piece)
+        for part, piece in zip(_pieces(queries), pieces, strict=True)
+    )
+    for product in others:
+        first += product
+    return first
+
+
+def _product(
+    queries: Int8[Tensor, "users width"], items: Int8[Tensor, "items width"]
+) -> Int32[Tensor, "users items"]:
+    # Processors with matrix tiles (AMX) fill one with the rows of the first factor: of one person
+    # it would be nearly empty. Elsewhere the order makes no difference.
+    if len(queries) == 1:
+        return torch._int_mm(items, queries.T).T
+    return torch._int_mm(queries, items.T)
 
 
 def _pieces(vectors: Shaped[Tensor, "rows width"]) -> tuple[Shaped[Tensor, "rows _"], ...]:
@@ -146,5 +158,5 @@ def multiplies_bytes() -> bool:
     extreme = torch.full((64, PIECE), LARGEST, dtype=torch.int8)
     expected = PIECE * LARGEST**2
     return bool((torch._int_mm(extreme, -extreme.T.contiguous()) == -expected).all()) and bool(
-        (torch._int_mm(extreme[:1], extreme.T) == expected).all()
+        (torch._int_mm(extreme, extreme[:1].T) == expected).all()
     )
