@@ -138,6 +138,8 @@ def test_early_stopping_leaves_the_model_of_the_best_epoch() -> None:
     stage = stage_of(model, epochs=6, validate=judged(0.1, 0.3, 0.5, 0.4, 0.48, 0.2), patience=3)
     diary = run(model, stage)
     assert [record["validation_mrr"] for record in diary.records] == [0.3, 0.5, 0.4, 0.48, 0.2]
+    assert [record["kept"] for record in diary.records] == [True, True, False, False, False]
+    assert [record["best"] for record in diary.records] == [0.3, 0.5, 0.5, 0.5, 0.5]
     assert model.slope.item() == slopes[1]
 
 

@@ -1,7 +1,7 @@
 """Group commit: what several threads want written at the same time is written as one.
 
 A commit waits for the disk, however little it writes. So whoever gets the turn does for all who
-wait what they wait for, and they share the wait (DeWitt et al. 1984, section 4).
+wait what they wait for, and they share the wait (DeWitt et al. 1984).
 
 Knows nothing about: what is written, and to what.
 """

@@ -1,10 +1,10 @@
 """Histories in one SQLite file, or in memory: nothing to install and nothing to run beside.
 
 An acknowledged event survives a killed process and a power cut; several people's at the same time
-share one wait for the disk. An erased user leaves no byte in
-the file: SQLite overwrites what is deleted (``secure_delete``), but not the copies that it left in
-unused parts of pages whenever it moved rows from a full page to another. So an erase also rewrites
-the file (``VACUUM``), which takes a second per some 100 MB and lets writers wait, readers not.
+share one wait for the disk. An erased user leaves no byte in the file: SQLite overwrites what is
+deleted (``secure_delete``), but not the copies that it left in unused parts of pages whenever it
+moved rows from a full page to another. So an erase also rewrites the file (``VACUUM``), which takes
+a second per some 100 MB and lets writers wait, readers not.
 
 Knows nothing about: HTTP, models.
 """
