@@ -6,6 +6,7 @@ Knows nothing about: what the options do, the command line.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import itertools
 import json
@@ -52,20 +53,27 @@ def to_toml(config: Config) -> str:
     )
 
 
+def flat(config: Config) -> dict[str, Any]:
+    """Options by their full names.
+
+    >>> flat(Config())["model.members"]
+    4
+    """
+    tables = dataclasses.asdict(config).items()
+    return {f"{table}.{name}": value for table, rows in tables for name, value in rows.items()}
+
+
 def changed(config: Config) -> dict[str, Any]:
     """The options that aren't what they are by default, but for the size of the catalogue.
 
     >>> changed(with_assignments(Config(), ["model.n_items=7", "model.dim=64"]))
     {'model.dim': 64}
     """
-    defaults = Config()
+    defaults = flat(Config())
     return {
-        f"{table.name}.{option.name}": value
-        for table in fields(config)
-        for option in fields(getattr(config, table.name))
-        if (value := getattr(getattr(config, table.name), option.name))
-        != getattr(getattr(defaults, table.name), option.name)
-        and option.name != "n_items"
+        option: value
+        for option, value in flat(config).items()
+        if value != defaults[option] and option != "model.n_items"
     }
 
 

@@ -15,9 +15,9 @@ from clusterseq.config import Config
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.learning import tuning
 from clusterseq.learning.ranges import Range
-from clusterseq.learning.trackers import flat
 from clusterseq.learning.train import fit
 from clusterseq.learning.tuning import Search, best_assignments, importances, open_search
+from clusterseq.overrides import flat
 from clusterseq.values import read_toml
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, tiny
 

@@ -65,9 +65,9 @@ def tune(
     from clusterseq.commands.shared.configuration import configuration
     from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.learning.ranges import DEFAULT_RANGES, Range, value_of
+    from clusterseq.learning.ranges import DEFAULT_RANGES, Range
     from clusterseq.learning.tuning import Search, best_assignments
-    from clusterseq.overrides import with_assignments
+    from clusterseq.overrides import flat, with_assignments
     from clusterseq.showing.terminal import screen
     from clusterseq.using.evaluation import split_events
 
@@ -93,7 +93,7 @@ def tune(
     written = _write(study, out, tuned)
     if json:
         values = {"out": str(out), "trials": len(study.trials), search.measure: study.best_value}
-        print_json({**values, "best": {option: value_of(tuned, option) for option in best}})
+        print_json({**values, "best": {option: flat(tuned)[option] for option in best}})
         return
     screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     screen().print(f"train --config {shlex.quote(str(written[0]))}", soft_wrap=True)

@@ -9,11 +9,11 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
-from clusterseq.overrides import with_assignments
+from clusterseq.overrides import flat, with_assignments
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -80,7 +80,7 @@ class Range:
 
     def whole(self, config: Config) -> bool:
         """Whether the option is a whole number."""
-        return isinstance(value_of(config, self.option), int)
+        return isinstance(flat(config).get(self.option), int)
 
     def written(self, value: float | int, config: Config) -> str:
         """A number as ``--set`` takes it."""
@@ -94,16 +94,6 @@ class Range:
             low, high = round(self.low), round(self.high)
             return str(trial.suggest_int(self.option, low, high, log=self.log))
         return repr(trial.suggest_float(self.option, self.low, self.high, log=self.log))
-
-
-def value_of(config: Config, option: str) -> Any:
-    """What an option is in a configuration.
-
-    >>> value_of(Config(), "model.dim")
-    128
-    """
-    table, _, name = option.partition(".")
-    return getattr(getattr(config, table, None), name, None)
 
 
 def _number(text: str, part: str) -> float:

@@ -9,7 +9,6 @@ Knows nothing about: what is trained, terminals.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.machine.extras import needed
 from clusterseq.markdown import markdown_table
+from clusterseq.overrides import flat
 
 FOLDER = "tracking"
 """Where trackers write, beside the model."""
@@ -119,16 +119,6 @@ def tracker_named(name: str, out: Path, config: Config) -> Tracker:
         known = " or ".join(TRACKERS)
         raise ConfigError(f"tracker = {name!r} can't be used; give {known}")
     return TRACKERS[name](out, config)
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """Options by their full names.
-
-    >>> flat(Config())["model.members"]
-    4
-    """
-    tables = dataclasses.asdict(config).items()
-    return {f"{table}.{name}": value for table, rows in tables for name, value in rows.items()}
 
 
 def figures_of(record: Mapping[str, Any]) -> dict[str, float]:

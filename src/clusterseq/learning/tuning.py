@@ -194,7 +194,7 @@ def importances(study: Study) -> dict[str, float]:
     """
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    if len(_complete(study)) < 4:
+    if sum(_reached(trial) is not None for trial in _finished(study)) < 4:
         return {}
     values = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
     return {name: float(value) for name, value in values.items()}
@@ -205,7 +205,7 @@ def _finished(study: Study) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
     states = (TrialState.COMPLETE, TrialState.PRUNED)
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state in states]
+    return study.get_trials(deepcopy=False, states=states)
 
 
 def _same(study: Study, trial: Trial) -> FrozenTrial | None:
@@ -218,9 +218,3 @@ def _reached(trial: FrozenTrial) -> float | None:
     from optuna.trial import TrialState
 
     return trial.value if trial.state == TrialState.COMPLETE else None
-
-
-def _complete(study: Study) -> list[FrozenTrial]:
-    from optuna.trial import TrialState
-
-    return [trial for trial in study.trials if trial.state == TrialState.COMPLETE]

@@ -12,7 +12,7 @@ Knows nothing about: the memory, what may not be recommended, how many are wante
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 
 import torch
 from jaxtyping import Float, Int8, Int32, Shaped
@@ -111,13 +111,8 @@ def _whole_products(
     queries: Int8[Tensor, "users width"], pieces: tuple[Int8[Tensor, "items _"], ...]
 ) -> Int32[Tensor, "users items"]:
     """Exact products of whole numbers."""
-    first, *others = (
-        _product(part.contiguous(), piece)
-        for part, piece in zip(_pieces(queries), pieces, strict=True)
-    )
-    for product in others:
-        first += product
-    return first
+    pairs = zip(_pieces(queries), pieces, strict=True)
+    return reduce(Tensor.add_, (_product(part.contiguous(), piece) for part, piece in pairs))
 
 
 def _product(
