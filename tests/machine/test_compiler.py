@@ -31,10 +31,13 @@ from tests.machine.test_compiler import HISTORIES
 def compiled(recommend, history):
     with torch.profiler.profile() as seen:
         recommend(history)
-    return any("Torch-Compiled Region" in event.key for event in seen.key_averages())
+    return sum("Torch-Compiled Region" in event.name for event in seen.events())
 
 plain, fast = Recommender.load(sys.argv[1]), Recommender.load(sys.argv[1], compiled=True)
-assert [compiled(fast.recommend, each) for each in HISTORIES] == [True, True, True, False, True]
+# How one is adapted to, and how one is scored roughly: the former only of up to three items.
+rough = int(fast.ranker.screen is not None)
+regions = [compiled(fast.recommend, history) for history in HISTORIES]
+assert regions == [1 + rough, 1 + rough, 1 + rough, rough, 1 + rough], regions
 assert not compiled(plain.recommend, HISTORIES[2])
 for threads in (1, 2):
     torch.set_num_threads(threads)

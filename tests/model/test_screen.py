@@ -21,7 +21,7 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates
 from clusterseq.model.ranker import MARGIN, Ranker
 from clusterseq.model.retrieval import NOTHING, TopK
-from clusterseq.model.screen import FEWEST_DIMENSIONS, ROWS_AT_ONCE, Screen, multiplies_bytes
+from clusterseq.model.screen import FEWEST_DIMENSIONS, PIECE, ROWS_AT_ONCE, Screen, multiplies_bytes
 
 ITEMS = 600
 NOBODY = np.empty(0, dtype=np.int64)
@@ -74,13 +74,21 @@ def vectors(kind: str, rows: int, width: int) -> torch.Tensor:
     st.integers(0, 4),
     st.integers(1, 90),
     st.integers(1, 5),
+    st.booleans(),
+    st.booleans(),
 )
 def test_no_score_is_off_by_more_than_it_says(
-    kind: str, width: int, traits: int, items: int, users: int
+    kind: str, width: int, traits: int, items: int, users: int, large: bool, compiling: bool
 ) -> None:
+    """In one piece and in several, and in the words that a compiler is given."""
     columns = vectors(kind, items, width + traits)
     queries = vectors(kind, users, width + traits + 1)[:, 1:]
-    found, error = Screen.of(Candidates(columns, width, scale=0.0)).scores(queries)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SMALL", 0 if large else module.SMALL)
+        patch.setattr(torch.compiler, "is_compiling", lambda: compiling)
+        screen = Screen.of(Candidates(columns, width, scale=0.0))
+        found, error = screen.scores(queries)
+    assert len(screen.pieces) == (-(-width // PIECE) if large else 1)
     exact = queries.double() @ columns.double().T
     assert bool(((found - exact).abs() <= error[:, None]).all())
 

@@ -95,7 +95,8 @@ class Evidence:
         """What the histories say of every item, without the silence."""
         users = len(self.histories)
         recency = (self._arange(self.steps) + 1) / self.histories.lengths[:, None]
-        votes = self.weights * recency.repeat(len(KINDS), 1).flatten().index_select(0, self.rows)
+        shares = torch.cat([recency] * len(KINDS)).flatten()
+        votes = self.weights * shares.index_select(0, self.rows)
         owners = torch.div(self.rows, self.steps, rounding_mode="floor")
         cells = owners * self.n_items + self.items
         # Only what is written is read, so nearly all of this memory is never touched; and what was

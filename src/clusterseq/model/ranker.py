@@ -10,6 +10,7 @@ Knows nothing about: raw ids, training, why an item may not be recommended.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
@@ -51,6 +52,9 @@ FEW_ENOUGH = 8
 """Part of the catalogue that is scored exactly after rough scores of all; else all of it is."""
 COMPILED = ((1, 1), (1, 2), (1, 3))
 """People and items of the histories that adaptation is compiled for."""
+COMPILED_ITEMS = 200_000
+"""Up to so many items rough scores of one person are compiled, too. Of more the loop that a
+compiler makes is slower than products."""
 
 
 class Ranker:
@@ -69,6 +73,7 @@ class Ranker:
         self.model, self.n_items, self.index = model, model.n_items, index
         self.catalogue = model.catalogue()
         self._compiled: Callable[[Histories, Tensor | None], Preferences] | None = None
+        self._compiled_screen: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
     @cached_property
@@ -121,7 +126,8 @@ class Ranker:
 
     @torch.inference_mode()
     def compile(self) -> None:
-        """Compile how one person is adapted to who has touched one, two or three items.
+        """Compile how one person is adapted to who has touched one, two or three items, and how
+        the catalogue is scored roughly for one.
 
         With many people at once products are most of the work, and gain nothing.
 
@@ -143,6 +149,9 @@ class Ranker:
         fast = compiled(adapt_one, examples)
         # Tensors that were made outside of inference mode would be compiled for anew.
         self._compiled = lambda histories, heard: fast(histories.clone(), heard)
+        if self.screen is not None and self.n_items <= COMPILED_ITEMS:
+            query = catalogue.items.columns[:1].clone()
+            self._compiled_screen = compiled(self.screen.scores, [(query,)])
 
     @torch.inference_mode()
     def scores(self, people: Adapted) -> Float[Tensor, "users items"]:
@@ -191,8 +200,9 @@ class Ranker:
     def _screened(self, people: Adapted, choice: Choice, screen: Screen) -> TopK | None:
         """By exact scores of what can be among the best; None where that is too much."""
         k, queries, votes = choice.k, people.preferences.queries, self._votes(people)
-        rough, error = screen.scores(queries)
-        if not bool(error.isfinite().all()):
+        alone = self._compiled_screen if len(queries) == 1 else None
+        rough, error = (alone or screen.scores)(queries)
+        if not math.isfinite(float(error.max())):
             return None
         rough = choice.left(rough if votes is None else votes.added(rough))
         values, candidates = rough.topk(k + max(k, MARGIN))

@@ -18,6 +18,8 @@ from clusterseq.errors import ConfigError
 
 NOTHING = -1
 """Fills a row past the last item that may be recommended."""
+SHORT = 256
+"""Rows up to so long are sorted whole, which is a single step."""
 NARROWEST = 32
 """In rows so short that blocks would be narrower, they gain nothing."""
 
@@ -53,6 +55,9 @@ def top_k(
     if k < 1:
         raise ConfigError(f"k = {k} recommends nothing; ask for 1 or more")
     k = min(k, scores.shape[1])
+    if scores.shape[1] <= SHORT:
+        best, items = (part[:, :k] for part in scores.sort(dim=1, descending=True, stable=True))
+        return TopK(items.masked_fill(best == -torch.inf, NOTHING), best)
     values, items = _highest(scores, min(k + 1, scores.shape[1]))
     # Any of the items tied at the edge may have been taken; only those rows need a full sort.
     edge = values[:, k - 1]

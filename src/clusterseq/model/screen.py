@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from functools import cache, reduce
 
 import torch
-from jaxtyping import Float, Int8, Int32, Shaped
+from jaxtyping import Float, Int8, Int32
 from torch import Tensor
 
 from clusterseq.model.head import Candidates
 
 LARGEST = 127
 PIECE = 128
-"""Dimensions that lie side by side. Of longer rows, a processor that reads many at once loses
-sight of what comes next."""
+"""Dimensions of a large catalogue that lie side by side. Of longer rows, a processor that reads
+many at once loses sight of what comes next."""
+SMALL = 2**23
+"""Numbers of a catalogue that stays in a cache: one product takes less time than several."""
 ROWS_AT_ONCE = 16_384
 """Items that are rounded together."""
 CELLS_AT_ONCE = 1_000_000
@@ -72,12 +74,14 @@ class Screen:
         """
         columns = items.columns
         vectors = items.vectors
-        pieces = [torch.empty_like(piece, dtype=torch.int8) for piece in _pieces(vectors)]
+        n_pieces = 1 if vectors.numel() <= SMALL else -(-items.width // PIECE)
+        cut = vectors.tensor_split(n_pieces, dim=1)
+        pieces = [torch.empty_like(piece, dtype=torch.int8) for piece in cut]
         scales, miss, length, reach = columns.new_empty(len(columns)), 0.0, 0.0, 0.0
         for start in range(0, len(columns), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             rounded, scales[rows] = _rounded(vectors[rows])
-            for piece, numbers in zip(pieces, _pieces(rounded), strict=True):
+            for piece, numbers in zip(pieces, rounded.tensor_split(n_pieces, dim=1), strict=True):
                 piece[rows] = numbers
             dequantised = rounded * scales[rows, None]
             miss = max(miss, _longest(vectors[rows] - dequantised))
@@ -92,8 +96,12 @@ class Screen:
 
         Of a query that isn't finite the latter isn't, either.
         """
-        width = sum(part.shape[1] for part in self.pieces)
+        width = sum(piece.shape[1] for piece in self.pieces)
         vectors, trait_weights = queries.split_with_sizes([width, queries.shape[1] - width], dim=1)
+        slack = SLACK * queries.norm(dim=1) * self.reach
+        if torch.compiler.is_compiling():
+            errors = vectors.norm(dim=1) * self.miss
+            return self._in_one_loop(vectors, trait_weights), errors + slack
         rounded, scales = _rounded(vectors)
         dequantised = rounded * scales[:, None]
         integers = rounded.to(torch.int8)
@@ -104,14 +112,27 @@ class Screen:
             torch.mul(_whole_products(integers[rows], self.pieces), self.scales, out=scores[rows])
         scores.mul_(scales[:, None]).addmm_(trait_weights, self.traits)
         errors = (vectors - dequantised).norm(dim=1) * self.length + vectors.norm(dim=1) * self.miss
-        return scores, errors + SLACK * queries.norm(dim=1) * self.reach
+        return scores, errors + slack
+
+    def _in_one_loop(
+        self, vectors: Float[Tensor, "users width"], trait_weights: Float[Tensor, "users traits"]
+    ) -> Float[Tensor, "users items"]:
+        """Products of queries as they are, in words that a compiler makes a single loop of.
+
+        Uncompiled, each person would take a catalogue in single precision.
+        """
+        parts = vectors.tensor_split(len(self.pieces), dim=1)
+        pairs = zip(parts, self.pieces, strict=True)
+        products = reduce(torch.add, ((part[:, None] * piece).sum(dim=2) for part, piece in pairs))
+        of_traits = (trait_weights[:, :, None] * self.traits).sum(dim=1)
+        return products * self.scales + of_traits
 
 
 def _whole_products(
     queries: Int8[Tensor, "users width"], pieces: tuple[Int8[Tensor, "items _"], ...]
 ) -> Int32[Tensor, "users items"]:
     """Exact products of whole numbers."""
-    pairs = zip(_pieces(queries), pieces, strict=True)
+    pairs = zip(queries.tensor_split(len(pieces), dim=1), pieces, strict=True)
     return reduce(Tensor.add_, (_product(part.contiguous(), piece) for part, piece in pairs))
 
 
@@ -123,11 +144,6 @@ def _product(
     if len(queries) == 1:
         return torch._int_mm(items, queries.T).T
     return torch._int_mm(queries, items.T)
-
-
-def _pieces(vectors: Shaped[Tensor, "rows width"]) -> tuple[Shaped[Tensor, "rows _"], ...]:
-    """Vectors cut into pieces of nearly the same width."""
-    return vectors.tensor_split(-(-vectors.shape[1] // PIECE), dim=1)
 
 
 def _rounded(

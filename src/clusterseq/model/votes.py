@@ -60,19 +60,14 @@ class Votes:
         tensor([[0.7500, 0.0000],
                 [0.0000, 2.0000]])
         """
-        users, n_requested = items.shape
+        users = len(items)
         requested = items + n_items * torch.arange(users, device=items.device)[:, None]
         requested = requested.masked_fill_(items == n_items, users * n_items).flatten()
         # Only what is written is read, so nearly all of this memory is never touched.
-        positions = items.new_empty(users * n_items + 1, dtype=torch.int32)
-        positions.scatter_(0, self.cells, -1)
-        order = torch.arange(users * n_requested, dtype=torch.int32, device=items.device)
-        positions.scatter_(0, requested, order)
-        slots = positions.index_select(0, self.cells)
-        present = (slots >= 0).nonzero()[:, 0]
-        sums = self.values.new_zeros(users * n_requested)
-        sums.index_add_(0, slots.index_select(0, present), self.values.index_select(0, present))
-        return sums.view(users, n_requested)
+        sums = self.values.new_empty(users * n_items + 1)
+        sums.scatter_(0, requested, 0.0).scatter_(0, self.cells, 0.0)
+        sums.scatter_add_(0, self.cells, self.values)
+        return sums.index_select(0, requested).view(items.shape)
 
 
 def grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Float[Tensor, " cells"]:
