@@ -8,6 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch.testing import assert_close
 
+from clusterseq.data import evidence as module
 from clusterseq.data.evidence import Evidence, places_of
 from clusterseq.data.histories import Histories
 from clusterseq.data.memory import KINDS, Memory
@@ -16,6 +17,12 @@ from clusterseq.data.sequences import Sequences
 N_ITEMS = 9
 ROWS = [[0, 1, 2, 3], [2, 1, 4], [5, 0, 5, 1], [6, 7], [3], [1, 0, 7, 2, 6, 4]]
 HISTORIES = [[0, 1], [2], [1, 5, 1], [], [7, 6, 0, 3], [8]]
+
+
+@pytest.fixture(params=["looked up", "multiplied"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test with few entries and with many: they are told in two ways."""
+    monkeypatch.setattr(module, "FEW_ENTRIES", 10_000 if request.param == "looked up" else -1)
 
 
 @pytest.fixture

@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from scipy import sparse
 from torch import Tensor
 
 from clusterseq.data.histories import Histories
 from clusterseq.data.memory import KINDS, Memory
 from clusterseq.data.sparse_rows import entries_of_rows
+
+FEW_ENTRIES = 10_000
+"""Looking up so many entries of the memory takes less time than a product of sparse matrices."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,18 @@ class Heard(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Entries:
+    """What the memory holds of each item of some histories, one item after the other."""
+
+    rows: Int64[Tensor, " entries"]
+    """Whose entry it is, as a place in kinds × users × steps."""
+    items: Int64[Tensor, " entries"]
+    """Of what it speaks; ascending in each row."""
+    weights: Float[Tensor, " entries"]
+    """How strongly."""
+
+
 class Evidence:
     """The entries of the memory that some histories pick, one row for each item of each kind.
 
@@ -75,15 +92,8 @@ class Evidence:
     """
 
     def __init__(self, memory: Memory, histories: Histories) -> None:
-        self.histories, self.n_items = histories, memory.n_items
+        self.memory, self.histories, self.n_items = memory, histories, memory.n_items
         self.device = histories.items.device
-        offsets = self._arange(len(KINDS))[:, None, None] * self.n_items
-        rows = (histories.items + offsets).flatten()  # (kinds × users × steps)
-        present = histories.mask.expand(len(KINDS), -1, -1).flatten()
-        entries, sizes = entries_of_rows(memory.starts, rows, present)
-        self.rows = self._arange(len(rows)).repeat_interleave(sizes, output_size=len(entries))
-        self.items = memory.items.index_select(0, entries).long()
-        self.weights = memory.weights.index_select(0, entries)
 
     @classmethod
     def of(cls, memory: Memory | None, histories: Histories) -> Evidence | None:
@@ -93,12 +103,17 @@ class Evidence:
     @cached_property
     def spoken(self) -> Spoken:
         """What the histories say of every item, without the silence."""
-        users = len(self.histories)
+        per_item = len(self.memory.items) / max(1, self.n_items)
+        few = per_item * self.histories.items.numel() <= FEW_ENTRIES
+        return self._looked_up() if few or self.device.type != "cpu" else self._multiplied()
+
+    def _looked_up(self) -> Spoken:
+        users, entries = len(self.histories), self._entries
         recency = (self._arange(self.steps) + 1) / self.histories.lengths[:, None]
         shares = torch.cat([recency] * len(KINDS)).flatten()
-        votes = self.weights * shares.index_select(0, self.rows)
-        owners = torch.div(self.rows, self.steps, rounding_mode="floor")
-        cells = owners * self.n_items + self.items
+        votes = entries.weights * shares.index_select(0, entries.rows)
+        owners = torch.div(entries.rows, self.steps, rounding_mode="floor")
+        cells = owners * self.n_items + entries.items
         # Only what is written is read, so nearly all of this memory is never touched; and what was
         # summed there makes room for who wrote last, for each cell is to be told once.
         scratch = votes.new_empty(len(KINDS) * users * self.n_items)
@@ -109,6 +124,33 @@ class Evidence:
         owners, cells, sums = (part.index_select(0, distinct) for part in (owners, cells, sums))
         return Spoken(owners, cells % (users * self.n_items), sums)
 
+    def _multiplied(self) -> Spoken:
+        """The recency of what was touched (kinds × users, kinds × items) times the memory."""
+        users, mask = len(self.histories), self.histories.mask.numpy()
+        lengths, items = self.histories.lengths.numpy(), self.histories.items.numpy()[mask]
+        recency = (np.arange(1, self.steps + 1) / np.maximum(lengths, 1)[:, None])[mask]
+        kinds = np.arange(len(KINDS))
+        votes = np.tile(recency.astype(np.float32), len(kinds))
+        columns = (items + self.n_items * kinds[:, None]).ravel()
+        starts = np.append(0, np.tile(lengths, len(kinds)).cumsum())
+        shape = len(kinds) * users, len(kinds) * self.n_items
+        said = sparse.csr_array((votes, columns, starts), shape=shape) @ self.memory.matrix
+        owners = np.repeat(np.arange(len(kinds) * users), np.diff(said.indptr))
+        cells = owners % users * self.n_items + said.indices
+        return Spoken(*(torch.from_numpy(part) for part in (owners, cells, said.data)))
+
+    @cached_property
+    def _entries(self) -> _Entries:
+        offsets = self._arange(len(KINDS))[:, None, None] * self.n_items
+        rows = (self.histories.items + offsets).flatten()  # (kinds × users × steps)
+        present = self.histories.mask.expand(len(KINDS), -1, -1).flatten()
+        entries, sizes = entries_of_rows(self.memory.starts, rows, present)
+        return _Entries(
+            self._arange(len(rows)).repeat_interleave(sizes, output_size=len(entries)),
+            self.memory.items.index_select(0, entries).long(),
+            self.memory.weights.index_select(0, entries),
+        )
+
     @property
     def steps(self) -> int:
         """Items of the longest history."""
@@ -118,7 +160,7 @@ class Evidence:
         """What the histories say of every item, silence included."""
         shape = len(KINDS), len(self.histories), self.n_items
         kinds = torch.div(self.spoken.owners, shape[1], rounding_mode="floor")
-        dense = self.weights.new_zeros(shape)
+        dense = self.spoken.said.new_zeros(shape)
         dense.view(-1)[kinds * (shape[1] * shape[2]) + self.spoken.cells] = self.spoken.said
         return dense
 
@@ -126,26 +168,27 @@ class Evidence:
         self, places: Int64[Tensor, " items"], anchors: int
     ) -> Float[Tensor, "users kinds prefixes anchors"]:
         """What each proper prefix says of some items: ``places`` tells where, or −1 elsewhere."""
-        columns = places.index_select(0, self.items)
+        entries = self._entries
+        columns = places.index_select(0, entries.items)
         present = (columns >= 0).nonzero()[:, 0]
-        rows, columns = self.rows.index_select(0, present), columns.index_select(0, present)
+        rows, columns = entries.rows.index_select(0, present), columns.index_select(0, present)
         shape = len(KINDS), len(self.histories), self.steps, anchors
-        votes = self.weights.index_select(0, present) * (rows % self.steps + 1)
+        votes = entries.weights.index_select(0, present) * (rows % self.steps + 1)
         per_step = votes.new_zeros(shape).view(-1).scatter_add_(0, rows * anchors + columns, votes)
         sums = per_step.view(shape).transpose(0, 1)[:, :, :-1].cumsum(dim=2)
         return sums / (self._arange(self.steps - 1) + 1)[:, None]
 
     def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
         """What each proper prefix says of the item that came next; of padding it means nothing."""
-        users, steps = len(self.histories), self.steps
+        users, steps, entries = len(self.histories), self.steps, self._entries
         rows = self._arange(len(KINDS) * users * steps).view(len(KINDS), users, steps, 1)
         requested = rows * self.n_items + self.histories.items[:, None, 1:]
-        keys = (self.rows * self.n_items).add_(self.items)  # ascending
+        keys = (entries.rows * self.n_items).add_(entries.items)  # ascending
         if not len(keys):
-            return self.weights.new_zeros(users, len(KINDS), steps - 1)
+            return entries.weights.new_zeros(users, len(KINDS), steps - 1)
         positions = torch.searchsorted(keys, requested.flatten()).clamp_max(len(keys) - 1)
         present = keys.index_select(0, positions) == requested.flatten()
-        weights = (self.weights.index_select(0, positions) * present).view(requested.shape)
+        weights = (entries.weights.index_select(0, positions) * present).view(requested.shape)
         counts = (self._arange(steps) + 1)[:, None].expand(-1, steps - 1).triu()
         votes = (weights * counts).sum(dim=2) / (self._arange(steps - 1) + 1)
         return votes.transpose(0, 1)

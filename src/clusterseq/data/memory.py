@@ -15,7 +15,8 @@ Knows nothing about: how much to trust it (the model learns that), users, traini
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ class Memory:
 
     def tensors(self) -> dict[str, Tensor]:
         """Plain tensors that hold all of it, by the names of the fields."""
-        return dict(vars(self))
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def to(self, device: torch.device) -> Memory:
         """The same memory on another device."""
@@ -71,6 +72,12 @@ class Memory:
     def n_items(self) -> int:
         """Size of the catalogue."""
         return (len(self.starts) - 1) // len(KINDS)
+
+    @cached_property
+    def matrix(self) -> sparse.csr_array:
+        """The same as SciPy holds it, kinds × items by items; it shares the entries."""
+        entries = (part.numpy(force=True) for part in (self.weights, self.items, self.starts))
+        return sparse.csr_array(tuple(entries), shape=(len(self.starts) - 1, self.n_items))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +101,7 @@ class Sums:
     @classmethod
     def recovered(cls, memory: Memory, counts: Counted, people: Counted) -> Sums:
         """The sums that a memory was made of, but for what it has forgotten."""
-        n_items, parts = memory.n_items, memory.tensors()
-        kinds = sparse.csr_array(
-            tuple(parts[name].numpy(force=True) for name in ("weights", "items", "starts")),
-            shape=(len(KINDS) * n_items, n_items),
-        )
-        rules, sessions = kinds[:n_items], kinds[n_items:]
+        rules, sessions = memory.matrix[: memory.n_items], memory.matrix[memory.n_items :]
         first, second = (sparse.diags_array(1 / weights) for weights in _discounts(people))
         return cls(
             (sparse.diags_array((counts + SHRINKAGE).astype(np.float32)) @ rules).tocsr(),
