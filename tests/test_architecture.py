@@ -21,12 +21,12 @@ PACKAGES = [
     ("reading", "identifiers times columns addresses table spill lines delimited jsonlines"),
     ("reading", "database sources event_report events vocab titles"),
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),
-    ("data", "windows graph ledger sparse_rows memory evidence"),
+    ("data", "windows graph ledger sparse_rows memory evidence padded_evidence"),
     (
         "model",
         "losses rivals gru clustering conditioning parts transition items head votes catalogue",
     ),
-    ("model", "meta clusterseq index retrieval choice screen adapted ranker"),
+    ("model", "meta clusterseq index retrieval choice screen adapted one_person ranker"),
     ("model", "portable restore growth indexing"),
     ("judging", "metrics judge scorer evaluate"),
     (

@@ -38,6 +38,19 @@ class Spoken:
     said: Float[Tensor, " cells"]
     """The weight of each vote."""
 
+    @classmethod
+    def of(cls, said: Float[Tensor, "kinds users items"]) -> Spoken:
+        """What is said of every item, without the silence.
+
+        >>> Spoken.of(torch.tensor([[[0.0, 0.1, 0.0]], [[0.3, 0.0, 0.0]]])).cells.tolist()
+        [1, 0]
+        """
+        _, users, n_items = said.shape
+        flat = said.flatten()
+        places = flat.nonzero()[:, 0]
+        owners = torch.div(places, n_items, rounding_mode="floor")
+        return cls(owners, places % (users * n_items), flat.index_select(0, places))
+
     def to_one(self, person: int, people: int, n_items: int) -> Spoken:
         """What is said to one of so many people, as if there were no other.
 

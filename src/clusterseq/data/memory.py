@@ -73,6 +73,11 @@ class Memory:
         """Size of the catalogue."""
         return (len(self.starts) - 1) // len(KINDS)
 
+    @property
+    def longest(self) -> int:
+        """Entries of the longest row."""
+        return int(self.starts.diff().max()) if self.n_items else 0
+
     @cached_property
     def matrix(self) -> sparse.csr_array:
         """The same as SciPy holds it, kinds × items by items; it shares the entries."""

@@ -15,68 +15,12 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor, nn
 
 from clusterseq.data.histories import Histories
-from clusterseq.data.memory import KINDS, Memory
+from clusterseq.data.memory import Memory
 from clusterseq.data.packing import Packing
+from clusterseq.data.padded_evidence import PaddedEvidence
 from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.head import Candidates
 from clusterseq.model.ranker import Ranker
-
-
-class PaddedEvidence:
-    """What ``Evidence`` says, with every row of the memory as long as the longest.
-
-    >>> starts, items = torch.tensor([0, 1, 1, 2, 2]), torch.tensor([1, 0, 0], dtype=torch.int32)
-    >>> memory = Memory(starts, items, torch.tensor([0.2, 0.4, 0.0]))
-    >>> evidence = PaddedEvidence(memory, 1, Histories.from_lists([[0, 1], [0]]))
-    >>> evidence.catalogue()[0]
-    tensor([[0.0000, 0.1000],
-            [0.0000, 0.2000]])
-    """
-
-    def __init__(self, memory: Memory, longest: int, histories: Histories) -> None:
-        """Look every item up; behind the memory's last entry stands one that means nothing."""
-        self.histories, self.n_items = histories, memory.n_items
-        rows = histories.items + torch.arange(len(KINDS))[:, None, None] * self.n_items
-        starts, ends = memory.starts[rows], memory.starts[rows + 1]  # (kinds, users, steps)
-        entries = starts[..., None] + torch.arange(longest)
-        present = (entries < ends[..., None]) & histories.mask[..., None]
-        entries = entries.clamp_max(memory.items.shape[0] - 1)
-        self.items: Int64[Tensor, "kinds users steps longest"]
-        self.items = torch.where(present, memory.items[entries].long(), self.n_items)
-        self.weights: Float[Tensor, "kinds users steps longest"]
-        self.weights = torch.where(present, memory.weights[entries], 0.0)
-
-    def catalogue(self) -> Float[Tensor, "kinds users items"]:
-        """What the histories say of every item, silence included."""
-        kinds, users, steps, _ = self.items.shape
-        recency = (torch.arange(steps) + 1) / self.histories.lengths[:, None].clamp_min(1)
-        votes = (self.weights * recency[..., None]).flatten(2)
-        sums = votes.new_zeros(kinds, users, self.n_items + 1)
-        return sums.scatter_add(2, self.items.flatten(2), votes)[..., :-1]
-
-    def at_anchors(
-        self, places: Int64[Tensor, " items"], anchors: int
-    ) -> Float[Tensor, "users kinds prefixes anchors"]:
-        """What each proper prefix says of some items: ``places`` tells where, or −1 elsewhere."""
-        columns = torch.cat([places, places.new_full((1,), -1)])[self.items]
-        columns = torch.where(columns < 0, anchors, columns)
-        kinds, users, steps, _ = self.items.shape
-        votes = self.weights * (torch.arange(steps) + 1)[:, None]
-        per_step = votes.new_zeros(kinds, users, steps, anchors + 1).scatter_add(3, columns, votes)
-        sums = per_step[..., :-1].transpose(0, 1)[:, :, :-1].cumsum(dim=2)
-        return sums / (torch.arange(steps - 1) + 1)[:, None]
-
-    def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
-        """What each proper prefix says of the item that came next; of padding it means nothing."""
-        kinds, users, steps, longest = self.items.shape
-        next_items = self.histories.items[None, :, None, 1:]
-        requested = next_items.expand(kinds, users, steps, steps - 1).contiguous()
-        positions = torch.searchsorted(self.items, requested).clamp_max(longest - 1)
-        present = self.items.gather(3, positions) == requested
-        weights = torch.where(present, self.weights.gather(3, positions), 0.0)
-        counts = (torch.arange(steps) + 1)[:, None].expand(-1, steps - 1).triu()
-        votes = (weights * counts).sum(dim=2) / (torch.arange(steps - 1) + 1)
-        return votes.transpose(0, 1)
 
 
 class Portable(nn.Module):
@@ -105,7 +49,7 @@ class Portable(nn.Module):
         memory, self.model.memory = self.model.memory, None
         self.longest = 0
         if memory is not None:
-            self.longest = max(1, int(memory.starts.diff().max()))
+            self.longest = max(1, memory.longest)
             self._add_buffer("starts", memory.starts)
             self._add_buffer("entries", nn.functional.pad(memory.items, (0, 1)))
             self._add_buffer("weights", nn.functional.pad(memory.weights, (0, 1)))

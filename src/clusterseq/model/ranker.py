@@ -11,7 +11,7 @@ Knows nothing about: raw ids, training, why an item may not be recommended.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -21,13 +21,12 @@ from torch import Tensor
 
 from clusterseq.data.evidence import Evidence
 from clusterseq.data.histories import Histories
-from clusterseq.data.packing import Packing
-from clusterseq.machine.compiler import compiled
 from clusterseq.model.adapted import Adapted
-from clusterseq.model.catalogue import Preferences, chunks, scores, scores_of
+from clusterseq.model.catalogue import chunks, scores, scores_of
 from clusterseq.model.choice import Choice
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.index import Index
+from clusterseq.model.one_person import SHAPES, OnePerson
 from clusterseq.model.retrieval import NOTHING, TopK, top_k
 from clusterseq.model.screen import Screen
 from clusterseq.model.votes import Votes
@@ -50,11 +49,6 @@ AT_FIRST = 1.1
 scored exactly at first."""
 FEW_ENOUGH = 8
 """Part of the catalogue that is scored exactly after rough scores of all; else all of it is."""
-COMPILED = ((1, 1), (1, 2), (1, 3))
-"""People and items of the histories that adaptation is compiled for."""
-COMPILED_ITEMS = 200_000
-"""Up to so many items rough scores of one person are compiled, too. Of more the loop that a
-compiler makes is slower than products."""
 
 
 class Ranker:
@@ -72,8 +66,7 @@ class Ranker:
     def __init__(self, model: ClusterSeq, index: Index | None = None) -> None:
         self.model, self.n_items, self.index = model, model.n_items, index
         self.catalogue = model.catalogue()
-        self._compiled: Callable[[Histories, Tensor | None], Preferences] | None = None
-        self._compiled_screen: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+        self._one_person: OnePerson | None = None
         self.prior = torch.log(model.cluster_sizes @ model.cluster_popularity + 1e-9)
 
     @cached_property
@@ -114,44 +107,23 @@ class Ranker:
         """Adapt to every person, by all steps of the inner loop or by the first few."""
         model = self.model
         histories = histories.to(model.device).last(model.config.max_steps)
+        if self._one_person is not None and steps is None and histories.items.shape in SHAPES:
+            return self._one_person.adapted(histories)
         evidence = Evidence.of(model.memory, histories)
         heard = model.heard(histories, self.catalogue, evidence)
-        if self._compiled is not None and steps is None and histories.items.shape in COMPILED:
-            preferences = self._compiled(histories, heard)
-        else:
-            queries = model.encode(histories, self.catalogue.table)
-            preferences = model.preferences(histories, queries, self.catalogue, heard, steps=steps)
+        queries = model.encode(histories, self.catalogue.table)
+        preferences = model.preferences(histories, queries, self.catalogue, heard, steps=steps)
         spoken = None if evidence is None else evidence.spoken
         return Adapted(preferences, spoken, histories.lengths == 0)
 
-    @torch.inference_mode()
     def compile(self) -> None:
         """Compile how one person is adapted to who has touched one, two or three items, and how
-        the catalogue is scored roughly for one.
-
-        With many people at once products are most of the work, and gain nothing.
+        the catalogue is scored roughly for one; beyond 200,000 items nothing gains by it.
 
         Raises:
             ConfigError: this machine can't.
         """
-        model, catalogue = self.model, self.catalogue
-
-        def adapt_one(histories: Histories, heard: Tensor | None) -> Preferences:
-            packing = Packing.full(histories)
-            queries = model.encode(histories, catalogue.table, packing=packing)
-            return model.preferences(histories, queries, catalogue, heard)
-
-        examples = []
-        for shape in COMPILED:
-            histories = Histories.from_lists(np.zeros(shape)).to(model.device)
-            evidence = Evidence.of(model.memory, histories)
-            examples.append((histories, model.heard(histories, catalogue, evidence)))
-        fast = compiled(adapt_one, examples)
-        # Tensors that were made outside of inference mode would be compiled for anew.
-        self._compiled = lambda histories, heard: fast(histories.clone(), heard)
-        if self.screen is not None and self.n_items <= COMPILED_ITEMS:
-            query = catalogue.items.columns[:1].clone()
-            self._compiled_screen = compiled(self.screen.scores, [(query,)])
+        self._one_person = OnePerson.of(self.model, self.catalogue, self.screen)
 
     @torch.inference_mode()
     def scores(self, people: Adapted) -> Float[Tensor, "users items"]:
@@ -200,7 +172,7 @@ class Ranker:
     def _screened(self, people: Adapted, choice: Choice, screen: Screen) -> TopK | None:
         """By exact scores of what can be among the best; None where that is too much."""
         k, queries, votes = choice.k, people.preferences.queries, self._votes(people)
-        alone = self._compiled_screen if len(queries) == 1 else None
+        alone = self._one_person.rough if self._one_person and len(queries) == 1 else None
         rough, error = (alone or screen.scores)(queries)
         if not math.isfinite(float(error.max())):
             return None

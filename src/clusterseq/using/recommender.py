@@ -53,8 +53,9 @@ class Recommender:
 
         Args:
             device: where it computes: cpu, cuda or cuda:1.
-            compiled: compile how a single person of up to three items is adapted to, which takes a
-                minute, and seconds when it has been done before; needs a compiler of C++.
+            compiled: compile how a single person of up to three items is adapted to and ranked,
+                which takes a minute, and seconds when it has been done before; needs a compiler of
+                C++, and does nothing beyond 200,000 items.
 
         Raises:
             CheckpointError: it is missing, damaged or of a newer version.
