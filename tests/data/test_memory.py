@@ -28,6 +28,14 @@ def test_tensors_come_back(memory: Memory) -> None:
     assert all(torch.equal(t, memory.tensors()[name]) for name, t in again.tensors().items())
 
 
+def test_the_matrix_shares_the_entries(memory: Memory) -> None:
+    """A copy of them would be most of a service's memory, and go into every file."""
+    matrix, before = memory.matrix, memory.tensors()
+    assert np.shares_memory(matrix.indices, memory.items.numpy())
+    assert np.shares_memory(matrix.data, memory.weights.numpy())
+    assert memory.tensors().keys() == before.keys() == {"starts", "items", "weights"}
+
+
 def rows(memory: Memory) -> list[Tensor]:
     """The weights of each row, ascending."""
     sizes = memory.starts.diff().tolist()

@@ -146,10 +146,14 @@ class Evidence:
         votes = np.tile(recency.astype(np.float32), len(kinds))
         columns = (items + self.n_items * kinds[:, None]).ravel()
         starts = np.append(0, np.tile(lengths, len(kinds)).cumsum())
-        shape = len(kinds) * users, len(kinds) * self.n_items
-        said = sparse.csr_array((votes, columns, starts), shape=shape) @ self.memory.matrix
-        owners = np.repeat(np.arange(len(kinds) * users), np.diff(said.indptr))
-        cells = owners % users * self.n_items + said.indices
+        memory = self.memory.matrix
+        # Of other integers than the memory's SciPy would make a copy of the memory.
+        columns, starts = (part.astype(memory.indices.dtype) for part in (columns, starts))
+        shape = len(kinds) * users, memory.shape[0]
+        said = sparse.csr_array((votes, columns, starts), shape=shape) @ memory
+        sizes, first_cells = np.diff(said.indptr), np.arange(users) * self.n_items
+        owners = np.repeat(np.arange(len(kinds) * users), sizes)
+        cells = np.repeat(np.tile(first_cells, len(kinds)), sizes) + said.indices
         return Spoken(*(torch.from_numpy(part) for part in (owners, cells, said.data)))
 
     @cached_property

@@ -81,7 +81,10 @@ class Memory:
     @cached_property
     def matrix(self) -> sparse.csr_array:
         """The same as SciPy holds it, kinds × items by items; it shares the entries."""
-        entries = (part.numpy(force=True) for part in (self.weights, self.items, self.starts))
+        # With starts of 64 bits SciPy would copy the items to 64 bits, too.
+        short = len(self.items) <= np.iinfo(np.int32).max
+        starts = self.starts.int() if short else self.starts
+        entries = (part.numpy(force=True) for part in (self.weights, self.items, starts))
         return sparse.csr_array(tuple(entries), shape=(len(self.starts) - 1, self.n_items))
 
 
