@@ -16,9 +16,11 @@ from torch import Tensor
 
 from clusterseq.config import TrainConfig
 from clusterseq.data.evidence import Evidence
+from clusterseq.data.histories import Histories
+from clusterseq.data.memory import Memory
 from clusterseq.learning.folds import FoldTasks
 from clusterseq.machine.workers import ALONE, Workers
-from clusterseq.model.catalogue import Catalogue, catalogue_loss
+from clusterseq.model.catalogue import Catalogue, catalogue_loss, chunks
 from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.rivals import Rivals
@@ -49,10 +51,9 @@ class MetaLoss:
         rivals = None
         if model.n_items > MOST_RIVALS:  # drawn first, so that all workers draw the same
             rivals = Rivals.draw(everybody.targets, model.n_items, MOST_RIVALS, generator)
-        evidence = Evidence.of(batch.memory, tasks.support)
         dropout = self.workers.own_draws(generator)
         queries = model.encode(tasks.support, catalogue.table, dropout)
-        heard = model.heard(tasks.support, catalogue, evidence)
+        heard = self._heard(tasks.support, catalogue, batch.memory)
         preferences = model.preferences(tasks.support, queries, catalogue, heard)
         columns = catalogue.items.columns
         if rivals is not None:
@@ -66,3 +67,15 @@ class MetaLoss:
             cluster_loss = clustering_loss(errors, shares, self.config.balance_weight)
             loss = loss + self.config.cluster_weight * cluster_loss / self.workers.size
         return loss
+
+    def _heard(
+        self, histories: Histories, catalogue: Catalogue, memory: Memory | None
+    ) -> Float[Tensor, "users kinds prefixes candidates"] | None:
+        """What the inner loop asks of the memory, of a few people at a time: so it stays in a
+        cache."""
+        parts = []
+        for rows in chunks(len(histories), self.model.n_items, histories.items.device):
+            some = histories[rows]
+            parts.append(self.model.heard(some, catalogue, Evidence.of(memory, some)))
+        present = [part for part in parts if part is not None]
+        return torch.cat(present) if present else None
