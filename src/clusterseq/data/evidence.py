@@ -2,7 +2,8 @@
 
 Each item of a history is looked up once, in all kinds of memory together, and speaks for others by
 linear recency: of p items the s-th counts s / p, and the same item may come twice. A prefix of a
-history hears what the history hears, in other shares.
+history hears what the history hears, in other shares. Where many entries are needed, SciPy reads
+and sums them.
 
 Knows nothing about: how much to trust it, what the memory was made of.
 """
@@ -120,6 +121,7 @@ class Evidence:
 
     @property
     def _by_scipy(self) -> bool:
+        """Whether SciPy takes less time, whose loops over sparse rows have a dearer start."""
         per_item = len(self.memory.items) / max(1, self.n_items)
         many = per_item * self.histories.items.numel() > FEW_ENTRIES
         return many and self.device.type == "cpu"

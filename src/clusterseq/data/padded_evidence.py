@@ -30,9 +30,10 @@ class PaddedEvidence:
     def __init__(self, memory: Memory, longest: int, histories: Histories) -> None:
         """Look every item up; behind the memory's last entry stands one that means nothing."""
         self.histories, self.n_items = histories, memory.n_items
-        rows = histories.items + torch.arange(len(KINDS))[:, None, None] * self.n_items
+        self.device = histories.items.device
+        rows = histories.items + self._arange(len(KINDS))[:, None, None] * self.n_items
         starts, ends = memory.starts[rows], memory.starts[rows + 1]  # (kinds, users, steps)
-        entries = starts[..., None] + torch.arange(longest)
+        entries = starts[..., None] + self._arange(longest)
         present = (entries < ends[..., None]) & histories.mask[..., None]
         entries = entries.clamp_max(memory.items.shape[0] - 1)
         self.items: Int64[Tensor, "kinds users steps longest"]
@@ -43,7 +44,7 @@ class PaddedEvidence:
     def catalogue(self) -> Float[Tensor, "kinds users items"]:
         """What the histories say of every item, silence included."""
         kinds, users, steps, _ = self.items.shape
-        recency = (torch.arange(steps) + 1) / self.histories.lengths[:, None].clamp_min(1)
+        recency = (self._arange(steps) + 1) / self.histories.lengths[:, None].clamp_min(1)
         votes = (self.weights * recency[..., None]).flatten(2)
         sums = votes.new_zeros(kinds, users, self.n_items + 1)
         return sums.scatter_add(2, self.items.flatten(2), votes)[..., :-1]
@@ -55,10 +56,10 @@ class PaddedEvidence:
         columns = torch.cat([places, places.new_full((1,), -1)])[self.items]
         columns = torch.where(columns < 0, anchors, columns)
         kinds, users, steps, _ = self.items.shape
-        votes = self.weights * (torch.arange(steps) + 1)[:, None]
+        votes = self.weights * (self._arange(steps) + 1)[:, None]
         per_step = votes.new_zeros(kinds, users, steps, anchors + 1).scatter_add(3, columns, votes)
         sums = per_step[..., :-1].transpose(0, 1)[:, :, :-1].cumsum(dim=2)
-        return sums / (torch.arange(steps - 1) + 1)[:, None]
+        return sums / (self._arange(steps - 1) + 1)[:, None]
 
     def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
         """What each proper prefix says of the item that came next; of padding it means nothing."""
@@ -68,6 +69,10 @@ class PaddedEvidence:
         positions = torch.searchsorted(self.items, requested).clamp_max(longest - 1)
         present = self.items.gather(3, positions) == requested
         weights = torch.where(present, self.weights.gather(3, positions), 0.0)
-        counts = (torch.arange(steps) + 1)[:, None].expand(-1, steps - 1).triu()
-        votes = (weights * counts).sum(dim=2) / (torch.arange(steps - 1) + 1)
+        counts = (self._arange(steps) + 1)[:, None].expand(-1, steps - 1).triu()
+        votes = (weights * counts).sum(dim=2) / (self._arange(steps - 1) + 1)
         return votes.transpose(0, 1)
+
+    def _arange(self, size: int) -> Int64[Tensor, " size"]:
+        """0, 1, 2, …"""
+        return torch.arange(size, device=self.device)
