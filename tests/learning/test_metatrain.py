@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from clusterseq.data.memory import Memory
 from clusterseq.learning.folds import FoldTasks, make_folds, task_batches
 from clusterseq.learning.metatrain import MetaLoss
+from clusterseq.model import catalogue as module
 from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.clusterseq import ClusterSeq
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, trained
@@ -41,6 +43,18 @@ def test_settled_items_change_no_gradient_but_their_own() -> None:
     assert {"theta.gain", "rates", "conditioner.embedding"} & set(still)
     for name, slope in still.items():
         torch.testing.assert_close(slope, moving[name])
+
+
+def test_how_many_are_looked_up_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained()
+    loss, together = slopes(model, None)
+    monkeypatch.setattr(module, "SCORES_AT_ONCE", 1)
+    monkeypatch.setattr(module, "PEOPLE_AT_LEAST", 3)
+    same, few = slopes(model, None)
+    torch.testing.assert_close(same, loss)
+    assert few.keys() == together.keys()
+    for name, slope in few.items():
+        torch.testing.assert_close(slope, together[name])
 
 
 def test_nobody_reads_a_memory_with_their_own_sequence() -> None:

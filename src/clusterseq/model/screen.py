@@ -119,7 +119,8 @@ class Screen:
     ) -> Float[Tensor, "users items"]:
         """Products of queries as they are, in words that a compiler makes a single loop of.
 
-        Uncompiled, each person would take a catalogue in single precision.
+        Uncompiled, each person would take a catalogue in single precision. Whole numbers are no
+        way here: compiled by PyTorch 2.13, ``torch._int_mm`` is wrong for one person.
         """
         parts = vectors.tensor_split(len(self.pieces), dim=1)
         pairs = zip(parts, self.pieces, strict=True)
