@@ -20,7 +20,7 @@ OUR_PARTS = {"encoder": "gru", "clusterer": "autoencoders", "conditioner": "gate
 """Options of the model that name a part, and the part that is ours."""
 LATER: Mapping[str, Mapping[str, Any]] = {
     "model": OUR_PARTS,
-    "train": {"teacher_members": 0, "teacher_dim": 128},
+    "train": {"mutual_share": 0.0, "teacher_members": 0, "teacher_dim": 128},
 }
 """Options added later, each with the value that keeps what was so before; at that value ``to_dict``
 leaves them out, so that digests of older configurations stay what they were."""
@@ -173,6 +173,8 @@ class TrainConfig:
     """Items in the softmax of pre-training: a batch's targets and others drawn (0: all items)."""
     fast_softmax: bool = True
     """Multiply that softmax in bfloat16, where the processor can."""
+    mutual_share: float = 0.6
+    """Share of what members expect together in what pre-training teaches each (0: events alone)."""
     teacher_members: int = 0
     """Members of a model that is trained first, whose scores pre-training learns (0: events)."""
     teacher_dim: int = 128
@@ -204,6 +206,8 @@ class TrainConfig:
         require(self.teacher_dim >= 1, "teacher_dim", self.teacher_dim, "1 or more")
         for name in ("pretrain_epochs", "meta_epochs", "rivals", "teacher_members"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        share = self.mutual_share
+        require(0 <= share < 1, "mutual_share", share, "0 or more and below 1")
         require(self.folds >= 2, "folds", self.folds, "2 or more")
         rates = ("learning_rate", "meta_learning_rate", "backbone_rate")
         for name in (*rates, "weight_decay", "cluster_weight", "balance_weight"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from clusterseq.model.losses import (
 )
 
 USERS, ITEMS = 4, 9
+Inputs: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 @pytest.fixture
@@ -74,32 +76,65 @@ def test_without_a_rival_nothing_is_lost() -> None:
     assert loss.item() == 0
 
 
-def linear(rows: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def linear(
+    rows: int, dtype: torch.dtype = torch.float64, members: int = 3
+) -> tuple[Inputs, Tensor]:
     """Queries, vectors and bias that want gradients, and targets."""
     draws = torch.Generator().manual_seed(1)
-    shapes = ((rows, 5), (ITEMS, 5), (ITEMS,))
+    shapes = ((members, rows, 5), (members, ITEMS, 5), (ITEMS,))
     made = [torch.randn(s, generator=draws, dtype=dtype).requires_grad_() for s in shapes]
-    return made[0], made[1], made[2], torch.randint(ITEMS, (rows,), generator=draws)
+    return (made[0], made[1], made[2]), torch.randint(ITEMS, (rows,), generator=draws)
 
 
-@pytest.mark.parametrize("rows", [1, 128, 300])
-def test_the_linear_one_is_the_same_with_the_same_gradients(rows: int) -> None:
-    queries, vectors, bias, targets = linear(rows)
-    inputs = (queries, vectors, bias)
-    expected = cross_entropy(queries @ vectors.T + bias, targets)
-    found = linear_cross_entropy(queries, vectors, bias, targets)
+def taught_apart(inputs: Inputs, targets: Tensor) -> Tensor:
+    """The mean loss of members who are taught the same, whether items or shares of items."""
+    queries, vectors, bias = inputs
+    logits = queries @ vectors.mT + bias
+    losses = [torch.nn.functional.cross_entropy(member, targets) for member in logits]
+    return torch.stack(losses).mean()
+
+
+def assert_same_with_gradients(found: Tensor, expected: Tensor, inputs: Inputs) -> None:
     torch.testing.assert_close(found, expected)
     slopes = torch.autograd.grad(3 * found, inputs)
     torch.testing.assert_close(slopes, torch.autograd.grad(3 * expected, inputs))
 
 
+ROWS = pytest.mark.parametrize("rows", [1, 128, 300])
+
+
+@ROWS
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_linear_one_is_the_same_with_the_same_gradients(rows: int, members: int) -> None:
+    inputs, targets = linear(rows, members=members)
+    found = linear_cross_entropy(*inputs, targets)
+    assert_same_with_gradients(found, taught_apart(inputs, targets), inputs)
+
+
+@ROWS
+def test_members_are_taught_what_came_next_and_what_they_expect_together(rows: int) -> None:
+    inputs, targets = linear(rows)
+    queries, vectors, bias = inputs
+    together = (queries @ vectors.mT + bias).mean(dim=0).softmax(dim=1).detach()
+    came_next = torch.nn.functional.one_hot(targets, ITEMS)
+    found = linear_cross_entropy(*inputs, targets, mutual_share=0.4)
+    expected = taught_apart(inputs, 0.4 * together + 0.6 * came_next)
+    assert_same_with_gradients(found, expected, inputs)
+
+
+def test_a_member_alone_has_nobody_to_learn_from() -> None:
+    inputs, targets = linear(4, members=1)
+    found = linear_cross_entropy(*inputs, targets, mutual_share=0.4)
+    torch.testing.assert_close(found, linear_cross_entropy(*inputs, targets))
+
+
 def test_the_linear_one_agrees_with_finite_differences() -> None:
-    queries, vectors, bias, targets = linear(4)
+    inputs, targets = linear(4)
 
     def loss(queries: Tensor, vectors: Tensor, bias: Tensor) -> Tensor:
         return linear_cross_entropy(queries, vectors, bias, targets)
 
-    assert torch.autograd.gradcheck(loss, (queries, vectors, bias))
+    assert torch.autograd.gradcheck(loss, inputs)
 
 
 def lesson(rows: int, dtype: torch.dtype = torch.float64) -> Lesson:
@@ -109,21 +144,17 @@ def lesson(rows: int, dtype: torch.dtype = torch.float64) -> Lesson:
     return Lesson(*(torch.randn(s, generator=draws, dtype=dtype) for s in shapes))
 
 
-@pytest.mark.parametrize("rows", [1, 128, 300])
+@ROWS
 def test_a_lesson_is_the_cross_entropy_of_the_teachers_shares(rows: int) -> None:
-    *inputs, _ = linear(rows)
-    queries, vectors, bias = inputs
+    inputs, _ = linear(rows)
     taught = lesson(rows)
     shares = (taught.queries @ taught.vectors.T + taught.bias).softmax(dim=1)
-    expected = torch.nn.functional.cross_entropy(queries @ vectors.T + bias, shares)
-    found = linear_cross_entropy(queries, vectors, bias, taught)
-    torch.testing.assert_close(found, expected)
-    slopes = torch.autograd.grad(3 * found, inputs)
-    torch.testing.assert_close(slopes, torch.autograd.grad(3 * expected, inputs))
+    found = linear_cross_entropy(*inputs, taught, mutual_share=0.4)
+    assert_same_with_gradients(found, taught_apart(inputs, shares), inputs)
 
 
 def test_a_lesson_agrees_with_finite_differences() -> None:
-    *inputs, _ = linear(4)
+    inputs, _ = linear(4)
     taught = lesson(4)
 
     def loss(queries: Tensor, vectors: Tensor, bias: Tensor) -> Tensor:
@@ -133,25 +164,29 @@ def test_a_lesson_agrees_with_finite_differences() -> None:
 
 
 def test_a_fast_lesson_is_near() -> None:
-    queries, vectors, bias, _ = linear(300, torch.float32)
+    inputs, _ = linear(300, torch.float32)
     taught = lesson(300, torch.float32)
+    exact, fast = (linear_cross_entropy(*inputs, taught, fast=f) for f in (False, True))
+    torch.testing.assert_close(fast, exact, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("mutual_share", [0.0, 0.4])
+def test_the_fast_one_is_near_and_leaves_the_precision_of_others_alone(mutual_share: float) -> None:
+    inputs, targets = linear(300, torch.float32)
     exact, fast = (
-        linear_cross_entropy(queries, vectors, bias, taught, fast=f) for f in (False, True)
+        linear_cross_entropy(*inputs, targets, mutual_share=mutual_share, fast=f)
+        for f in (False, True)
     )
     torch.testing.assert_close(fast, exact, rtol=1e-2, atol=1e-2)
-
-
-def test_the_fast_one_is_near_and_leaves_the_precision_of_others_alone() -> None:
-    queries, vectors, bias, targets = linear(300, torch.float32)
-    exact = linear_cross_entropy(queries, vectors, bias, targets)
-    fast = linear_cross_entropy(queries, vectors, bias, targets, fast=True)
-    torch.testing.assert_close(fast, exact, rtol=1e-2, atol=1e-2)
-    slopes = [torch.autograd.grad(loss, queries)[0] for loss in (exact, fast)]
+    slopes = [torch.autograd.grad(loss, inputs[0])[0] for loss in (exact, fast)]
     torch.testing.assert_close(slopes[1], slopes[0], rtol=5e-2, atol=1e-4)
     assert torch.get_float32_matmul_precision() == "highest"
 
 
-def test_sums_survive_logits_that_would_overflow() -> None:
-    huge = torch.tensor([[1e4]])
-    loss = linear_cross_entropy(huge, huge.neg(), torch.zeros(1), torch.tensor([0]))
+@pytest.mark.parametrize("mutual_share", [0.0, 0.4])
+def test_sums_survive_logits_that_would_overflow(mutual_share: float) -> None:
+    huge = torch.full((2, 1, 1), 1e4)
+    loss = linear_cross_entropy(
+        huge, huge.neg(), torch.zeros(1), torch.tensor([0]), mutual_share=mutual_share
+    )
     assert loss.item() == 0

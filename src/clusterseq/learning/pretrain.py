@@ -8,7 +8,7 @@ Knows nothing about: tasks, clusters, how newcomers judge, files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +62,9 @@ def prefix_stage(
         config.pretrain_epochs,
         [(backbone(model), config.learning_rate)],
         lambda generator: windows.batches(batch, generator),
-        PrefixLoss(model, config.rivals, config.fast_softmax, workers, teacher),
+        PrefixLoss(
+            model, config.rivals, config.mutual_share, config.fast_softmax, workers, teacher
+        ),
         validate,
         measure=LIKELIHOOD,
         noise=HARDLY_WORSE,
@@ -106,6 +108,8 @@ class PrefixLoss:
     """The model; its item table and transition model get gradients."""
     rivals: int = 0
     """How many items compete for a batch; 0, or as many as there are, is the full catalogue."""
+    mutual_share: float = 0.0
+    """Share of what members expect together in what each of them is taught."""
     fast: bool = False
     """Multiply in bfloat16."""
     workers: Workers = ALONE
@@ -134,25 +138,30 @@ class PrefixLoss:
             labels: Tensor | Lesson = self.teacher.lesson(inputs, packing, rivals)
         else:
             labels = torch.searchsorted(rivals.items, targets)
-        losses = [
-            linear_cross_entropy(query, vectors, bias + rivals.extra, labels, fast=self.fast)
-            for query, vectors, bias in self._per_member(queries, candidates)
-        ]
         if not len(targets):  # fewer windows than workers
             return 0 * table.sum()
-        return torch.stack(losses).mean() * (len(targets) / len(all_targets))
+        loss = linear_cross_entropy(
+            *self._per_member(queries, candidates),
+            candidates.traits[:, 0] + rivals.extra,
+            labels,
+            mutual_share=self.mutual_share,
+            fast=self.fast,
+        )
+        return loss * (len(targets) / len(all_targets))
 
     def _per_member(
         self, queries: Float[Tensor, "prefixes width"], candidates: Candidates
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Each member's queries, item vectors and bias: nobody learns from another's mistakes.
+    ) -> tuple[Float[Tensor, "members prefixes dim"], Float[Tensor, "members items dim"]]:
+        """Each member's queries and item vectors, since each answers for its own scores.
 
         Trained by their mean score, members would share the work and be one wide model; trained
-        apart, they err apart, and the mean of their scores errs less.
+        apart, they err apart, and the mean of their scores errs less. What they expect together
+        may be taught to each for the same reason: it errs less than they do.
         """
         members = candidates.members
         pointing = members * pointed(self.model.start, queries, candidates)
-        pieces = zip(
-            pointing.chunk(members, -1), candidates.vectors.chunk(members, -1), strict=True
+        vectors = candidates.vectors
+        return (
+            pointing.reshape(len(pointing), members, -1).movedim(1, 0),
+            vectors.reshape(len(vectors), members, -1).movedim(1, 0),
         )
-        return ((query, vectors, candidates.traits[:, 0]) for query, vectors in pieces)

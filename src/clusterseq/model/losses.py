@@ -44,30 +44,34 @@ class Lesson:
 
 
 def linear_cross_entropy(
-    queries: Float[Tensor, "prefixes dim"],
-    vectors: Float[Tensor, "items dim"],
+    queries: Float[Tensor, "members prefixes dim"],
+    vectors: Float[Tensor, "members items dim"],
     bias: Float[Tensor, " items"],
     targets: Int64[Tensor, " prefixes"] | Lesson,
     *,
+    mutual_share: float = 0.0,
     fast: bool = False,
 ) -> Float[Tensor, ""]:
-    """``cross_entropy`` of the logits ⟨query, vector⟩ + bias without ever holding all of them.
+    """The members' mean ``cross_entropy`` of the logits ⟨query, vector⟩ + bias, never held at once.
 
     A few rows of logits at a time stay in the cache, and become their own gradient there; the
     backward pass has nothing left to do. ``fast`` rounds factors and logits to bfloat16 where the
     processor multiplies those faster, and changes nothing where it doesn't.
 
-    Instead of the items that came next, the targets may be a teacher's expectations of all items
-    (distillation, Hinton et al. 2015, arXiv 1503.02531).
+    Each member is taught by itself. ``mutual_share`` of what it is taught is the softmax of all
+    members' mean logits, taken as given, and the rest what came next (Zhang et al. 2018, arXiv
+    1706.00384; Anil et al. 2018, arXiv 1804.03235). Instead of the items that came next, the
+    targets may be a teacher's expectations of all items (Hinton et al. 2015, arXiv 1503.02531).
 
-    >>> queries, vectors, bias = torch.randn(2, 4), torch.randn(9, 4), torch.randn(9)
-    >>> slow = cross_entropy(queries @ vectors.T + bias, torch.tensor([3, 8]))
-    >>> found = linear_cross_entropy(queries, vectors, bias, torch.tensor([3, 8]))
-    >>> bool(torch.isclose(slow, found))
+    >>> queries, vectors, bias = torch.randn(3, 2, 4), torch.randn(3, 9, 4), torch.randn(9)
+    >>> targets = torch.tensor([3, 8])
+    >>> logits = queries @ vectors.mT + bias
+    >>> slow = torch.stack([cross_entropy(member, targets) for member in logits]).mean()
+    >>> bool(torch.isclose(slow, linear_cross_entropy(queries, vectors, bias, targets)))
     True
     """
     loss: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        queries, vectors, bias, targets, fast
+        queries, vectors, bias, targets, mutual_share, fast
     )
     return loss
 
@@ -100,42 +104,76 @@ class _Product:
         fast = fast and (not self.on_cpu or bfloat16_is_fast())
         self.rounded = vectors.bfloat16() if fast else None
 
-    def __call__(self, queries: Float[Tensor, "rows dim"]) -> tuple[Tensor, Tensor, Tensor]:
-        """The logits, in the precision of the bias; the queries and vectors as multiplied."""
+    def __call__(
+        self, queries: Float[Tensor, "rows dim"], out: Float[Tensor, "rows items"]
+    ) -> tuple[Tensor, Tensor]:
+        """Write the logits, in the precision of the bias; the queries and vectors as multiplied."""
         # A product in bfloat16 is compiled for its shape and kept, so odd ends are left out.
         full = len(queries) == self.at_once or not self.on_cpu
         if self.rounded is None or not full:
             left, right = queries, self.vectors
         else:
             left, right = queries.bfloat16(), self.rounded
-        return (left @ right.T).to(self.bias.dtype).add_(self.bias), left, right
+        torch.add(left @ right.T, self.bias, out=out)
+        return left, right
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What came next."""
+
+    items: Int64[Tensor, " prefixes"]
+
+    def loss_and_slopes(
+        self, rows: slice, logits: Float[Tensor, "members rows items"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "members rows items"]]:
+        targets = self.items[rows].repeat(len(logits))[:, None]
+        loss, slopes = loss_and_slopes(logits.flatten(0, 1), targets)
+        return loss, slopes.view_as(logits)
+
+
+@dataclass(frozen=True)
+class _Mutual:
+    """What came next, and to some share what all members expect together."""
+
+    items: Int64[Tensor, " prefixes"]
+    share: float
+
+    def loss_and_slopes(
+        self, rows: slice, logits: Float[Tensor, "members rows items"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "members rows items"]]:
+        targets = self.items[rows, None]
+        shares = logits.mean(dim=0).softmax(dim=1).mul_(self.share)
+        shares.scatter_add_(1, targets, shares.new_full(targets.shape, 1 - self.share))
+        return _loss_and_slopes_of_shares(logits, shares)
 
 
 @dataclass(frozen=True)
 class _Expected:
-    """Targets that are shares of all items, as a teacher spreads them."""
+    """Shares of all items, as a teacher spreads them."""
 
     queries: Float[Tensor, "prefixes width"]
     product: _Product
 
     def loss_and_slopes(
-        self, rows: slice, logits: Float[Tensor, "rows items"]
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
-        shares = self.product(self.queries[rows])[0].softmax(dim=1)
-        logs = logits.log_softmax(dim=1)
-        return -(shares * logs).sum(), logs.exp().sub_(shares)
+        self, rows: slice, logits: Float[Tensor, "members rows items"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "members rows items"]]:
+        expected = torch.empty_like(logits[0])
+        self.product(self.queries[rows], out=expected)
+        return _loss_and_slopes_of_shares(logits, expected.softmax(dim=1))
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Targets that came next."""
+def _loss_and_slopes_of_shares(
+    logits: Float[Tensor, "members rows items"], shares: Float[Tensor, "rows items"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, "members rows items"]]:
+    """Summed cross-entropy with a target's shares, which add up to one, and its gradient.
 
-    items: Int64[Tensor, " prefixes"]
-
-    def loss_and_slopes(
-        self, rows: slice, logits: Float[Tensor, "rows items"]
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
-        return loss_and_slopes(logits, self.items[rows, None])
+    The gradient takes the place of the logits.
+    """
+    highest, agreed = logits.amax(dim=-1), (logits.sum(dim=0) * shares).sum()
+    own = torch.softmax(logits, dim=-1, out=logits)
+    normalisers = highest - own.amax(dim=-1).log()  # the highest share can't underflow
+    return normalisers.sum() - agreed, own.sub_(shares)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -146,39 +184,49 @@ class _LinearCrossEntropy(torch.autograd.Function):
         vectors: Tensor,
         bias: Tensor,
         targets: Tensor | Lesson,
+        mutual_share: float,
         fast: bool,
     ) -> Tensor:
+        members, prefixes, _ = queries.shape
         query_slopes = torch.empty_like(queries)
         vector_slopes, bias_slopes = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
-        at_once = max(1, cells_at_once(queries.device, ROWS_AT_ONCE * len(vectors)) // len(vectors))
+        cells = cells_at_once(queries.device, ROWS_AT_ONCE * len(bias))
+        at_once = max(1, cells // len(bias))
+        held = queries.new_empty(members, min(at_once, prefixes), len(bias))
         make_product = partial(_Product, at_once=at_once, fast=fast)
-        product, objective = make_product(vectors, bias), _objective(targets, make_product)
-        for start in range(0, len(queries), at_once):
+        products = [make_product(part, bias) for part in vectors]
+        objective = _objective(targets, make_product, mutual_share if members > 1 else 0.0)
+        for start in range(0, prefixes, at_once):
             rows = slice(start, start + at_once)
-            logits, left, right = product(queries[rows])
+            logits = held[:, : prefixes - start]
+            factors = [
+                product(part, out=out)
+                for product, part, out in zip(products, queries[:, rows], logits, strict=True)
+            ]
             loss, slopes = objective.loss_and_slopes(rows, logits)
             total += loss
-            bias_slopes += slopes.sum(dim=0)
-            slopes = slopes.to(left.dtype)
-            query_slopes[rows] = slopes @ right
-            vector_slopes += slopes.T @ left
+            bias_slopes += slopes.sum(dim=(0, 1))
+            for member, (left, right) in enumerate(factors):
+                member_slopes = slopes[member].to(left.dtype)
+                query_slopes[member, rows] = member_slopes @ right
+                vector_slopes[member] += member_slopes.T @ left
         ctx.save_for_backward(query_slopes, vector_slopes, bias_slopes)
-        return total / len(queries)
+        ctx.terms = terms = members * prefixes
+        return total / terms
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        query_slopes, vector_slopes, bias_slopes = ctx.saved_tensors
-        scale = gradients[0] / len(query_slopes)
-        return query_slopes * scale, vector_slopes * scale, bias_slopes * scale, None, None
+        scale = gradients[0] / ctx.terms
+        return *(slopes * scale for slopes in ctx.saved_tensors), None, None, None
 
 
 def _objective(
-    targets: Tensor | Lesson, make_product: Callable[[Tensor, Tensor], _Product]
-) -> _Expected | _Seen:
+    targets: Tensor | Lesson, make_product: Callable[[Tensor, Tensor], _Product], share: float
+) -> _Expected | _Mutual | _Seen:
     if isinstance(targets, Lesson):
         return _Expected(targets.queries, make_product(targets.vectors, targets.bias))
-    return _Seen(targets)
+    return _Mutual(targets, share) if share else _Seen(targets)
 
 
 @cache
