@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from clusterseq.config import Config, DataConfig, ModelConfig, Runtime, TrainConfig
+from clusterseq.config import LATER, Config, DataConfig, ModelConfig, Runtime, TrainConfig
 from clusterseq.errors import ConfigError
 from clusterseq.overrides import describe, to_toml, with_assignments
 from clusterseq.presets import PRESETS, preset
-from clusterseq.values import from_dict, read_toml
+from clusterseq.values import read_toml, saved_config
 
 KINDS = (DataConfig, ModelConfig, TrainConfig, Config, Runtime)
 
@@ -29,9 +29,23 @@ def test_every_option_is_explained(kind: type[Any]) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_configuration_survives_json_and_toml(name: str, tmp_path: Path) -> None:
     config = preset(name)
-    assert from_dict(Config, json.loads(json.dumps(config.to_dict()))) == config
+    assert saved_config(json.loads(json.dumps(config.to_dict()))) == config
     (tmp_path / "options.toml").write_text(to_toml(config))
     assert read_toml(tmp_path / "options.toml", base=preset("paper")) == config
+
+
+def test_options_that_came_later_change_nothing_that_was_saved_before() -> None:
+    saved = preset("default").to_dict()
+    for table, options in LATER.items():
+        for name in options:
+            saved[table].pop(name, None)
+    former = saved_config(saved)
+    assert all(
+        getattr(getattr(former, table), name) == value
+        for table, options in LATER.items()
+        for name, value in options.items()
+    )
+    assert former.to_dict() == saved
 
 
 def test_the_paper_preset_keeps_the_papers_choices() -> None:
@@ -56,6 +70,10 @@ def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
         ("[modle]\ndim = 3", 'Config has no option "modle"; did you mean "model"?'),
         ("[train]\nzzz = 3", "known are pretrain_epochs"),
         ("[train]\nlearning_rate = -1", "learning_rate = -1.0 can't be used; give 0 or more"),
+        (
+            "[train]\nmutual_share = 1",
+            "mutual_share = 1.0 can't be used; give 0 or more and below 1",
+        ),
         ("[train]\nclip = 0", "clip = 0.0 can't be used; give above 0"),
         ("[data]\nk_core = -3", "k_core = -3 can't be used; give 0 or more"),
         ("model = 3", '"model" is a table, not 3; write [model]'),

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from clusterseq.config import Config, Runtime
+from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import CheckpointError, DataError, TrainingError
 from clusterseq.learning import metatrain, trainer
@@ -254,6 +255,33 @@ def test_nobody_with_two_events_is_no_training(rows: list[list[int]]) -> None:
 def test_hardly_anybody_is_enough(rows: list[list[int]]) -> None:
     model = fit(Sequences.from_rows(rows), Sequences.from_rows([]), CONFIG, n_items=3)
     assert all(torch.isfinite(t).all() for t in model.tensors().values())
+
+
+def test_members_who_learn_from_each_other_agree_more() -> None:
+    strangers = Histories.from_lists([row[:3] for row in people(200, seed=9)])
+
+    def disagreement(share: float) -> float:
+        """How far the members' expectations lie from what they expect together, in nats."""
+        model = trained(tiny(mutual_share=share, pretrain_epochs=25, learning_rate=0.01))
+        table = model.items.vectors()
+        queries = strangers.newest(model.encode(strangers, table))
+        matches = [
+            torch.cosine_similarity(query[:, None], vectors, dim=-1)
+            for query, vectors in zip(queries.chunk(2, -1), table.chunk(2, -1), strict=True)
+        ]
+        scores = model.config.scale * torch.stack(matches) + model.items.bias
+        together = scores.mean(dim=0).log_softmax(dim=1)
+        gaps = torch.nn.functional.kl_div(
+            scores.log_softmax(dim=2), together.expand_as(scores), reduction="none", log_target=True
+        )
+        return gaps.sum(dim=2).mean().item()
+
+    assert disagreement(0.8) < disagreement(0.0) / 2
+
+
+def test_a_member_alone_learns_from_events_whatever_the_share() -> None:
+    alone = {"members": 1}
+    assert equal(trained(tiny(alone, mutual_share=0.6)), trained(tiny(alone, mutual_share=0.0)))
 
 
 @pytest.mark.parametrize("rivals", [5, 15])
