@@ -173,7 +173,7 @@ class TrainConfig:
     """Items in the softmax of pre-training: a batch's targets and others drawn (0: all items)."""
     fast_softmax: bool = True
     """Multiply that softmax in bfloat16, where the processor can."""
-    mutual_share: float = 0.6
+    mutual_share: float = 0.0
     """Share of what members expect together in what pre-training teaches each (0: events alone)."""
     teacher_members: int = 0
     """Members of a model that is trained first, whose scores pre-training learns (0: events)."""

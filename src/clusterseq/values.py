@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from clusterseq.config import LATER, Config, require, shown
+from clusterseq.config import Config, require, shown
 from clusterseq.errors import ConfigError, nearest
 
 T = TypeVar("T")
@@ -43,20 +43,6 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None
             raise ConfigError(f'{kind.__name__} has no option "{name:.60}"; {nearest(name, known)}')
         changes[name] = _converted(known[name], value, name, getattr(base, name))
     return dataclasses.replace(base, **changes)  # type: ignore[type-var]
-
-
-def saved_config(values: Mapping[str, Any]) -> Config:
-    """The configuration that ``Config.to_dict`` gave as these values, by any version.
-
-    What they leave out came later, and was then as it had always been.
-
-    Raises:
-        ConfigError: as ``from_dict``.
-
-    >>> saved_config({}).train.mutual_share, Config().train.mutual_share
-    (0.0, 0.6)
-    """
-    return from_dict(Config, values, base=from_dict(Config, LATER))
 
 
 def read_toml(path: str | Path, *, base: Config | None = None) -> Config:

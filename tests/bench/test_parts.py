@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from clusterseq import cli
 from clusterseq.baselines import Popularity
-from clusterseq.baselines.peer import Kind, Setting
+from clusterseq.baselines.peer import Kind
 from clusterseq.bench import own
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.datasets import DataSet, parse_all
-from clusterseq.bench.models import catalogue, choose, peer_named
+from clusterseq.bench.models import catalogue, choose
 from clusterseq.bench.plan import numbers
 from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_force
 from clusterseq.bench.split_arrays import SplitArrays
@@ -26,9 +26,8 @@ from clusterseq.config import DataConfig
 from clusterseq.data.histories import Histories
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.judging.evaluate import people_to_judge
-from clusterseq.model.ranker import Ranker
 from clusterseq.presets import PRESETS
-from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, tiny, trained
+from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
 
 MODELS = catalogue(PRESETS)
 
@@ -235,11 +234,3 @@ def test_events_without_times_need_a_random_split(
     words = ["bench", str(tmp_path / "order.csv"), "--out", str(tmp_path / "out")]
     assert cli.main(words) == 2
     assert "order.csv: a temporal split needs times" in capsys.readouterr().err
-
-
-def test_a_process_of_the_bench_trains_the_configuration_it_is_sent() -> None:
-    """Also options at values that what is sent leaves out."""
-    config, histories = tiny(mutual_share=0.0), Histories.from_lists([[1, 2], [5]])
-    scorer = peer_named("clusterseq", config.to_dict()).fit(Setting(KNOWN, VALIDATION, N_ITEMS))
-    expected = Ranker(trained(config)).score(histories)
-    assert bool((scorer.score(histories) == expected).all())

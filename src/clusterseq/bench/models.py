@@ -21,7 +21,7 @@ from clusterseq.bench.own import DEFAULT, OWN, own_configs, own_peer, own_varian
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.extensions import extension, extensions
-from clusterseq.values import saved_config
+from clusterseq.values import from_dict
 
 EVERYTHING = "all"
 GROUPS = frozenset((EVERYTHING, *get_args(Kind)))
@@ -127,7 +127,7 @@ def peer_named(name: str, config: Mapping[str, Any] | None) -> Peer:
         ConfigError: the configuration can't be used, or the package of a peer is gone.
     """
     if config is not None:
-        return own_peer(name, saved_config(config))
+        return own_peer(name, from_dict(Config, config))
     return PEERS[name] if name in PEERS else _from_package(name).peer
 
 

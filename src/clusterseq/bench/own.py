@@ -25,7 +25,6 @@ OTHERS: Mapping[str, str] = {
 """What is said of the other presets, whose entries have their names."""
 ABLATIONS: Mapping[str, tuple[str, str]] = {
     "members": ("model.members=1", "one transition model instead of several"),
-    "mutual": ("train.mutual_share=0", "members learn from events alone"),
     "pretraining": (
         "train.pretrain_epochs=0 train.meta_epochs=60 train.backbone_rate=1e-3 train.patience=6",
         "trained on tasks alone, as long and as fast as the preset paper",

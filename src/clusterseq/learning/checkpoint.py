@@ -46,7 +46,7 @@ from clusterseq.machine.tensors import write_tensors
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.restore import restored
 from clusterseq.reading.vocab import Vocabulary
-from clusterseq.values import saved_config
+from clusterseq.values import from_dict
 
 CONFIG, ITEMS, WEIGHTS, METRICS = (
     "config.json",
@@ -239,7 +239,7 @@ def _vocabulary(path: Path, ids: pl.Series) -> Vocabulary:
 
 def _config(path: Path) -> Config:
     try:
-        return saved_config(read_json(path))
+        return from_dict(Config, read_json(path))
     except ConfigError as error:
         raise CheckpointError(
             f"{path}: {error}; this version can't use it, so train the model again"
