@@ -17,7 +17,8 @@ from torch import Tensor
 from clusterseq.machine.accelerator import cells_at_once
 
 ROWS_AT_ONCE = 128
-"""Rows of logits that ``linear_cross_entropy`` holds: enough for fast products, few for caches."""
+"""Rows of each member's logits that ``linear_cross_entropy`` holds: enough for fast products, few
+for caches."""
 
 
 def cross_entropy(
@@ -191,8 +192,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         query_slopes = torch.empty_like(queries)
         vector_slopes, bias_slopes = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
-        cells = cells_at_once(queries.device, ROWS_AT_ONCE * len(bias))
-        at_once = max(1, cells // len(bias))
+        row = members * len(bias)
+        at_once = max(1, cells_at_once(queries.device, ROWS_AT_ONCE * row) // row)
         held = queries.new_empty(members, min(at_once, prefixes), len(bias))
         make_product = partial(_Product, at_once=at_once, fast=fast)
         products = [make_product(part, bias) for part in vectors]
