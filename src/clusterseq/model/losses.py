@@ -82,11 +82,18 @@ def loss_and_slopes(
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
     """Summed −log softmax of the targets, and its gradient with respect to the logits."""
     target_logits = logits.gather(1, targets)
-    highest, shares = logits.amax(dim=1), logits.softmax(dim=1)
-    # The highest share can't underflow, so the normaliser is taken from it.
-    loss = (highest - torch.log(shares.amax(dim=1)) - target_logits[:, 0]).sum()
+    shares, normalisers = _shares_and_normalisers(logits)
+    loss = (normalisers - target_logits[:, 0]).sum()
     # The gradient of a row's loss is its softmax less one at the target.
     return loss, shares.scatter_add_(1, targets, torch.full_like(target_logits, -1.0))
+
+
+def _shares_and_normalisers(
+    logits: Float[Tensor, "*rows items"], out: Float[Tensor, "*rows items"] | None = None
+) -> tuple[Float[Tensor, "*rows items"], Float[Tensor, "*rows"]]:
+    """The softmax of each row, and the logarithm of what it was divided by."""
+    highest, shares = logits.amax(dim=-1), torch.softmax(logits, dim=-1, out=out)
+    return shares, highest - shares.amax(dim=-1).log()  # the highest share can't underflow
 
 
 class _Product:
@@ -171,9 +178,8 @@ def _loss_and_slopes_of_shares(
 
     The gradient takes the place of the logits.
     """
-    highest, agreed = logits.amax(dim=-1), (logits.sum(dim=0) * shares).sum()
-    own = torch.softmax(logits, dim=-1, out=logits)
-    normalisers = highest - own.amax(dim=-1).log()  # the highest share can't underflow
+    agreed = (logits.sum(dim=0) * shares).sum()
+    own, normalisers = _shares_and_normalisers(logits, out=logits)
     return normalisers.sum() - agreed, own.sub_(shares)
 
 
