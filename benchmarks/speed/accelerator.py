@@ -81,10 +81,7 @@ def _pretraining(here: ClusterSeq, there: ClusterSeq, known: Sequences, case: st
     config = TrainConfig()
     windows = Windows.of(known, config.window)
     batches = windows.batches(config.sequences_per_batch, np.random.default_rng(0))
-    beside, took = (
-        epoch(model, PrefixLoss(model, config.rivals, config.fast_softmax), batches)
-        for model in (here, there)
-    )
+    beside, took = (epoch(model, PrefixLoss(model, config), batches) for model in (here, there))
     return Figure(SECTION, f"pre-training epoch, {case}", took, "s", "its processor", beside / took)
 
 

@@ -62,7 +62,7 @@ def _pretraining(model: ClusterSeq, known: Sequences) -> Callable[[], None]:
     config = TrainConfig()
     windows = Windows.of(known, config.window)
     batch = windows.batches(config.sequences_per_batch, np.random.default_rng(0))[0]
-    loss = PrefixLoss(model, config.rivals, config.fast_softmax)
+    loss = PrefixLoss(model, config)
 
     def step() -> None:
         loss(batch, torch.Generator().manual_seed(0)).backward()  # type: ignore[no-untyped-call]

@@ -41,7 +41,7 @@ def run() -> Iterator[Figure]:
     theirs = epoch(rival, _sasrec_loss(rival), batches)
     for members, dim in ((1, 64), (ModelConfig().members, ModelConfig().dim)):
         model = model_of(known, ITEMS, members=members, dim=dim)
-        ours = epoch(model, PrefixLoss(model, CONFIG.rivals, CONFIG.fast_softmax), batches)
+        ours = epoch(model, PrefixLoss(model, CONFIG), batches)
         name = f"{members} × {dim}"
         yield Figure(SECTION, name, ours, "s", "SASRec of width 64", theirs / ours)
 

@@ -20,7 +20,7 @@ OUR_PARTS = {"encoder": "gru", "clusterer": "autoencoders", "conditioner": "gate
 """Options of the model that name a part, and the part that is ours."""
 LATER: Mapping[str, Mapping[str, Any]] = {
     "model": OUR_PARTS,
-    "train": {"mutual_share": 0.0, "teacher_members": 0, "teacher_dim": 128},
+    "train": {"leave_out": False, "mutual_share": 0.0, "teacher_members": 0, "teacher_dim": 128},
 }
 """Options added later, each with the value that keeps what was so before; at that value ``to_dict``
 leaves them out, so that digests of older configurations stay what they were."""
@@ -173,6 +173,8 @@ class TrainConfig:
     """Items in the softmax of pre-training: a batch's targets and others drawn (0: all items)."""
     fast_softmax: bool = True
     """Multiply that softmax in bfloat16, where the processor can."""
+    leave_out: bool = False
+    """Smooth items without the transitions of the windows at hand: a newcomer's aren't there."""
     mutual_share: float = 0.0
     """Share of what members expect together in what pre-training teaches each (0: events alone)."""
     teacher_members: int = 0

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from clusterseq.data import graph
-from clusterseq.data.graph import HOPS, REACH, incidence, profiles, smoothing, transitions
+from clusterseq.data.graph import HOPS, REACH, SmoothingGraph, incidence, profiles, transitions
 from clusterseq.data.sequences import Sequences
 
 ROWS = [[0, 1, 2, 3, 0, 4, 5, 1], [2, 2, 1], [], [5], [4, 0]]
@@ -35,7 +35,7 @@ def test_transitions_stay_within_a_person_and_in_reach(known: Sequences) -> None
 def test_smoothing_is_symmetric_and_normalised(known: Sequences) -> None:
     both = transitions_by_hand() + transitions_by_hand().T
     roots = np.divide(1, np.sqrt(both.sum(1)), where=both.sum(1) > 0, out=np.zeros(N_ITEMS))
-    graph = smoothing(transitions(known, N_ITEMS)).toarray()
+    graph = SmoothingGraph.of(transitions(known, N_ITEMS)).edges.toarray()
     assert_allclose(graph, roots[:, None] * both * roots, rtol=1e-5)
     assert np.abs(np.linalg.eigvalsh(graph)).max() == pytest.approx(1, abs=1e-5)
 
@@ -72,7 +72,7 @@ def test_people_without_a_common_item_stay_apart() -> None:
 @pytest.mark.parametrize("rows", [[], [[]], [[], [1]]])
 def test_hardly_any_events_give_finite_graphs(rows: list[list[int]]) -> None:
     known = Sequences.from_rows(rows)
-    assert transitions(known, 3).nnz == smoothing(transitions(known, 3)).nnz == 0
+    assert transitions(known, 3).nnz == SmoothingGraph.of(transitions(known, 3)).edges.nnz == 0
     assert np.isfinite(profiles(known, np.ones((3, 2), dtype=np.float32))).all()
 
 
@@ -82,10 +82,10 @@ def test_only_mutual_neighbours_stay_where_there_are_too_many(
     # Item 0 is beside all others, ever less often; 1 and 2 are beside each other, too.
     rows = [[0, other] for other in range(1, 6) for _ in range(7 - other)] + [[1, 2]]
     known = Sequences.from_rows(rows)
-    whole = smoothing(transitions(known, 6)).toarray()
+    whole = SmoothingGraph.of(transitions(known, 6)).edges.toarray()
     assert (whole[0] > 0).sum() == 5
     monkeypatch.setattr(graph, "NEIGHBOURS", 3)
-    some = smoothing(transitions(known, 6)).toarray()
+    some = SmoothingGraph.of(transitions(known, 6)).edges.toarray()
     assert_allclose(some, some.T, rtol=1e-6)
     assert (some[0] > 0).nonzero()[0].tolist() == [1, 2, 3]
     assert some[1, 2] > 0
@@ -95,8 +95,8 @@ def test_only_mutual_neighbours_stay_where_there_are_too_many(
 def test_of_a_dense_graph_fewer_neighbours_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [[0, other] for other in range(1, 6) for _ in range(7 - other)] + [[1, 2]]
     directed = transitions(Sequences.from_rows(rows), 6)  # twelve edges of six items
-    whole = smoothing(directed).toarray()
+    whole = SmoothingGraph.of(directed).edges.toarray()
     for enough, left in ((2, 12), (1, 2)):
         monkeypatch.setattr(graph, "ENOUGH", enough)
-        assert (smoothing(directed).toarray() > 0).sum() == left
+        assert (SmoothingGraph.of(directed).edges.toarray() > 0).sum() == left
     assert (whole > 0).sum() == 12

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from scipy import sparse
 from torch import Tensor
 
 from clusterseq.config import Config, Runtime
+from clusterseq.data.graph import SmoothingGraph, transitions
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
+from clusterseq.data.windows import Windows
 from clusterseq.errors import CheckpointError, DataError, TrainingError
 from clusterseq.learning import metatrain, trainer
 from clusterseq.learning.metatrain import MetaLoss
@@ -282,6 +285,55 @@ def test_members_who_learn_from_each_other_agree_more() -> None:
 def test_a_member_alone_learns_from_events_whatever_the_share() -> None:
     alone = {"members": 1}
     assert equal(trained(tiny(alone, mutual_share=0.6)), trained(tiny(alone, mutual_share=0.0)))
+
+
+def test_a_batch_can_do_without_its_own_transitions() -> None:
+    leaving, other = (
+        Trainer(KNOWN, VALIDATION, tiny({"dropout": 0.0}, leave_out=leave_out), N_ITEMS, seed=0)
+        for leave_out in (True, False)
+    )
+    windows = Windows.of(KNOWN, leaving.config.window)
+    batch = windows.batches(16, np.random.default_rng(0))[0]
+    items, users = batch.items.numpy(), [int(size) for size in batch.lengths]
+    own = transitions(
+        Sequences.from_rows([row[:size].tolist() for row, size in zip(items, users, strict=True)]),
+        N_ITEMS,
+    )
+    graph = SmoothingGraph.of(transitions(KNOWN, N_ITEMS))
+    rest = graph.edges - sparse.csr_array(
+        graph.roots[:, None] * (own + own.T).toarray() * graph.roots
+    )
+    losses = [
+        trainer.pretraining().loss(batch, torch.Generator().manual_seed(0))
+        for trainer in (leaving, other)
+    ]
+    assert losses[0] > losses[1], "what comes next is no neighbour because of this very batch"
+    other.model.items.set_graph(sparse.csr_array(rest))
+    without = other.pretraining().loss(batch, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(losses[0], without)
+
+
+def test_newcomers_gain_where_a_batch_does_without_its_own_transitions() -> None:
+    """Of few people with many items, most of an item's edges are of the person at hand."""
+    draws = np.random.default_rng(0)
+
+    def walks(people: int) -> Sequences:
+        """Random walks around a circle of 400 items."""
+        starts, steps = draws.integers(0, 400, (people, 1)), draws.integers(1, 8, (people, 6))
+        return Sequences.from_rows(((starts + steps.cumsum(axis=1)) % 400).tolist())
+
+    known, validation = walks(100), walks(300)
+
+    def likelihood(leave_out: bool) -> float:
+        watcher = Interrupter()
+        model = {"smoothing": 0.9, "memory": False, "dim": 16}
+        train = {"pretrain_epochs": 12, "learning_rate": 0.01, "meta_epochs": 0}
+        config = tiny(model, leave_out=leave_out, **train)
+        fit(known, validation, config, n_items=400, watcher=watcher)
+        found: float = watcher.records[-1]["validation_log_likelihood"]
+        return found
+
+    assert likelihood(True) > likelihood(False) + 0.05
 
 
 @pytest.mark.parametrize("rivals", [5, 15])

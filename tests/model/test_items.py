@@ -7,16 +7,18 @@ import pytest
 import torch
 from scipy import sparse
 
-from clusterseq.data.graph import smoothing, transitions
+from clusterseq.data.graph import SmoothingGraph, transitions
+from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 from clusterseq.model.items import ItemTable
 
 N_ITEMS, DIM = 6, 3
+KNOWN = Sequences.from_rows([[0, 1, 2, 0], [3, 1], [2, 4, 1]])
 
 
 @pytest.fixture
 def graph() -> sparse.csr_array:
-    return smoothing(transitions(Sequences.from_rows([[0, 1, 2, 0], [3, 1], [2, 4, 1]]), N_ITEMS))
+    return SmoothingGraph.of(transitions(KNOWN, N_ITEMS)).edges
 
 
 def build(share: float, graph: sparse.csr_array | None = None) -> ItemTable:
@@ -72,3 +74,21 @@ def test_without_smoothing_there_is_no_graph() -> None:
 def test_before_a_graph_is_set_there_are_no_neighbours() -> None:
     table = build(0.7)
     torch.testing.assert_close(table.vectors(), 0.3 * table.embedding)
+
+
+@pytest.mark.parametrize("chosen", [None, [0, 2, 5], [0, 1, 2, 3, 4, 5]])
+def test_without_the_edges_of_some_people_the_others_are_left(chosen: list[int] | None) -> None:
+    graph = SmoothingGraph.of(transitions(KNOWN, N_ITEMS))
+    others = transitions(Sequences.from_rows([[0, 1, 2, 0]]), N_ITEMS)
+    rest = graph.roots[:, None] * (others + others.T).toarray() * graph.roots
+    leaving, alone = build(0.7, graph.edges), build(0.7, sparse.csr_array(rest))
+    part = graph.part_of(Histories.from_lists([[3, 1], [2, 4, 1]]))
+    rows = None if chosen is None else torch.tensor(chosen)
+    found, expected = leaving.vectors(rows, left_out=part), alone.vectors(rows)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+    slopes = [
+        torch.autograd.grad((vectors * weights).sum(), table.embedding)[0]
+        for table, vectors in ((leaving, found), (alone, expected))
+    ]
+    torch.testing.assert_close(*slopes)

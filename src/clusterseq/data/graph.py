@@ -10,10 +10,13 @@ Knows nothing about: models, training, new users.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float32
 from scipy import sparse
 
+from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 
 REACH = 5
@@ -44,18 +47,51 @@ def transitions(known: Sequences, n_items: int) -> sparse.csr_array:
     return total.tocsr()
 
 
-def smoothing(directed: sparse.csr_array) -> sparse.csr_array:
-    """The transition graph without directions, symmetrically normalised: D^-½ (R + Rᵀ) D^-½.
+@dataclass(frozen=True, eq=False)
+class SmoothingGraph:
+    """The transition graph without directions, symmetrically normalised: D^-½ (R + Rᵀ) D^-½."""
 
-    An edge stays if it is among the strongest ``NEIGHBOURS`` of both its ends, or ``ENOUGH``.
+    edges: sparse.csr_array
+    """Items × items."""
+    roots: Float32[np.ndarray, " items"]
+    """D^-½, 0 for items beside nothing."""
 
-    >>> known = Sequences(np.int32([0, 1]), np.arange(2), np.array([0, 2]))
-    >>> smoothing(transitions(known, 3)).toarray().tolist()
-    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
-    """
-    undirected = _mutual((directed + directed.T).tocsr())
-    roots = _inverse_root(undirected.sum(axis=1))
-    return _scaled(undirected, roots, roots)
+    @classmethod
+    def of(cls, directed: sparse.csr_array) -> SmoothingGraph:
+        """An edge stays if it is among the strongest ``NEIGHBOURS`` of both ends, or ``ENOUGH``.
+
+        >>> known = Sequences(np.int32([0, 1]), np.arange(2), np.array([0, 2]))
+        >>> SmoothingGraph.of(transitions(known, 3)).edges.toarray().tolist()
+        [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+        """
+        undirected = _mutual((directed + directed.T).tocsr())
+        roots = _inverse_root(undirected.sum(axis=1))
+        return cls(_scaled(undirected, roots, roots), roots)
+
+    def part_of(self, people: Histories) -> sparse.csr_array:
+        """What some of the graph's people have put into its edges.
+
+        Of an edge that was weak and didn't stay, too, which is next to nothing.
+
+        >>> known = Sequences.from_rows([[0, 1], [0, 1], [0, 1], [2, 3]])
+        >>> graph = SmoothingGraph.of(transitions(known, 4))
+        >>> rest = graph.edges - graph.part_of(Histories.from_lists([[0, 1], [2, 3]]))
+        >>> rest.toarray().round(2).tolist()[0], rest.toarray().tolist()[2]
+        ([0.0, 0.67, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0])
+        """
+        items, mask = people.items.numpy(force=True), people.mask.numpy(force=True)
+        first, second, distances = [], [], []
+        for distance in range(1, REACH + 1):
+            there = mask[:, distance:]
+            first.append(items[:, :-distance][there])
+            second.append(items[:, distance:][there])
+            distances.append(np.full(len(first[-1]), distance))
+        cells = np.concatenate(first), np.concatenate(second)
+        scales = self.roots[cells[0]] * self.roots[cells[1]]
+        values = (scales / np.concatenate(distances)).astype(np.float32)
+        directed = sparse.csr_array((values, cells), shape=self.edges.shape)
+        part: sparse.csr_array = (directed + directed.T).tocsr()
+        return part
 
 
 def _mutual(graph: sparse.csr_array) -> sparse.csr_array:

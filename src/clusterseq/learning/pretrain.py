@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from clusterseq.config import TrainConfig
+from clusterseq.data.graph import SmoothingGraph
 from clusterseq.data.histories import Histories
 from clusterseq.data.packing import Packing
 from clusterseq.data.sequences import Sequences
@@ -46,13 +47,14 @@ def prefix_stage(
     validate: Callable[[], float] | None,
     workers: Workers = ALONE,
     teacher: Teacher | None = None,
+    graph: SmoothingGraph | None = None,
     *,
     least_batches: int = 1,
 ) -> Stage[Histories]:
     """The stage that teaches a model to go on after all prefixes of some people.
 
     ``validate`` gives the likelihood of newcomers; without it all epochs are run. With a teacher
-    the model learns to go on as that does.
+    the model learns to go on as that does. ``graph`` is what the model's items are smoothed over.
     """
     windows = Windows.of(people, config.window)
     share = max(LEAST_WINDOWS, len(windows.starts) // least_batches)
@@ -62,9 +64,7 @@ def prefix_stage(
         config.pretrain_epochs,
         [(backbone(model), config.learning_rate)],
         lambda generator: windows.batches(batch, generator),
-        PrefixLoss(
-            model, config.rivals, config.mutual_share, config.fast_softmax, workers, teacher
-        ),
+        PrefixLoss(model, config, workers, teacher, graph if config.leave_out else None),
         validate,
         measure=LIKELIHOOD,
         noise=HARDLY_WORSE,
@@ -106,29 +106,29 @@ class PrefixLoss:
 
     model: ClusterSeq
     """The model; its item table and transition model get gradients."""
-    rivals: int = 0
-    """How many items compete for a batch; 0, or as many as there are, is the full catalogue."""
-    mutual_share: float = 0.0
-    """Share of what members expect together in what each of them is taught."""
-    fast: bool = False
-    """Multiply in bfloat16."""
+    config: TrainConfig
+    """How many items compete for a batch, and in what they are multiplied."""
     workers: Workers = ALONE
     """Who shares a batch; the losses of all of them add up to that of the batch."""
     teacher: Teacher | None = None
     """Whose expectations are learnt in place of what came next."""
+    graph: SmoothingGraph | None = None
+    """What items are smoothed over, if a batch shall do without what its own windows put there: a
+    newcomer's transitions aren't in it either."""
 
     def __call__(self, windows: Histories, generator: torch.Generator) -> Float[Tensor, ""]:
         """The loss of one batch; the generator drives dropout and who competes."""
         # The order is found where the batch was made; only what networks read goes to their device.
         all_targets = windows.items[:, 1:][windows.mask[:, 1:]].to(self.model.device)
-        rivals = Rivals.draw(all_targets, self.model.n_items, self.rivals, generator)
+        rivals = Rivals.draw(all_targets, self.model.n_items, self.config.rivals, generator)
         local = windows[self.workers.share(len(windows))]
         packing = Packing.of(Histories(local.items[:, :-1], local.lengths - 1))
         inputs = packing.pack(local.items[:, :-1]).to(self.model.device, non_blocking=True)
         targets = packing.pack(local.items[:, 1:]).to(self.model.device, non_blocking=True)
         # Only the rows that the batch reads or ranks are smoothed: a step costs what it touches.
         rows = torch.unique(torch.cat([inputs, rivals.items]))  # ascending
-        table = self.model.items.vectors(rows)
+        own = self.graph and self.graph.part_of(windows)
+        table = self.model.items.vectors(rows, left_out=own)
         positions = torch.searchsorted(rows, inputs)
         dropout = self.workers.own_draws(generator)
         queries = self.model.queries(positions, packing, table, dropout)  # (prefixes, width)
@@ -144,8 +144,8 @@ class PrefixLoss:
             *self._per_member(queries, candidates),
             candidates.traits[:, 0] + rivals.extra,
             labels,
-            mutual_share=self.mutual_share,
-            fast=self.fast,
+            mutual_share=self.config.mutual_share,
+            fast=self.config.fast_softmax,
         )
         return loss * (len(targets) / len(all_targets))
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int64
 
 from clusterseq.config import Config
-from clusterseq.data.graph import smoothing
+from clusterseq.data.graph import SmoothingGraph
 from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
@@ -46,14 +46,19 @@ HELD_OUT_SHARE = 0.1
 """Known users who judge the training where nobody is new."""
 
 
-def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> None:
-    """Give a model its graph, freshness and memory, of whomever they were counted."""
-    if model.config.smoothing > 0:
-        model.items.set_graph(smoothing(sums.transitions))
+def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> SmoothingGraph | None:
+    """Give a model its graph, freshness and memory, of whomever they were counted.
+
+    Returns the graph, if the model smooths over one.
+    """
+    graph = SmoothingGraph.of(sums.transitions) if model.config.smoothing > 0 else None
+    if graph is not None:
+        model.items.set_graph(graph.edges)
     if model.items.freshness is not None:
         model.items.freshness.copy_(torch.from_numpy(ledger.freshness()))
     if model.config.memory:
         model.memory = sums.memory(ledger.counts, ledger.people).to(model.device)
+    return graph
 
 
 def start_biases(model: ClusterSeq, counts: Int64[np.ndarray, " items"]) -> None:
@@ -105,7 +110,7 @@ class Trainer:
         self.users, judges = learners_and_judges(known, validation, self._draws("users"))
         learners = known.select(self.users)
         start_biases(self.model, learners.counts(n_items))
-        self._remember(learners)
+        self._graph = self._remember(learners)
         self.validation = judged_tasks(judges, self._draws("validation")).to(device)
         self._identity = json.dumps([config.to_dict(), n_items, seed])
 
@@ -131,6 +136,7 @@ class Trainer:
             validate,
             self.workers,
             self.teacher,
+            self._graph,
             least_batches=LEAST_BATCHES,
         )
 
@@ -181,10 +187,10 @@ class Trainer:
         measure_clusters(self.model, self.known)
         return self.model.on(CPU)
 
-    def _remember(self, people: Sequences) -> None:
+    def _remember(self, people: Sequences) -> SmoothingGraph | None:
         """Take graph, freshness and memory from some people."""
         n_items = self.model.n_items
-        remember(self.model, Sums.of(people, n_items), Ledger.of(people, n_items))
+        return remember(self.model, Sums.of(people, n_items), Ledger.of(people, n_items))
 
     def _calibrates(self) -> bool:
         """Whether newcomers fit the scalars: a model that learnt nothing yet has none to fit."""

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Int64
 from scipy import sparse
@@ -67,22 +68,27 @@ class ItemTable(nn.Module):
             return self.bias[:, None]
         return torch.cat([self.bias[:, None], self.freshness], dim=1)
 
-    def vectors(self, rows: Int64[Tensor, " rows"] | None = None) -> Float[Tensor, "rows dim"]:
-        """The smoothed table or some of its rows, computed anew: the embedding may have changed."""
+    def vectors(
+        self,
+        rows: Int64[Tensor, " rows"] | None = None,
+        *,
+        left_out: sparse.csr_array | None = None,
+    ) -> Float[Tensor, "rows dim"]:
+        """The smoothed table or some of its rows, computed anew: the embedding may have changed.
+
+        ``left_out`` is taken from the weights of the graph's edges.
+        """
         if rows is not None and self.embedding.is_cuda:  # all rows take less there than a choice
-            return nn.functional.embedding(rows, self.vectors())
+            return nn.functional.embedding(rows, self.vectors(left_out=left_out))
         if self.shard is not None:
-            return self._sharded_vectors(self.shard, rows)
+            return self._sharded_vectors(self.shard, rows, left_out)
         if self.smoothing == 0:
             return self.embedding if rows is None else self.embedding[rows]
-        dtype = self.embedding.dtype
         if rows is None:
-            parts = self.graph_starts, self.graph_items, self.graph_weights
-            graph = backward = _csr(*parts, len(self.bias), dtype)
-        else:
-            columns, values, sizes = self._neighbours(rows)
-            graph, backward = _with_transpose(columns, values, sizes, len(self.bias), dtype)
-        return self._smoothed(self.embedding, rows, graph, backward)
+            return self._whole(left_out)
+        columns, values, sizes = self._neighbours(rows, left_out)
+        matrices = _with_transpose(columns, values, sizes, len(self.bias), self.embedding.dtype)
+        return self._smoothed(self.embedding, rows, *matrices)
 
     def pieces(self) -> Iterator[tuple[Int64[Tensor, " rows"], Float[Tensor, "rows dim"]]]:
         """All rows and their vectors; where processes share them, so many at a time."""
@@ -107,15 +113,32 @@ class ItemTable(nn.Module):
             self.embedding = nn.Parameter(self.shard.whole(self.embedding))
             self.shard = None
 
+    def _whole(self, left_out: sparse.csr_array | None) -> Float[Tensor, "items dim"]:
+        """All rows; the graph stays where it is, and what is left out makes a second, small one."""
+        width, dtype = len(self.bias), self.embedding.dtype
+        graph = _csr(self.graph_starts, self.graph_items, self.graph_weights, width, dtype)
+        whole = self._smoothed(self.embedding, None, graph, graph)
+        if left_out is None:
+            return whole
+        starts, items, weights = (
+            torch.from_numpy(part).to(self.embedding.device)
+            for part in (left_out.indptr, left_out.indices, left_out.data)
+        )
+        part = _csr(starts, items, weights, width, dtype)
+        return whole - self.smoothing * (part @ self.embedding)
+
     def _sharded_vectors(
-        self, shard: Shard, rows: Int64[Tensor, " rows"] | None
+        self,
+        shard: Shard,
+        rows: Int64[Tensor, " rows"] | None,
+        left_out: sparse.csr_array | None,
     ) -> Float[Tensor, "rows dim"]:
         """The same where processes share the embedding: neighbours are looked up, too."""
         if rows is None:
             rows = torch.arange(shard.rows)
         if self.smoothing == 0:
             return shard.lookup(self.embedding, rows)
-        columns, values, sizes = self._neighbours(rows)
+        columns, values, sizes = self._neighbours(rows, left_out)
         requested = torch.unique(torch.cat([rows, columns]))  # ascending
         table = shard.lookup(self.embedding, requested)
         columns = torch.searchsorted(requested, columns)
@@ -123,14 +146,22 @@ class ItemTable(nn.Module):
         return self._smoothed(table, torch.searchsorted(requested, rows), *matrices)
 
     def _neighbours(
-        self, rows: Int64[Tensor, " rows"]
+        self, rows: Int64[Tensor, " rows"], left_out: sparse.csr_array | None
     ) -> tuple[Int64[Tensor, " edges"], Float[Tensor, " edges"], Int64[Tensor, " rows"]]:
         """Each row's neighbours and their weights, one row after another, and how many it has."""
         edges, sizes = entries_of_rows(self.graph_starts, rows)
         items, weights = (
             part.index_select(0, edges) for part in (self.graph_items, self.graph_weights)
         )
-        return items, weights, sizes
+        if left_out is None:
+            return items, weights, sizes
+        shape = len(rows), len(self.bias)
+        rest = _matrix(weights, items, sizes, shape) - left_out[rows.numpy()]
+        return (
+            torch.from_numpy(rest.indices).long(),
+            torch.from_numpy(rest.data),
+            torch.from_numpy(np.diff(rest.indptr)).long(),
+        )
 
     def _smoothed(
         self, table: Tensor, rows: Int64[Tensor, " rows"] | None, graph: Tensor, transposed: Tensor
@@ -179,16 +210,29 @@ def _with_transpose(
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """A matrix of some rows, given by their entries and how many each has, and its transpose."""
-    bounds = torch.cat([sizes.new_zeros(1), sizes.cumsum(dim=0)])
-    matrix = sparse.csr_array(
-        (values.numpy(), columns.numpy(), bounds.numpy()), shape=(len(sizes), width)
-    )
+    matrix = _matrix(values, columns, sizes, (len(sizes), width))
     turned = matrix.T.tocsr()
     arrays = [torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data)]
     return (
-        _csr(bounds, columns, values, width, dtype),
+        _csr(_bounds(sizes), columns, values, width, dtype),
         _csr(arrays[0], arrays[1], arrays[2], len(sizes), dtype),
     )
+
+
+def _matrix(
+    values: Float[Tensor, " edges"],
+    columns: Int64[Tensor, " edges"],
+    sizes: Int64[Tensor, " rows"],
+    shape: tuple[int, int],
+) -> sparse.csr_array:
+    """The same as SciPy holds it."""
+    parts = (part.numpy() for part in (values, columns, _bounds(sizes)))
+    return sparse.csr_array(tuple(parts), shape=shape)
+
+
+def _bounds(sizes: Int64[Tensor, " rows"]) -> Int64[Tensor, " bounds"]:
+    """Where rows of some sizes begin, and where the last one ends."""
+    return torch.cat([sizes.new_zeros(1), sizes.cumsum(dim=0)])
 
 
 def _csr(

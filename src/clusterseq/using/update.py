@@ -21,6 +21,7 @@ from jaxtyping import Int32
 
 from clusterseq.config import Runtime, TrainConfig
 from clusterseq.data.dataset import Data, dataset_of
+from clusterseq.data.graph import SmoothingGraph
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
@@ -183,8 +184,8 @@ def _taught(
     counted = former.plus(learners)
     sums, ledger = counted.sums, counted.ledger
     model = grown(checkpoint.model, indices, len(split.items), sums.transitions, ledger.counts)
-    remember(model, sums, ledger)
-    _teach(model, learners, judges, train, seed, watcher)
+    graph = remember(model, sums, ledger)
+    _teach(model, learners, judges, graph, train, seed, watcher)
     if len(learners) < len(split.known):  # those who judged may be remembered now
         counted = former.plus(split.known)
         remember(model, counted.sums, counted.ledger)
@@ -196,6 +197,7 @@ def _teach(
     model: ClusterSeq,
     learners: Sequences,
     judges: Sequences,
+    graph: SmoothingGraph | None,
     config: TrainConfig,
     seed: int,
     watcher: Watcher,
@@ -204,7 +206,7 @@ def _teach(
     tasks = judged_tasks(judges, np.random.default_rng([seed, *b"update"]))
     former = [value.detach().clone() for value in scalars(model)]  # few people mustn't move far
     validate = (lambda: -calibrate(model, tasks, former)) if len(tasks) else None
-    stage = prefix_stage(UPDATE, model, learners, config, validate)
+    stage = prefix_stage(UPDATE, model, learners, config, validate, graph=graph)
     run_stage(stage, model, Place(UPDATE), seed=seed, watcher=watcher, checkpoint=lambda: None)
 
 
