@@ -1,7 +1,7 @@
 """The graphs of the training interactions: which items follow each other, and who touched what.
 
-``transitions`` and ``smoothing`` serve the item table (one hop of graph convolution over items that
-are near each other in sequences); ``profiles`` is the graph convolution over the user–item graph of
+``transitions`` and ``SmoothingGraph`` serve the item table (one hop of graph convolution over items
+that are near each other in sequences); ``profiles`` is the convolution over the user–item graph of
 section 3.2.4, without weights or non-linearities as in LightGCN (He et al. 2020, arXiv 2002.02126)
 but by plain means, whose outcome for items is all that a new person's representation needs.
 

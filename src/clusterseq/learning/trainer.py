@@ -110,7 +110,9 @@ class Trainer:
         self.users, judges = learners_and_judges(known, validation, self._draws("users"))
         learners = known.select(self.users)
         start_biases(self.model, learners.counts(n_items))
-        self._graph = self._remember(learners)
+        graph = self._remember(learners)
+        # A large graph is held once, by the model, unless windows are to be left out of it.
+        self._graph = graph if self.config.leave_out else None
         self.validation = judged_tasks(judges, self._draws("validation")).to(device)
         self._identity = json.dumps([config.to_dict(), n_items, seed])
 
