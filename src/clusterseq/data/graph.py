@@ -79,19 +79,10 @@ class SmoothingGraph:
         >>> rest.toarray().tolist()[0], rest.toarray().tolist()[2]
         ([0.0, 0.75, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0])
         """
-        items, mask = people.items.numpy(force=True), people.mask.numpy(force=True)
-        first, second, distances = [], [], []
-        for distance in range(1, REACH + 1):
-            there = mask[:, distance:]
-            first.append(items[:, :-distance][there])
-            second.append(items[:, distance:][there])
-            distances.append(np.full(len(first[-1]), distance))
-        cells = np.concatenate(first), np.concatenate(second)
-        scales = self.roots[cells[0]] * self.roots[cells[1]]
-        values = (scales / np.concatenate(distances)).astype(np.float32)
-        directed = sparse.csr_array((values, cells), shape=self.edges.shape)
-        part: sparse.csr_array = (directed + directed.T).tocsr()
-        return part
+        items = people.items[people.mask].numpy(force=True).astype(np.int32)
+        offsets = np.concatenate([[0], people.lengths.numpy(force=True).cumsum()])
+        directed = transitions(Sequences(items, np.arange(len(items)), offsets), len(self.roots))
+        return _scaled((directed + directed.T).tocsr(), self.roots, self.roots)
 
 
 def _mutual(graph: sparse.csr_array) -> sparse.csr_array:

@@ -107,7 +107,7 @@ class PrefixLoss:
     model: ClusterSeq
     """The model; its item table and transition model get gradients."""
     config: TrainConfig
-    """How many items compete for a batch, and in what they are multiplied."""
+    """How many items compete for a batch, what members are taught, and in what precision."""
     workers: Workers = ALONE
     """Who shares a batch; the losses of all of them add up to that of the batch."""
     teacher: Teacher | None = None

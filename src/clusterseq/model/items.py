@@ -155,8 +155,7 @@ class ItemTable(nn.Module):
         )
         if left_out is None:
             return items, weights, sizes
-        shape = len(rows), len(self.bias)
-        rest = _matrix(weights, items, sizes, shape) - left_out[rows.numpy()]
+        rest = _matrix(items, weights, sizes, len(self.bias)) - left_out[rows.numpy()]
         return (
             torch.from_numpy(rest.indices).long(),
             torch.from_numpy(rest.data),
@@ -210,7 +209,7 @@ def _with_transpose(
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
     """A matrix of some rows, given by their entries and how many each has, and its transpose."""
-    matrix = _matrix(values, columns, sizes, (len(sizes), width))
+    matrix = _matrix(columns, values, sizes, width)
     turned = matrix.T.tocsr()
     arrays = [torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data)]
     return (
@@ -220,14 +219,14 @@ def _with_transpose(
 
 
 def _matrix(
-    values: Float[Tensor, " edges"],
     columns: Int64[Tensor, " edges"],
+    values: Float[Tensor, " edges"],
     sizes: Int64[Tensor, " rows"],
-    shape: tuple[int, int],
+    width: int,
 ) -> sparse.csr_array:
     """The same as SciPy holds it."""
     parts = (part.numpy() for part in (values, columns, _bounds(sizes)))
-    return sparse.csr_array(tuple(parts), shape=shape)
+    return sparse.csr_array(tuple(parts), shape=(len(sizes), width))
 
 
 def _bounds(sizes: Int64[Tensor, " rows"]) -> Int64[Tensor, " bounds"]:
