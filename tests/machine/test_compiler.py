@@ -59,6 +59,32 @@ ones = torch.ones(3)
 assert compiled(torch.sin, [(ones,)])(ones).equal(torch.sin(ones))
 """
 
+BESIDE_OTHERS = """
+import threading, torch
+from clusterseq.machine.compiler import compiled
+
+ones, over = torch.ones(3), threading.Event()
+first = compiled(torch.sin, [(ones,)])
+
+def use():
+    while not over.is_set():
+        first(ones)
+
+users = [threading.Thread(target=use) for _ in range(2)]
+for user in users:
+    user.start()
+functions = [lambda x, n=n: (x + n).cos() for n in range(4)]
+later = [compiled(function, [(ones,)]) for function in functions]
+over.set()
+for user in users:
+    user.join()
+with torch.profiler.profile() as seen:
+    results = [function(ones) for function in later]
+assert sum("Torch-Compiled Region" in event.name for event in seen.events()) == 4
+assert all(result.allclose((ones + n).cos()) for n, result in enumerate(results))
+"""
+"""What is compiled while others run what was compiled before is compiled all the same."""
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -77,6 +103,12 @@ def run(cache: Path, *arguments: str, **variables: str) -> subprocess.CompletedP
 @needs_compiler
 def test_a_compiled_model_says_the_same(model_directory: Path, cache: Path) -> None:
     found = run(cache, "-c", COMPARED, str(model_directory))
+    assert found.returncode == 0, found.stderr
+
+
+@needs_compiler
+def test_a_model_is_compiled_while_another_is_in_use(cache: Path) -> None:
+    found = run(cache, "-c", BESIDE_OTHERS)
     assert found.returncode == 0, found.stderr
 
 

@@ -55,12 +55,10 @@ def compiled(
         raise ConfigError(
             f"the model can't be compiled here ({reason}); mend that, or don't ask for compiling"
         ) from error
-
-    def wrapper(*arguments: Any) -> Result:
-        with torch.compiler.set_stance("eager_on_recompile"):
-            return compiled_function(*arguments)
-
-    return wrapper
+    # What was compiled is run, and never more compiled, in this thread alone: a stance would hold
+    # for all threads, and one of them may be compiling the next model.
+    run: Callable[..., Result] = torch._dynamo.run(function)
+    return run
 
 
 def _cache() -> Path:
