@@ -45,7 +45,7 @@ def directory(model_directory: Path, tmp_path: Path) -> Path:
 def test_the_card_tells_of_model_and_clusters(service: Service) -> None:
     card = service.client.get("/v1/model").json()
     assert card["items"] == 60
-    assert card["inner_steps"] == service.context.engine.max_steps > 0
+    assert card["inner_steps"] == service.context.engine.inner_steps > 0
     assert sum(cluster["size"] for cluster in card["clusters"]) == pytest.approx(1, abs=1e-3)
     for cluster in card["clusters"]:
         assert all(-1 <= x <= 1 for x in cluster["position"])
@@ -80,6 +80,19 @@ def test_without_words_the_popular_come_first(service: Service) -> None:
     assert len(counts) == 12
     assert counts == sorted(counts, reverse=True)
     assert answer["total"] == 60
+
+
+def test_similar_items_are_those_of_the_highest_cosine(service: Service) -> None:
+    engine = service.context.engine
+    table = torch.nn.functional.normalize(engine.ranker.catalogue.table, dim=1)
+    for item in (0, 7):
+        cosines = (table @ table[item]).index_fill(0, torch.tensor([item]), -torch.inf)
+        best = cosines.topk(5)
+        found = engine.similar(item, 5)
+        assert [each["item"] for each in found] == [engine.ids[int(i)] for i in best.indices]
+        assert [each["similarity"] for each in found] == pytest.approx(
+            best.values.tolist(), abs=2e-6
+        )
 
 
 def test_similar_items_are_near_and_not_the_item_itself(service: Service) -> None:

@@ -259,7 +259,7 @@ def test_the_slider_takes_steps_back_and_the_lists_tell_both(
     assert without != adapted
     page = visitor.open(service, f"/#history={','.join(SHARED)}")
     slider, value = page.get_by_test_id("steps-slider"), page.get_by_test_id("steps-value")
-    most = service.context.engine.max_steps
+    most = service.context.engine.inner_steps
     settled(page, 1)
     stands = [(0, without, "&steps=0"), (most, adapted, "")]
     for answers, (steps, shown, told) in enumerate(stands, 2):

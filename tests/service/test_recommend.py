@@ -228,6 +228,24 @@ def test_without_time_the_popular_is_answered_and_said_to_be(
     assert set(ids(chosen)) == {"i40", "i41"}
 
 
+def test_a_choice_of_items_counts_for_everybody_in_a_batch(service: Service) -> None:
+    only = [f"i{number:02}" for number in range(1, 9)]
+    histories = [["i01", "i02"], ["i03"], [], only]
+    body = {"histories": histories, "only": only, "exclude": ["i08"], "k": 8}
+    for filter_seen in (True, False):
+        answers = service.client.post(
+            "/v1/recommend:batch", json={**body, "filter_seen": filter_seen}
+        ).json()["results"]
+        for history, answer in zip(histories, answers, strict=True):
+            left = set(only) - {"i08"} - (set(history) if filter_seen else set())
+            assert set(ids(answer)) == left
+            assert ids(answer) == ids(
+                service.recommend(
+                    history=history, only=only, exclude=["i08"], k=8, filter_seen=filter_seen
+                )
+            )
+
+
 def test_where_too_many_wait_the_next_one_is_sent_away(model_directory: Path) -> None:
     limits = Limits(waiting=3, gather_ms=300.0)
     with serving(settings_of(model_directory, limits=limits)) as service:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import fields
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from clusterseq.errors import ConfigError
 from clusterseq.machine.manifest import MANIFEST
 from clusterseq.service.keys import Keyring, add_key
 from clusterseq.service.limits import Limits
-from clusterseq.service.logs import LOG, JsonLines, Unhurried, log_to_stderr
+from clusterseq.service.logs import LOG, JsonLines, Unhurried, _Stream, log_to_stderr
 from clusterseq.service.server import build, is_loopback
 from tests.service.serving import Service, serving, settings_of, wait_until
 
@@ -295,6 +296,17 @@ def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
     log.finish(seconds=10.0)
     assert told[-1].startswith("line")
     assert any("lines were dropped" in line for line in told)
+
+
+def test_a_line_that_cannot_be_formatted_ends_no_log() -> None:
+    stream = StringIO()
+    writer = _Stream(stream)
+    writer.setFormatter(JsonLines())
+    log = Unhurried(writer)
+    for message, given in (("%d items", ("many",)), ("%d items", (3,))):
+        log.emit(logging.LogRecord("any", logging.INFO, "", 0, message, given, None))
+    log.finish(seconds=10.0)
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["3 items"]
 
 
 def test_a_log_whose_stream_is_closed_is_silent(capfd: pytest.CaptureFixture[str]) -> None:

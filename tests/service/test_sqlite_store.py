@@ -104,6 +104,29 @@ def test_an_interrupted_erase_is_finished_when_the_file_is_opened(
     spy.close()
 
 
+def test_an_erase_that_a_reader_holds_back_hinders_nobody_from_opening(
+    sqlite: SQLiteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    monkeypatch.setattr(sqlite_file, "BUSY_SECONDS", 0.05)
+    sqlite.append("ann", events(1.0))
+    with monkeypatch.context() as patch:
+        patch.setattr("clusterseq.service.store.sqlite._finish_erasures", lambda _: None)
+        sqlite.erase("ann")
+    backup = sqlite3.connect(path, isolation_level=None)
+    backup.execute("BEGIN")
+    backup.execute("SELECT count(*) FROM events").fetchall()
+    later = open_store(str(path), Retention())
+    with pytest.raises(StoreError, match="erase again"):
+        later.purge()
+    backup.close()
+    later.purge()
+    later.close()
+    with sqlite3.connect(path) as spy:
+        assert spy.execute("SELECT erasures FROM unfinished").fetchall() == [(0,)]
+    spy.close()
+
+
 def test_bytes_that_a_reader_holds_back_are_erased_the_next_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,7 @@ class Index:
             raise DataError(
                 f"{len(columns)} items need no index; all of them are ranked in a millisecond"
             )
-        faiss = _faiss()
+        faiss = needed_faiss()
         n_lists = int(LISTS_PER_ROOT * math.sqrt(len(columns)))
         metric = faiss.METRIC_INNER_PRODUCT
         quantiser = faiss.IndexFlatIP(columns.shape[1])
@@ -90,7 +90,7 @@ class Index:
         about = {"content": content, "lists_looked_at": self.lists.nprobe, "recall": self.recall}
         draft = directory / f".{FILE}.{os.getpid()}.new"
         try:
-            _faiss().write_index(self.lists, str(draft))
+            needed_faiss().write_index(self.lists, str(draft))
             put_in_place(draft, directory / FILE)
         except (OSError, RuntimeError) as error:  # Faiss raises the second, also for a full disk
             draft.unlink(missing_ok=True)
@@ -117,7 +117,7 @@ class Index:
                 f"{directory / FILE}: built for another model than lies here; build it anew with "
                 f"clusterseq index {directory}, or delete {ABOUT}"
             )
-        faiss = _faiss()
+        faiss = needed_faiss()
         try:
             lists = faiss.read_index(str(directory / FILE), faiss.IO_FLAG_MMAP)
             lists.nprobe, recall = int(about["lists_looked_at"]), float(about["recall"])
@@ -153,7 +153,7 @@ def _about(path: Path) -> Mapping[str, Any] | None:
     return about if isinstance(about, dict) else {}
 
 
-def _faiss() -> Any:
+def needed_faiss() -> Any:
     with needed("ann", "the model's index (clusterseq index MODEL --remove takes it away)"):
         import faiss
     return faiss

@@ -10,7 +10,7 @@ import torch
 
 from clusterseq.data.histories import Histories
 from clusterseq.model.clusterseq import ClusterSeq
-from clusterseq.model.index import Index
+from clusterseq.model.index import Index, needed_faiss
 from clusterseq.model.ranker import Ranker
 
 SAMPLES, STEPS = 500, 3
@@ -27,9 +27,8 @@ def index_of(model: ClusterSeq, threads: int = 0, seed: int = 0) -> Index:
         ConfigError: Faiss is not installed.
         DataError: there are too few items.
     """
+    faiss = needed_faiss()
     if threads:
-        import faiss
-
         torch.set_num_threads(threads)
         faiss.omp_set_num_threads(threads)
     ranker = Ranker(model)

@@ -227,16 +227,17 @@ class Ranker:
         """The same of one person."""
         k, (allowed,), (refused,) = choice.k, choice.allowed, choice.refused
         n_excluded = 0 if allowed is None else int((~allowed).sum())
-        if n_excluded > REFUSED_AT_MOST:
-            if allowed is None or self.n_items - n_excluded > FEW_ITEMS:
-                return None
-            items = allowed.nonzero()[:, 0]
-        else:
-            items = self._nearest(person, k + n_excluded + len(refused), index)
+        passed_over = n_excluded + len(refused)
+        if passed_over <= REFUSED_AT_MOST:
+            items = self._nearest(person, k + passed_over, index)
             if allowed is not None:
                 items = items[allowed[items]]
+        elif allowed is not None and self.n_items - n_excluded <= FEW_ITEMS:
+            items = allowed.nonzero()[:, 0]
+        else:
+            return None
         items = items[~torch.isin(items, torch.from_numpy(refused))]
-        if not len(items) or (len(items) < k and n_excluded <= REFUSED_AT_MOST):
+        if not len(items) or (len(items) < k and passed_over <= REFUSED_AT_MOST):
             return None
         best = self._best_of(items[None], person.preferences.queries, self._votes(person), k)
         missing = min(k, self.n_items) - best.items.shape[1]

@@ -6,10 +6,12 @@ Knows nothing about: HTTP, where rankings come from.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from clusterseq.reading.vocab import UNKNOWN, RawId
 from clusterseq.service.context import Context
 from clusterseq.service.engine import Engine, Person
 from clusterseq.service.messages import Filters
+from clusterseq.service.ranking import Ranking
 from clusterseq.service.ranking_service import Served
 
 
@@ -37,31 +40,38 @@ class Asked:
     """What may not be recommended to them."""
 
 
-@dataclass(frozen=True)
-class Choice:
+@dataclass(frozen=True, eq=False)
+class ResolvedFilters:
     """The filters of a request in item indices, looked up once for everybody in it."""
 
+    engine: Engine
+    """Whose indices they are."""
     excluded: set[int]
     """Items never to recommend."""
-    only: set[int] | None
-    """The items to choose from; None for all."""
+    allowed: Bool[Tensor, " items"] | None
+    """The items to choose from, less those; None for all."""
     k: int
     """How many items, at most the catalogue."""
 
     @classmethod
-    def of(cls, engine: Engine, wanted: Filters) -> Choice:
+    def of(cls, engine: Engine, wanted: Filters) -> ResolvedFilters:
         """What a request says; unknown ids in it change nothing."""
-        only = None if wanted.only is None else _known(engine, wanted.only)
-        return cls(_known(engine, wanted.exclude), only, min(wanted.k, engine.n_items))
+        excluded, allowed = _known(engine, wanted.exclude), None
+        if wanted.only is not None:
+            allowed = torch.zeros(engine.n_items, dtype=torch.bool)
+            allowed[list(_known(engine, wanted.only) - excluded)] = True
+        return cls(engine, excluded, allowed, min(wanted.k, engine.n_items))
 
     def best(self, served: Served, refused: set[int]) -> list[tuple[int, float]] | None:
         """What is recommended of a ranking; None where it doesn't reach so far."""
-        ranking = served.ranking
-        if not served.fallback or self.only is None:
-            return ranking.best(self.k, refused)
-        # What is popular was ranked for nobody's choice.
-        pairs = zip(ranking.items.tolist(), ranking.scores.tolist(), strict=True)
-        return [(item, score) for item, score in pairs if item in self.only - refused][: self.k]
+        ranking = self._popular if served.fallback else served.ranking
+        return ranking.best(self.k, refused)
+
+    @cached_property
+    def _popular(self) -> Ranking:
+        """What is popular of all that there is to choose from."""
+        popular = self.engine.popular
+        return popular if self.allowed is None else popular.within(self.allowed.numpy())
 
 
 async def recommend(
@@ -78,11 +88,11 @@ async def recommend(
         OverloadedError: too many are waiting.
     """
     started, engine = time.perf_counter(), context.engine
-    choice = Choice.of(engine, wanted)
-    everybody = [_asked(engine, history, wanted, choice) for history in histories]
+    filters = ResolvedFilters.of(engine, wanted)
+    everybody = [_asked(engine, history, wanted, filters) for history in histories]
     answers: list[dict[str, Any]] = []
     for asked, (served, best) in zip(
-        everybody, await _served(context, engine, everybody, choice), strict=True
+        everybody, await _served(context, engine, everybody, filters), strict=True
     ):
         if answers:  # a batch takes a second, and others have a turn meanwhile
             await asyncio.sleep(0)
@@ -100,18 +110,18 @@ async def recommend(
 
 
 async def _served(
-    context: Context, engine: Engine, everybody: Sequence[Asked], choice: Choice
+    context: Context, engine: Engine, everybody: Sequence[Asked], filters: ResolvedFilters
 ) -> list[tuple[Served, list[tuple[int, float]]]]:
     """A ranking for each person that reaches far enough, and what is recommended of it."""
     served = await context.rankings.ask(engine, [asked.person for asked in everybody])
     best = [
-        choice.best(result, asked.refused) for result, asked in zip(served, everybody, strict=True)
+        filters.best(result, asked.refused) for result, asked in zip(served, everybody, strict=True)
     ]
     short = [index for index, pairs in enumerate(best) if pairs is None]
     if short:
-        deeper = [_deeper(engine, everybody[index]) for index in short]
+        deeper = [_deeper(everybody[index]) for index in short]
         for index, result in zip(short, await context.rankings.ask(engine, deeper), strict=True):
-            served[index], best[index] = result, choice.best(result, everybody[index].refused)
+            served[index], best[index] = result, filters.best(result, everybody[index].refused)
     return [(result, pairs or []) for result, pairs in zip(served, best, strict=True)]
 
 
@@ -160,28 +170,23 @@ async def _add_reasons(
     answer["timing_ms"]["explain"] = round(1000 * (time.perf_counter() - started), 3)
 
 
-def _asked(engine: Engine, history: Sequence[RawId], filters: Filters, choice: Choice) -> Asked:
+def _asked(
+    engine: Engine, history: Sequence[RawId], wanted: Filters, filters: ResolvedFilters
+) -> Asked:
     codes, unknown = engine.codes(history)
-    refused = choice.excluded | set(codes) if filters.filter_seen else choice.excluded
+    seen = set(codes) if wanted.filter_seen else set()
     # All steps are the same as none said, and are remembered as one.
-    all_steps = filters.steps is None or filters.steps >= engine.max_steps
-    allowed = None if choice.only is None else _mask(engine, choice.only - refused, others=False)
-    person = Person(codes, None if all_steps else filters.steps, allowed)
-    return Asked(person, len(history), unknown, refused)
+    all_steps = wanted.steps is None or wanted.steps >= engine.inner_steps
+    # With a choice of its own a ranking is remembered by nobody, and may leave out what was seen.
+    refused = frozenset() if filters.allowed is None else frozenset(seen)
+    person = Person(codes, None if all_steps else wanted.steps, filters.allowed, refused)
+    return Asked(person, len(history), unknown, filters.excluded | seen)
 
 
-def _deeper(engine: Engine, asked: Asked) -> Person:
+def _deeper(asked: Asked) -> Person:
     """The same person, with what is refused taken out before the ranking is cut."""
-    allowed = _mask(engine, asked.refused, others=True)
-    return Person(asked.person.codes, asked.person.steps, allowed)
+    return dataclasses.replace(asked.person, refused=frozenset(asked.refused))
 
 
 def _known(engine: Engine, ids: Sequence[RawId]) -> set[int]:
     return set(engine.items.encode(ids).tolist()) - {UNKNOWN} if ids else set()
-
-
-def _mask(engine: Engine, items: set[int], *, others: bool) -> Bool[Tensor, " items"]:
-    """Whether an item may be recommended, where some differ from all others."""
-    mask = torch.full((engine.n_items,), others)
-    mask[list(items)] = not others
-    return mask

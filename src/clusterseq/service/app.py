@@ -89,6 +89,8 @@ async def _purge(context: Context) -> None:
             await context.store.purge()
         except StoreError as error:  # it will be tried again, and requests tell of it meanwhile
             LOG.warning("purging failed: %s", error)
+        except Exception:  # a store from elsewhere may raise anything
+            LOG.exception("purging failed")
         await asyncio.sleep(PURGE_SECONDS)
 
 

@@ -38,7 +38,6 @@ POINTS = 2_000
 TYPICAL = 8
 """Items that stand for a cluster."""
 UNNAMED = "unsaved"
-NOBODY = np.empty(0, dtype=np.int64)
 
 Codes = tuple[int, ...]
 """A history as item indices, oldest first."""
@@ -53,7 +52,9 @@ class Person:
     steps: int | None = None
     """Steps of the inner loop; None for all."""
     allowed: Bool[Tensor, " items"] | None = None
-    """The items to choose from; None for a ranking of all, which can be filtered later."""
+    """The items to choose from; None for all."""
+    refused: frozenset[int] = frozenset()
+    """Items that are left out; a ranking of all can be filtered later."""
 
 
 class Engine:
@@ -98,13 +99,14 @@ class Engine:
         popular is for moments of too much to do, and is made before there are any.
         """
         self.items.encode(self.ids[:1])
+        _ = self.item_search, self.card, self.points, self._norms
         longest = self.checkpoint.model.config.max_steps
         codes = np.resize(np.arange(self.n_items), (at_once, longest)).tolist()
         largest = self.rank([Person(tuple(history)) for history in codes])
         return [*largest, *self.rank([Person((0,) * 3), Person(())]), self.popular]
 
     @property
-    def max_steps(self) -> int:
+    def inner_steps(self) -> int:
         """How many steps the inner loop has."""
         config = self.checkpoint.config.model
         return config.inner_steps if config.adapts else 0
@@ -118,7 +120,7 @@ class Engine:
         return Ranking(items, scores, True, [], None)
 
     def codes(self, history: Sequence[RawId]) -> tuple[Codes, list[RawId]]:
-        """The known items of a history that the model would read, and what it doesn't know."""
+        """The known items of a history, and what the model doesn't know, once each."""
         codes = self.items.encode(history)
         return tuple(codes[codes != UNKNOWN].tolist()), list(unknown_items(history, codes))
 
@@ -143,7 +145,7 @@ class Engine:
             "items": self.n_items,
             "known_users": origin.known_users,
             "events": origin.events,
-            "inner_steps": self.max_steps,
+            "inner_steps": self.inner_steps,
             "clusters": [
                 {
                     "id": cluster,
@@ -206,11 +208,18 @@ class Engine:
     @torch.no_grad()
     def similar(self, item: int, k: int) -> list[dict[str, Any]]:
         """The items nearest to one, by the table's cosine."""
-        near = self._directions(range(self.n_items)) @ self._directions([item])[0]
+        near = self.ranker.catalogue.table @ self._directions([item])[0] / self._norms
         near[item] = -torch.inf
         best = top_k(near[None], min(k, self.n_items))
         pairs = zip(best.items[0].tolist(), best.scores[0].tolist(), strict=True)
         return [self._named(other, score) for other, score in pairs if other not in (NOTHING, item)]
+
+    @cached_property
+    @torch.no_grad()
+    def _norms(self) -> Float32[Tensor, " items"]:
+        """The length of each item's vector."""
+        norms: Tensor = torch.linalg.vector_norm(self.ranker.catalogue.table, dim=1)
+        return norms.clamp_min(1e-12)
 
     def _directions(self, items: Sequence[int]) -> Float32[Tensor, "items width"]:
         rows = self.ranker.catalogue.table[torch.as_tensor(items)]
@@ -267,7 +276,7 @@ class Engine:
             adapted,
             min(DEPTH, self.n_items),
             allowed=[person.allowed for person in people],
-            refused=[NOBODY] * len(people),
+            refused=[np.fromiter(person.refused, np.int64) for person in people],
         )
         masks = [items != NOTHING for items in best.items]
         complete = [self.n_items <= DEPTH or not bool(mask.all()) for mask in masks]

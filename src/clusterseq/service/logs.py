@@ -70,7 +70,7 @@ class Unhurried(logging.Handler):
     def _write(self) -> None:
         while True:
             record = self._lines.get()
-            with suppress(ValueError, OSError):  # standard error is closed
+            with suppress(Exception):  # standard error is closed, or a line can't be formatted
                 self._write_one(record)
             self._lines.task_done()
 

@@ -7,11 +7,12 @@ Knows nothing about: models, requests, why an item is refused.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Bool, Float32, Int32
 
 DEPTH = 128
 """Items of a ranking: more than most can ask for and exclude together."""
@@ -35,6 +36,11 @@ class Ranking:
     """Milliseconds of adapting to everybody who was served together."""
     score_ms: float = 0.0
     """Milliseconds of scoring the catalogue for them."""
+
+    def within(self, allowed: Bool[np.ndarray, " items"]) -> Ranking:
+        """The same of some items of the catalogue alone."""
+        mask = allowed[self.items]
+        return dataclasses.replace(self, items=self.items[mask], scores=self.scores[mask])
 
     def best(self, k: int, refused: Collection[int]) -> list[tuple[int, float]] | None:
         """The best ``k`` items that aren't refused; None where the ranking doesn't reach so far."""

@@ -180,7 +180,8 @@ def _explain(questions: Sequence[Question]) -> list[list[dict[str, Any]]]:
 
 def _key(engine: Engine, person: Person) -> Key | None:
     """What a ranking is remembered by; one with a choice of its own isn't."""
-    return None if person.allowed is not None else (engine.version, person.codes, person.steps)
+    filtered = person.allowed is not None or person.refused
+    return None if filtered else (engine.version, person.codes, person.steps)
 
 
 def _serve(jobs: Sequence[Job]) -> list[Ranking]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from clusterseq.data.histories import Histories
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.retrieval import top_k
 
 LIFTED = 50
 """Events added to an item's count before its lift in a cluster is believed."""
@@ -71,8 +72,7 @@ class Atlas:
         overall = self.model.cluster_sizes @ within
         doubt = LIFTED / max(1.0, float(self.counts.sum()))
         lift = (within + doubt * overall.mean()) / (overall + doubt)
-        best = (within * lift).argsort(dim=1, descending=True, stable=True)
-        return best[:, :k]
+        return top_k(within * lift, k).items
 
     def _placed(self, rows: Float[Tensor, "n dim"]) -> Float[Tensor, "n 2"]:
         assert self._axes is not None, "without clusters nobody has a place"

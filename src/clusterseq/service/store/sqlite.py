@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -82,8 +82,8 @@ class SQLiteStore:
         self._reader = self._writer if path is None else _Guarded(connect(path))
         self._appends = GroupCommit(self._append)
         self._file = None if self._path is None else _identity(self._path)
-        with self._writer.use() as connection:
-            _finish_erasures(connection)
+        with suppress(StoreError), self._writer.use() as connection:
+            _finish_erasures(connection)  # or the next erasure or purge does, which tells why not
 
     def append(self, user: str, events: Sequence[Event]) -> int:
         """Keep the events whose id is new for this user; return how many were new."""
@@ -133,8 +133,9 @@ class SQLiteStore:
             purged += forgotten
             if forgotten < PURGED_AT_ONCE:
                 break
-        if purged:
-            with self._writer.use() as connection:
+        with self._writer.use() as connection:
+            _finish_erasures(connection)
+            if purged:
                 _empty_log(connection)
         return purged
 
