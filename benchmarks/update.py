@@ -17,9 +17,9 @@ import torch
 from clusterseq.config import Config, Runtime
 from clusterseq.learning.checkpoint import load_checkpoint
 from clusterseq.reading.events import read_events
-from clusterseq.using.comparison import CLUSTERSEQ
+from clusterseq.using.comparison import BEFORE, CLUSTERSEQ
 from clusterseq.using.experiment import Experiment
-from clusterseq.using.update import BEFORE, update_checkpoint
+from clusterseq.using.update import update_checkpoint
 from clusterseq.values import from_dict
 
 OLDER = 0.7

@@ -9,9 +9,11 @@ Knows nothing about: how options are written, tensors, files of events, what the
 from __future__ import annotations
 
 import dataclasses
+import math
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from clusterseq.errors import ConfigError
 
@@ -34,6 +36,16 @@ def require(holds: bool, name: str, value: Any, wanted: str) -> None:
     """
     if not holds:
         raise ConfigError(f"{name} = {shown(value)} can't be used; give {wanted}")
+
+
+def _require_sense(options: Any) -> None:
+    """Refuse a number that isn't finite, and a word that isn't among an option's choices."""
+    for name, kind in typing.get_type_hints(type(options)).items():
+        value = getattr(options, name)
+        if isinstance(value, float):
+            require(math.isfinite(value), name, value, "a finite number")
+        if typing.get_origin(kind) is Literal:
+            require(value in get_args(kind), name, value, " or ".join(get_args(kind)))
 
 
 def shown(value: Any) -> str:
@@ -62,6 +74,7 @@ class DataConfig:
     """Repeat both filters until everybody and everything has this many events (0: off)."""
 
     def __post_init__(self) -> None:
+        _require_sense(self)
         require(0 < self.new_share < 1, "new_share", self.new_share, "between 0 and 1")
         share = self.validation_share
         require(0 < share < 1, "validation_share", share, "between 0 and 1")
@@ -125,6 +138,7 @@ class ModelConfig:
     """Items that the inner loop contrasts with those touched; at most the catalogue."""
 
     def __post_init__(self) -> None:
+        _require_sense(self)
         sizes = (
             *("n_items", "members", "dim", "max_steps"),
             *("clusters", "cluster_dim", "bottleneck", "anchors"),
@@ -200,9 +214,10 @@ class TrainConfig:
     clip: float = 5.0
     """Largest norm of a gradient."""
     patience: int = 2
-    """Epochs without a better validation score before a stage ends."""
+    """Epochs in a row that newcomers find too bad to be kept, after which a stage ends."""
 
     def __post_init__(self) -> None:
+        _require_sense(self)
         for name in ("sequences_per_batch", "window", "tasks_per_batch", "support", "patience"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         require(self.teacher_dim >= 1, "teacher_dim", self.teacher_dim, "1 or more")

@@ -29,8 +29,8 @@ def full_place() -> Place:
         step=0,
         total=1.25,
         best=0.5,
-        waited=2,
-        best_tensors={"weight": torch.ones(1, 2), "bias": torch.zeros(1)},
+        since_kept=2,
+        kept_tensors={"weight": torch.ones(1, 2), "bias": torch.zeros(1)},
         moments={"0.step": torch.tensor(7.0), "0.exp_avg": torch.ones(1, 2)},
     )
 

@@ -261,7 +261,7 @@ def test_gradients_are_clipped() -> None:
 
 
 def test_a_place_begins_anew() -> None:
-    place = Place("fit", epoch=3, step=2, best=0.5, best_tensors={"slope": torch.ones(1)})
+    place = Place("fit", epoch=3, step=2, best=0.5, kept_tensors={"slope": torch.ones(1)})
     place.begin("next")
     assert place == Place("next")
 

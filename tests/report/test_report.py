@@ -17,7 +17,7 @@ from clusterseq.judging.evaluate import evaluate
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.events import Events, read_events
-from clusterseq.report.adaptation import MOST_STEPS, adaptation_curve
+from clusterseq.report.adaptation import SHOWN_STEPS, adaptation_curve
 from clusterseq.report.data_profile import classes, popularity
 from clusterseq.report.findings import Findings, find_out
 from clusterseq.report.page import markdown, page
@@ -77,7 +77,7 @@ def test_adaptation_starts_without_steps_and_leaves_the_model_as_it_was(
     rates = checkpoint.model.rates
     curve = adaptation_curve(ranker, people, 3)
     assert checkpoint.model.rates is rates
-    assert [one.steps for one in curve] == list(range(MOST_STEPS + 1))
+    assert [one.steps for one in curve] == list(range(SHOWN_STEPS + 1))
     assert len({one.loss for one in curve}) == len(curve)
     assert adaptation_curve(ranker, Sequences.from_rows([[1, 2]]), 3) == []
 
@@ -153,7 +153,7 @@ def test_without_events_the_rest_is_told(model_directory: Path) -> None:
 def test_json_holds_all_of_it(findings: Findings) -> None:
     values: dict[str, Any] = json.loads(json.dumps(findings.to_dict(), allow_nan=False))
     assert values["card"]["items"] == findings.card["items"]
-    assert len(values["adaptation"]) == MOST_STEPS + 1
+    assert len(values["adaptation"]) == SHOWN_STEPS + 1
 
 
 def test_other_events_are_refused(model_directory: Path, events_file: Path, tmp_path: Path) -> None:

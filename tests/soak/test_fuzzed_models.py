@@ -129,7 +129,7 @@ def forged(tensor: torch.Tensor, draws: random.Random) -> torch.Tensor:
 
 def test_the_state_of_a_training(tmp_path: Path, cases: Cases, record_property: Record) -> None:
     model, place = torch.nn.Linear(2, 1), Place("meta", 3, 0, 1.25, 0.5, 2)
-    place.best_tensors = {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}
+    place.kept_tensors = {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}
     place.moments = {"0.step": torch.tensor(7.0), "0.exp_avg": torch.ones(1, 2)}
     with Keeper(tmp_path, model, place, "run") as keeper:
         keeper.checkpoint()

@@ -1,4 +1,4 @@
-"""The same commands on a Ray that is started once: same bytes, and nothing is lost."""
+"""The same commands on a Ray that is ray_data once: same bytes, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from clusterseq.data.prepare import prepare_dataset
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import Checkpoint
-from clusterseq.machine.mapping import by_ray, started
+from clusterseq.machine.mapping import by_ray, ray_data
 from clusterseq.using.batch import recommend_file
 from clusterseq.using.recommender import Recommender
 
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def _quiet(ray_address: str) -> None:
-    started()
+    ray_data()
 
 
 def test_shards_are_the_same_bytes(tmp_path: Path, events_frame: pl.DataFrame) -> None:

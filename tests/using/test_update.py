@@ -25,14 +25,20 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.events import Events, read_events
-from clusterseq.using.comparison import CLUSTERSEQ
+from clusterseq.using.comparison import BEFORE, CLUSTERSEQ
 from clusterseq.using.evaluation import evaluate_checkpoint, split_events
+from clusterseq.using.experiment import Experiment
 from clusterseq.using.former import Former
 from clusterseq.using.recommender import Recommender
-from clusterseq.using.update import BEFORE, update_checkpoint
+from clusterseq.using.update import update_checkpoint
 from clusterseq.values import from_dict
 
 LATER = 2 * 10**9
+UNTIMED = {
+    "data": {"split": "none"},
+    "model": {"dim": 8, "members": 1},
+    "train": {"pretrain_epochs": 1, "meta_epochs": 0},
+}
 
 
 @pytest.fixture(scope="module")
@@ -297,3 +303,36 @@ def test_the_command_replaces_the_model(
     assert "before the update" in capsys.readouterr().out
     assert main(["recommend", str(tmp_path / "newer"), "--items", "i03", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["items"]) == 10
+
+
+def test_events_of_an_update_are_the_newest_where_only_their_order_is_known(
+    events_frame: pl.DataFrame, later: Events, tmp_path: Path
+) -> None:
+    config = from_dict(Config, UNTIMED)
+    ordered = events_frame.sort("time").drop("time")
+    untimed = read_events(ordered), read_events(later.frame.sort("time").drop("time"))
+    Experiment(untimed[0], tmp_path / "model", config).run()
+    checkpoint = load_checkpoint(tmp_path / "model")
+    newer = update_checkpoint(checkpoint, untimed[1], epochs=1).checkpoint
+    assert newer.ledger is not None
+    assert checkpoint.ledger is not None
+    assert newer.ledger.newest > checkpoint.ledger.newest > 0
+    save_checkpoint(tmp_path / "newer", newer)
+    assert not load_checkpoint(tmp_path / "newer").provenance.timed
+    freshness = newer.ledger.freshness()
+    assert (freshness[newer.items.encode([f"a{number}" for number in range(10)])] > 0).all()
+    timed = update_checkpoint(checkpoint, later, epochs=0).checkpoint.ledger
+    assert timed is not None
+    assert timed.freshness() == pytest.approx(freshness, abs=0.01)  # but for ties
+
+
+def test_events_without_times_are_newer_than_those_before(
+    checkpoint: Checkpoint, later: Events
+) -> None:
+    untimed = read_events(later.frame.drop("time"))
+    newer = update_checkpoint(checkpoint, untimed, epochs=0).checkpoint
+    assert newer.ledger is not None
+    assert checkpoint.ledger is not None
+    assert 0 < newer.ledger.newest - checkpoint.ledger.newest < 10**6  # microseconds
+    new = newer.items.encode([f"a{number}" for number in range(10)])
+    assert (newer.ledger.freshness()[new] > 0).all()

@@ -107,9 +107,10 @@ def train(peer: Peer, setting: Setting) -> Trained:
 
     def fit(*arguments: Any, **options: Any) -> Scorer:
         started = time.perf_counter()
-        scorer = peer.fit(*arguments, **options)
-        seconds.append(time.perf_counter() - started)
-        return scorer
+        try:
+            return peer.fit(*arguments, **options)
+        finally:  # a point that diverges is one of the trials, too
+            seconds.append(time.perf_counter() - started)
 
     started = time.perf_counter()
     tuned = tune(dataclasses.replace(peer, fit=fit), setting)

@@ -122,7 +122,7 @@ def _together(workers: int, engine: str, out: Path, *, resume: bool, as_json: bo
         checkpoint = load_checkpoint(out)  # nobody hears the processes of a cluster
         print_json(as_dict(out, checkpoint)) if as_json else print_outcome(out, checkpoint, None)
         raise typer.Exit
-    from clusterseq.machine.workers import started
+    from clusterseq.machine.workers import run_processes
 
-    started(sys.argv[1:], workers)
+    run_processes(sys.argv[1:], workers)
     raise typer.Exit

@@ -5,6 +5,7 @@ Knows nothing about: raw ids, files, which users are known and which are new.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -135,3 +136,12 @@ def evenly(users: Integer[np.ndarray, " n"], at_most: int) -> Integer[np.ndarray
 
 def _offsets(lengths: Int64[np.ndarray, " users"]) -> Int64[np.ndarray, " users+1"]:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def digest_of(*people: Sequences) -> str:
+    """What tells some people's events, in their order, from all others."""
+    digest = hashlib.sha256()
+    for array in (array for sequences in people for array in vars(sequences).values()):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from clusterseq.errors import DataError
+from clusterseq.errors import ConfigError, DataError
 
 Ranks: TypeAlias = Float64[np.ndarray, " users"]
 Values: TypeAlias = Float64[np.ndarray, " users"]
@@ -157,7 +157,10 @@ def paired_test(
 
     Raises:
         DataError: the ranks are not of the same number of people.
+        ConfigError: there is no such metric.
     """
+    if metric not in METRICS:
+        raise ConfigError(f"metric = {metric!r} can't be used; give {', '.join(METRICS)}")
     if len(ranks_a) != len(ranks_b):
         raise DataError(f"{len(ranks_a)} ranks against {len(ranks_b)}; evaluate the same people")
     generator = np.random.default_rng(seed)

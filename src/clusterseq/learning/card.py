@@ -45,8 +45,10 @@ def model_card(n_items: int, provenance: Mapping[str, Any], metrics: Mapping[str
     A ClusterSeq model (arXiv 2307.13766) of 9 items, trained on 120 events of 30 people. It holds \
 no user id.
     """
-    until = provenance["cutoff"]
+    until, updates = provenance["cutoff"], len(provenance.get("updated_by", ()))
     ends = "" if until is None else f" who began before {iso(until)[:10]}"
+    if updates:
+        ends = f", those of {updates} later update{'s' * (updates > 1)} among them"
     summary = (
         f"A ClusterSeq model (arXiv 2307.13766) of {n_items:,} items, trained on "
         f"{provenance['events']:,} events of {provenance['known_users']:,} people{ends}. It holds "
@@ -59,10 +61,13 @@ def _results(provenance: Mapping[str, Any], metrics: Mapping[str, Any]) -> Itera
     test = metrics.get("test")
     if test is None:
         return
+    whom = f"of the same data whom it wasn't trained on (split {provenance['split']}, seed "
+    whom += f"{provenance['seed']})"
+    if provenance.get("updated_by"):
+        whom = "of the last update whom it wasn't trained on"
     yield (
-        f"\n## Results\n\n{test['users']:,} people of the same data whom it wasn't trained on "
-        f"(split {provenance['split']}, seed {provenance['seed']}) were shown by their first "
-        f"{test['k']} items; the next one was ranked in the whole catalogue.\n"
+        f"\n## Results\n\n{test['users']:,} people {whom} were shown by their first {test['k']} "
+        "items; the next one was ranked in the whole catalogue.\n"
     )
     full = {
         name: figures["full"]

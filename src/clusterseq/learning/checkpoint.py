@@ -80,6 +80,8 @@ class Provenance:
     """How many events of theirs."""
     updated_by: tuple[str, ...] = ()
     """A digest of each batch of events that was added later."""
+    timed: bool = True
+    """Whether the events had times; else only their order is known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +108,11 @@ class Checkpoint:
     """Of this program and of what decides the numbers, when it was made."""
     content: str = ""
     """A digest of all files that it was read from; empty where it was read from none."""
+
+    def label(self, item: int) -> str:
+        """What people call an item: its title where it has one, else its id."""
+        title = None if self.titles is None else self.titles[item]
+        return title or str(self.items.decode([item])[0])
 
 
 def save_checkpoint(
@@ -271,15 +278,15 @@ def _least_numbers(config: ModelConfig) -> int:
 
 
 def _plain(provenance: Provenance) -> dict[str, Any]:
-    """As JSON holds it; batches, which came later, are named where there are some."""
-    values = dataclasses.asdict(provenance)
-    batches = list(values.pop("updated_by"))
-    return {**values, "updated_by": batches} if batches else values
+    """As JSON holds it; what came to be said later stands there only where there is need to."""
+    values = dataclasses.asdict(provenance) | {"updated_by": list(provenance.updated_by)}
+    usual = {"updated_by": [], "timed": True}
+    return {name: value for name, value in values.items() if usual.get(name, ...) != value}
 
 
 def _provenance(directory: Path, values: Any) -> Provenance:
     kinds = typing.get_type_hints(Provenance) | {"updated_by": list}
-    values = {"updated_by": [], **values} if isinstance(values, dict) else {}
+    values = {"updated_by": [], "timed": True, **values} if isinstance(values, dict) else {}
     fits = values.keys() == kinds.keys()
     if not fits or not all(isinstance(values[name], kind) for name, kind in kinds.items()):
         raise damaged(directory / MANIFEST, "its provenance is incomplete")

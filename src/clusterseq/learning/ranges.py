@@ -65,6 +65,8 @@ class Range:
             parsed = cls(option, choices=tuple(values.split("|")))
         else:
             low, high = (_number(text, part) for part in match.groups()[:2])
+            if isinstance(flat(config).get(option), int):
+                low, high = float(math.ceil(low)), float(math.floor(high))
             parsed = cls(option, low=low, high=high, log=bool(match[3]))
             if low >= high or (parsed.log and low <= 0):
                 raise ConfigError(f'range "{text}" is empty; let it rise, from above 0 if log')
@@ -91,7 +93,7 @@ class Range:
         if self.choices:
             return str(trial.suggest_categorical(self.option, self.choices))
         if self.whole(config):
-            low, high = round(self.low), round(self.high)
+            low, high = int(self.low), int(self.high)
             return str(trial.suggest_int(self.option, low, high, log=self.log))
         return repr(trial.suggest_float(self.option, self.low, self.high, log=self.log))
 

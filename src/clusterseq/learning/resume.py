@@ -32,7 +32,7 @@ from clusterseq.machine.tensors import write_tensors
 from clusterseq.machine.workers import ALONE, Workers
 
 MARKER, STATE = MANIFEST, "state"
-PLACE = ("stage", "epoch", "step", "best", "waited", "total")
+PLACE = ("stage", "epoch", "step", "best", "since_kept", "total")
 """What is kept of a place beside its tensors."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -123,7 +123,7 @@ class Keeper:
         place = self._place
         vars(place).update(numbers)
         self._model.load_state_dict(_under("model.", tensors))
-        place.best_tensors = _under("best.", tensors)
+        place.kept_tensors = _under("best.", tensors)
         place.moments = _under("moments.", tensors)
 
     def _parts(self, stage: str) -> int:
@@ -163,7 +163,7 @@ class Keeper:
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{n}": v for n, v in self._model.state_dict().items()}
-        tensors |= {f"best.{n}": v for n, v in self._place.best_tensors.items()}
+        tensors |= {f"best.{n}": v for n, v in self._place.kept_tensors.items()}
         tensors |= {f"moments.{n}": v for n, v in self._place.moments.items()}
         return {n: v.detach().clone().contiguous() for n, v in tensors.items()}
 

@@ -60,7 +60,7 @@ class Stage(Generic[Batch]):
     before_epoch: Callable[[], None] = lambda: None
     """Called before each epoch's first step."""
     patience: int = 3
-    """Epochs without a better validation before the stage ends."""
+    """Epochs in a row that aren't kept, after which the stage ends."""
     clip: float = 5.0
     """Largest norm of a gradient."""
     weight_decay: float = 0.0
@@ -83,10 +83,10 @@ class Place:
     """Sum of this epoch's losses, which may still be on its way from an accelerator."""
     best: float = -math.inf
     """Best validation so far."""
-    waited: int = 0
-    """Epochs since then."""
-    best_tensors: dict[str, Tensor] = field(default_factory=dict)
-    """The model as it was then."""
+    since_kept: int = 0
+    """Epochs since one was good enough to be kept, which may be a little worse than the best."""
+    kept_tensors: dict[str, Tensor] = field(default_factory=dict)
+    """The model as it was then: newer than the best, where both are as good as can be told."""
     moments: dict[str, Tensor] = field(default_factory=dict)
     """What the optimiser remembers."""
 
@@ -115,9 +115,9 @@ def run_stage(
     device = next(model.parameters()).device
     optimiser = _optimiser(stage)
     _restore(optimiser, place.moments)
-    if stage.validate and not place.best_tensors:
-        place.best, place.best_tensors = workers.agreed(stage.validate()), _copy(model)
-    while place.epoch < stage.epochs and place.waited < stage.patience:
+    if stage.validate and not place.kept_tensors:
+        place.best, place.kept_tensors = workers.agreed(stage.validate()), _copy(model)
+    while place.epoch < stage.epochs and place.since_kept < stage.patience:
         started = time.monotonic()
         if place.step == 0:  # resumed amid an epoch, it was done before the state was kept
             stage.before_epoch()
@@ -146,8 +146,8 @@ def run_stage(
         place.epoch, place.step, place.total = place.epoch + 1, 0, 0.0
         watcher.epoch(record | {"seconds": round(time.monotonic() - started, 3)})
         checkpoint()
-    if place.best_tensors:
-        model.load_state_dict(place.best_tensors)
+    if place.kept_tensors:
+        model.load_state_dict(place.kept_tensors)
 
 
 @contextmanager
@@ -173,11 +173,11 @@ def _judge(
     if not math.isfinite(score):  # the last step was too far, and no loss has told yet
         noun = stage.measure.replace("_", " ")
         raise _diverged(f"{stage.name}, epoch {place.epoch + 1}", noun, score)
-    place.waited += 1
+    place.since_kept += 1
     record["kept"] = score > place.best - stage.noise * abs(place.best)
     if record["kept"]:
-        place.best, place.waited = max(score, place.best), 0
-        place.best_tensors = _copy(model)
+        place.best, place.since_kept = max(score, place.best), 0
+        place.kept_tensors = _copy(model)
     record["best"] = place.best  # so far; before the first epoch, what the stage began with
 
 

@@ -37,7 +37,11 @@ class Tracker(Protocol):
         ...
 
     def finish(self, metrics: Mapping[str, float]) -> None:
-        """The training is over, and reached this on the test; nothing follows."""
+        """The training is over, and reached this on the test."""
+        ...
+
+    def close(self, error: BaseException | None) -> None:
+        """Nothing follows; ``error`` is what ended a training that didn't come to its end."""
         ...
 
 
@@ -61,9 +65,12 @@ class TensorBoard:
             self._scalar(name, value, int(record.get("epoch", 0)))
 
     def finish(self, metrics: Mapping[str, float]) -> None:
-        """The test's figures, and the end of the file."""
+        """The test's figures."""
         for name, value in metrics.items():
             self._scalar(name, value, 0)
+
+    def close(self, error: BaseException | None) -> None:
+        """The end of the file, however it came."""
         self._writer.close()
 
     def _scalar(self, name: str, value: float, step: int) -> None:
@@ -98,9 +105,13 @@ class MLflow:
         self._mlflow.log_metrics(_plain(figures_of(record)), step=int(record.get("epoch", 0)))
 
     def finish(self, metrics: Mapping[str, float]) -> None:
-        """The test's figures, and the end of the run."""
+        """The test's figures."""
         self._mlflow.log_metrics(_plain(metrics))
-        self._mlflow.end_run()
+
+    def close(self, error: BaseException | None) -> None:
+        """The end of the run, which was finished, stopped by somebody, or failed."""
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        self._mlflow.end_run("FINISHED" if error is None else "KILLED" if stopped else "FAILED")
 
 
 TRACKERS: Mapping[str, Callable[[Path, Config], Tracker]] = {

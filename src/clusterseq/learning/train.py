@@ -54,7 +54,7 @@ def fit(
         resume: go on from the state there, to the weights of an uninterrupted run.
 
     Raises:
-        DataError: nobody has two events.
+        DataError: nobody has two events, or an item isn't below ``n_items``.
         TrainingError: the loss is not finite.
         CheckpointError: there is nothing to resume, or it belongs to another run.
         ConfigError: the device of the runtime can't be used, or there is nothing to shard.

@@ -81,6 +81,16 @@ def learners_and_judges(
     return np.sort(drawn[held_out:]), known.select(np.sort(drawn[:held_out]))
 
 
+def _require_items(n_items: int, *people: Sequences) -> None:
+    """Refuse items that aren't in the catalogue, before something far below stumbles over one."""
+    for items in (sequences.items for sequences in people):
+        if len(items) and not 0 <= items.min() <= items.max() < n_items:
+            raise DataError(
+                f"items are numbered from {items.min()} to {items.max()}, and n_items = {n_items} "
+                f"allows 0 to {n_items - 1}; give the size of the catalogue"
+            )
+
+
 class Trainer:
     """The data, the model and the two stages of one training."""
 
@@ -100,6 +110,7 @@ class Trainer:
                 "no known user has two events, so nothing follows anything; give longer histories",
                 code="split",
             )
+        _require_items(n_items, known, validation)
         self.config, self.seed, self.known = config.train, seed, known
         # Weights are drawn on the processor: they start the same wherever they are trained.
         model = ClusterSeq(dataclasses.replace(config.model, n_items=n_items), seed)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from clusterseq.config import Config, Runtime
-from clusterseq.data.sequences import Sequences
+from clusterseq.data.sequences import Sequences, digest_of
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.learning.pretrain import LIKELIHOOD
 from clusterseq.learning.ranges import Range
@@ -91,7 +91,8 @@ class Search:
 
     def _claim(self, study: Study, folder: Path) -> None:
         """Say whose search this is, so that trials of something else don't count as its own."""
-        identity = repr((self.config, tuple(self.ranges), len(self.known.items), self.n_items))
+        people = digest_of(self.known, self.validation)
+        identity = repr((self.config, tuple(self.ranges), people, self.n_items, self.seed))
         former = study.user_attrs.setdefault("search", identity)
         if former != identity:
             raise ConfigError(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 
 from clusterseq.errors import DataError
@@ -17,7 +18,8 @@ from clusterseq.errors import DataError
 def write_whole(path: Path, content: bytes) -> None:
     """Put ``content`` in the place of whatever lies at ``path``, in one step.
 
-    A link stays one, and what is no file, such as a pipe, is written to.
+    A link stays one, who may read it may go on to, and what is no file, such as a pipe, is written
+    to.
 
     Raises:
         DataError: the place can't be written.
@@ -28,14 +30,15 @@ def write_whole(path: Path, content: bytes) -> None:
             path.write_bytes(content)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+        draft = path.parent / f".{secrets.token_hex(8)}.new"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with draft.open("xb") as file:  # for whom the umask says
                 file.write(content)
-            os.chmod(draft, 0o644)
-            put_in_place(Path(draft), path)
+            if path.exists():
+                draft.chmod(stat.S_IMODE(path.stat().st_mode))
+            put_in_place(draft, path)
         except BaseException:
-            os.unlink(draft)
+            draft.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise DataError(

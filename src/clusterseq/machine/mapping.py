@@ -45,7 +45,7 @@ def by_ray(function: Callable[[P], R], pieces: Sequence[P]) -> Iterator[R]:
     Raises:
         ConfigError: Ray is not installed.
     """
-    data = started()
+    data = ray_data()
     rows = data.range(len(pieces), override_num_blocks=len(pieces))
     for row in rows.map(_Worked(function, pieces).__call__).iter_rows():
         yield row["result"]
@@ -62,7 +62,7 @@ class _Worked:
         return {"result": self.function(self.pieces[row["id"]])}
 
 
-def started() -> Any:
+def ray_data() -> Any:
     """Ray Data, with Ray running; quiet, and without a word to its makers.
 
     Raises:

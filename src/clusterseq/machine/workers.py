@@ -146,7 +146,7 @@ def expected() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def started(words: Sequence[str], workers: int) -> None:
+def run_processes(words: Sequence[str], workers: int) -> None:
     """Run a command of clusterseq in so many processes of this machine.
 
     Threads are shared out: processes that each take all of them would wait for each other.

@@ -24,7 +24,7 @@ from clusterseq.machine.accelerator import cells_at_once
 from clusterseq.model.head import Candidates, Pointer, Theta
 from clusterseq.model.losses import loss_and_slopes
 from clusterseq.model.rivals import Rivals
-from clusterseq.model.votes import Votes, grown
+from clusterseq.model.votes import Votes, sharpened
 
 SCORES_AT_ONCE = 1_000_000
 """Bound on people × items of one product, so that its results are still in a cache when read."""
@@ -94,9 +94,10 @@ def scores_of(
     for start in range(0, users, at_once):
         rows = slice(start, start + at_once)
         gathered = columns.index_select(0, items[rows].clamp_max(n_items - 1).flatten())
-        # From the left: with a column on the right, such products take ten times as long.
+        # Not as a product of matrices, which sums in another order at the edges of its blocks:
+        # equal items have equal scores, wherever they stand and whoever is asked about beside.
         per_user = gathered.view(-1, n_chosen, columns.shape[1])
-        chosen_scores[rows] = (queries[rows, None] @ per_user.mT)[:, 0]
+        chosen_scores[rows] = per_user.mul_(queries[rows, None]).sum(dim=-1)
     if votes is not None:
         chosen_scores += votes.at(items, n_items)
     return chosen_scores.masked_fill_(items == n_items, -torch.inf)
@@ -196,10 +197,10 @@ class _Slopes:
         if self.acuity is None or self.sharpness is None or spoken is None:
             return
         trust = self.preferences.trust[rows].T  # (kinds, users)
-        sharpened = grown(spoken, self.sharpness, len(errors))
+        strength = sharpened(spoken, self.sharpness, len(errors))
         cell_errors = errors.view(-1).index_select(0, spoken.cells)
-        of_trust = cell_errors * torch.log1p(sharpened)
-        of_acuity = cell_errors * sharpened / (1 + sharpened)
+        of_trust = cell_errors * torch.log1p(strength)
+        of_acuity = cell_errors * strength / (1 + strength)
         sums = errors.new_zeros(2, trust.numel())
         sums.index_add_(1, spoken.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
         self.trust[rows] = sums[0].view_as(trust).T

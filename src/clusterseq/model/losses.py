@@ -251,7 +251,9 @@ def sampled_cross_entropy(
     log_weight: float,
     excluded: Bool[Tensor, "users negatives"],
 ) -> Float[Tensor, ""]:
-    """The same over shared negatives, each of which stands for e^``log_weight`` items (log-Q).
+    """Mean −log softmax of the targets over shared negatives (log-Q).
+
+    Each of the negatives stands for e^``log_weight`` items.
 
     With all other items as negatives and a log-weight of 0 this is the full cross-entropy:
 

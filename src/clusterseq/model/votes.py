@@ -34,7 +34,7 @@ class Votes:
         if acuity is None or spoken is None:
             return None
         trusted = trust.T.flatten().index_select(0, spoken.owners)
-        return cls(spoken.cells, trusted * torch.log1p(grown(spoken, acuity, len(trust))))
+        return cls(spoken.cells, trusted * torch.log1p(sharpened(spoken, acuity, len(trust))))
 
     def added(self, scores: Float[Tensor, "users items"]) -> Float[Tensor, "users items"]:
         """Scores, in place, with their votes."""
@@ -70,7 +70,9 @@ class Votes:
         return sums.index_select(0, requested).view(items.shape)
 
 
-def grown(spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int) -> Float[Tensor, " cells"]:
+def sharpened(
+    spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int
+) -> Float[Tensor, " cells"]:
     """e^acuity · said."""
     sharpness = acuity.exp().repeat_interleave(people)
     return sharpness.index_select(0, spoken.owners) * spoken.said

@@ -122,7 +122,8 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
     matches = [Path(name) for name in glob.glob(str(source), recursive=True)]
     if not matches:
         raise DataError(f"{source}: no file matches; check the pattern")
-    return sorted(file for match in matches for file in files_of(match))
+    # A pattern such as ** names folders and the files in them.
+    return sorted({file for match in matches for file in files_of(match)})
 
 
 def of_events(paths: Iterable[Path]) -> list[Path]:

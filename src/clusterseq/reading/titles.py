@@ -52,7 +52,7 @@ def read_titles(path: str | Path) -> pl.DataFrame:
 
 
 def titles_of(rows: pl.DataFrame, items: Vocabulary) -> list[str | None]:
-    """The title of each item of a catalogue; None where the table has none, its first if several.
+    """The first title of each item of a catalogue; None where the table has none.
 
     >>> rows = pl.DataFrame({"item": [7, 9, 7], "title": ["Seven", "Nine", "Again"]})
     >>> titles_of(rows, Vocabulary.from_ids([7, 8]))
@@ -62,7 +62,7 @@ def titles_of(rows: pl.DataFrame, items: Vocabulary) -> list[str | None]:
     codes = items.encode_series(identifiers(rows["item"]))
     pairs = list(zip(codes.tolist(), rows["title"].to_list(), strict=True))
     for code, title in reversed(pairs):
-        if code != UNKNOWN:
+        if code != UNKNOWN and title is not None:
             titles[code] = title
     return titles
 

@@ -23,7 +23,7 @@ from clusterseq.machine.progress import Progress
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 
-MOST_STEPS = 10
+SHOWN_STEPS = 10
 AT_MOST = 1_500
 """People who are judged."""
 
@@ -49,9 +49,9 @@ def adaptation_curve(
     tasks = _tasks(people, k)
     if ranker.model.rates is None or not len(tasks):
         return []
-    curve = []
+    curve, most = [], max(SHOWN_STEPS, len(ranker.model.rates))
     with _longer(ranker.model):
-        for steps in range(MOST_STEPS + 1):
+        for steps in range(most + 1):
 
             def score(histories: Histories, steps: int = steps) -> torch.Tensor:
                 return ranker.scores(ranker.adapt(histories, steps))
@@ -60,7 +60,7 @@ def adaptation_curve(
                 AtStep(steps, mean_reciprocal_rank(score, tasks), -log_likelihood(score, tasks))
             )
             if progress:
-                progress(steps + 1, MOST_STEPS + 1)
+                progress(steps + 1, most + 1)
     return curve
 
 
@@ -77,7 +77,7 @@ def _longer(model: ClusterSeq) -> Iterator[None]:
     """The inner loop lengthened, for a while."""
     learnt = model.rates
     assert learnt is not None, "only a model that adapts has steps"
-    more = learnt[-1:].expand(max(0, MOST_STEPS - len(learnt)), -1)
+    more = learnt[-1:].expand(max(0, SHOWN_STEPS - len(learnt)), -1)
     model.rates = nn.Parameter(torch.cat([learnt, more]).detach(), requires_grad=False)
     try:
         yield

@@ -5,7 +5,6 @@ Knows nothing about: drawing, files.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,9 +47,11 @@ def clusters_of(checkpoint: Checkpoint, atlas: Atlas) -> list[Cluster]:
     if not model.config.clustering:
         return []
     typical = atlas.typical(TYPICAL).tolist()
-    name = namer(checkpoint)
     sizes = enumerate(model.cluster_sizes.tolist())
-    return [Cluster(index, size, [name(item) for item in typical[index]]) for index, size in sizes]
+    return [
+        Cluster(index, size, [checkpoint.label(item) for item in typical[index]])
+        for index, size in sizes
+    ]
 
 
 def place(atlas: Atlas, people: Sequences) -> Placed:
@@ -64,14 +65,3 @@ def place(atlas: Atlas, people: Sequences) -> Placed:
     tops = highest.values.numpy()
     certainty = [float((tops <= bound / 10 + 1e-9).mean()) for bound in range(1, 11)]
     return Placed([(round(x, 4), round(y, 4), cluster) for (x, y), cluster in points], certainty)
-
-
-def namer(checkpoint: Checkpoint) -> Callable[[int], str]:
-    """What items are called: by title where there is one, else by id."""
-    titles, ids = checkpoint.titles, checkpoint.items.ids
-
-    def name(item: int) -> str:
-        title = None if titles is None else titles[item]
-        return title or str(ids[item])
-
-    return name

@@ -97,13 +97,14 @@ def find_out(
 
 def card_of(checkpoint: Checkpoint) -> dict[str, Any]:
     """What is worth knowing before one trusts a model: a model card."""
-    origin = checkpoint.provenance
+    origin, model = checkpoint.provenance, checkpoint.config.model
     return {
         "version": checkpoint.content[:12],
-        "inner_steps": checkpoint.config.model.inner_steps,
+        "inner_steps": model.inner_steps if model.adapts else 0,
         "items": len(checkpoint.items),
         "known_users": origin.known_users,
         "events": origin.events,
+        "updates": len(origin.updated_by),
         "parameters": sum(value.numel() for value in checkpoint.model.parameters()),
         "split": origin.split,
         "seed": origin.seed,

@@ -13,7 +13,7 @@ from clusterseq.report.by_length import AtLength
 from clusterseq.report.findings import Findings
 from clusterseq.report.section import Section, Table
 from clusterseq.showing.figures import NONE, judged
-from clusterseq.using.comparison import CLUSTERSEQ
+from clusterseq.using.comparison import BEFORE, CLUSTERSEQ
 
 METRICS = ("mrr", "hr@10", "ndcg@10")
 INTENDED = (
@@ -64,6 +64,11 @@ def _accuracy(models: dict[str, dict[str, Any]]) -> Section:
     ours = models[CLUSTERSEQ]
     best = max((m for m in models if m != CLUSTERSEQ), key=lambda m: models[m]["full"]["mrr"])
     times = ours["full"]["mrr"] / models[best]["full"]["mrr"]
+    rival = (
+        "that of the model before the update"
+        if best == BEFORE
+        else f"that of {best}, the best simple model here"
+    )
     rows = [
         [name, *(judged(figures["full"], m) for m in METRICS), judged(figures["sampled"], "mrr")]
         for name, figures in models.items()
@@ -71,7 +76,7 @@ def _accuracy(models: dict[str, dict[str, Any]]) -> Section:
     return Section(
         "Accuracy on people never seen",
         f"Of {ours['users']:,} new people the model was shown {ours['k']} items each. Its MRR in "
-        f"the full catalogue is {times:.2f} times that of {best}, the best simple model here. "
+        f"the full catalogue is {times:.2f} times {rival}. "
         "Lines are 95 % intervals: where they overlap widely, so many people can't tell two models "
         "apart.",
         charts.accuracy(models, CLUSTERSEQ),
@@ -201,11 +206,13 @@ def _latency(findings: Findings) -> Section:
 
 
 def _card(findings: Findings) -> Section:
-    card, cutoff = findings.card, findings.card["cutoff"]
+    card, updates = findings.card, findings.card["updates"]
+    cutoff = None if updates else card["cutoff"]
     options = ", ".join(f"{name} = {value}" for name, value in card["changed_options"].items())
     rows = [
         ["content", card["version"]],
         ["trained on", f"{card['events']:,} events of {card['known_users']:,} people"],
+        ["updated", f"{updates} times since" if updates else "never"],
         [
             "split",
             f"{card['split']}, seed {card['seed']}" + (f", up to {cutoff}" if cutoff else ""),

@@ -1,4 +1,4 @@
-"""What all routes share: the desk, the store, the keys, the numbers, and the bounds.
+"""What all routes share: the rankings, the store, the keys, the numbers, and the bounds.
 
 Knows nothing about: HTTP messages.
 """

@@ -34,7 +34,7 @@ def drawn(*shape: int, seed: int = 1) -> Float[Tensor, ...]:
     return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
 
 
-def is_trained(part: nn.Module, found: Tensor) -> None:
+def assert_trained(part: nn.Module, found: Tensor) -> None:
     """Gradients of every parameter exist and are finite."""
     found.square().sum().backward()  # type: ignore[no-untyped-call]
     for name, parameter in part.named_parameters():
@@ -92,7 +92,7 @@ class EncoderContract:
         torch.testing.assert_close(encoder(changed, SIZES)[1], before[1])
 
     def test_it_is_trained(self, encoder: Any, inputs: Tensor) -> None:
-        is_trained(encoder, encoder(inputs, SIZES))
+        assert_trained(encoder, encoder(inputs, SIZES))
 
     def test_all_that_it_is_lies_in_its_state(
         self, build: Build, encoder: Any, inputs: Tensor
@@ -144,7 +144,7 @@ class ConditionerContract:
         self, conditioner: Any, shares: Tensor
     ) -> None:
         start, shares = drawn(THETA).requires_grad_(), shares.clone().requires_grad_()
-        is_trained(conditioner, conditioner(start, shares))
+        assert_trained(conditioner, conditioner(start, shares))
         for tensor in (start, shares):
             assert tensor.grad is not None
             assert torch.isfinite(tensor.grad).all()
@@ -198,7 +198,7 @@ class ClustererContract:
         assert clusterer(people[:0]).shape == (0, CLUSTERS)
 
     def test_it_is_trained(self, clusterer: Any, people: Tensor) -> None:
-        is_trained(clusterer, clusterer.errors(people + 0.1))
+        assert_trained(clusterer, clusterer.errors(people + 0.1))
 
     def test_fewer_people_than_clusters_are_no_obstacle(self, build: Build) -> None:
         built = self._built(build)

@@ -25,6 +25,8 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 
 CLUSTERSEQ = "ClusterSeq"
+BEFORE = "before the update"
+"""What a comparison calls the model that was updated."""
 RANKINGS = ("full", "sampled")
 PEOPLE_AT_ONCE = 10_000
 

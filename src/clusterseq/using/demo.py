@@ -65,14 +65,9 @@ def newcomers(
     ):
         for position in members[:1]:
             codes = people[int(evaluation.users[position])][: evaluation.k + 1]
-            titles = [_title(checkpoint, int(code)) for code in codes]
+            titles = [checkpoint.label(int(code)) for code in codes]
             recommended = recommender.recommend(checkpoint.items.decode(codes[:-1]), RECOMMENDED)
             yield Newcomer(group, titles[:-1], titles[-1], recommended)
-
-
-def _title(checkpoint: Checkpoint, item: int) -> str:
-    title = checkpoint.titles[item] if checkpoint.titles else None
-    return title or str(checkpoint.items.decode([item])[0])
 
 
 def _table(name: str) -> pl.DataFrame:

@@ -146,6 +146,7 @@ class Experiment:
             coverage=split.coverage,
             known_users=len(split.known),
             events=len(split.known.items),
+            timed=self.events.timed,
         )
         return Checkpoint(
             model=model,

@@ -1,4 +1,4 @@
-"""Training on a Ray cluster: the same command in several processes, started anew when one dies.
+"""Training on a Ray cluster: the same command in several processes, ray_data anew when one dies.
 
 What survives a death is the state that training keeps beside its output after every epoch, so the
 output must lie where all machines see it. Ray's part is to start the processes, to make them known
@@ -19,7 +19,7 @@ from typing import Any
 
 from clusterseq.errors import TrainingError
 from clusterseq.learning.train import can_go_on
-from clusterseq.machine.mapping import started
+from clusterseq.machine.mapping import ray_data
 from clusterseq.machine.unfinished import unfinished_at
 from clusterseq.using.experiment import can_resume
 
@@ -37,7 +37,7 @@ def trained(program: str, words: Sequence[str], workers: int, out: Path, *, resu
         ConfigError: Ray is not installed.
         TrainingError: processes died more often than a training survives.
     """
-    started()
+    ray_data()
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 

@@ -162,7 +162,7 @@ class Recommender:
         allowed: Bool[Tensor, " items"],
         filter_seen: bool = True,
     ) -> TopK:
-        """The same for histories of item indices, all at once."""
+        """The best ``k`` items for each of some histories of item indices, all at once."""
         mask = None if bool(allowed.all()) else allowed
         seen = [np.asarray(row if filter_seen else [], dtype=np.int64) for row in rows]
         histories = self._newest(rows)

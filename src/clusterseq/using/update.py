@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Int32
 
 from clusterseq.config import Runtime, TrainConfig
-from clusterseq.data.dataset import Data, dataset_of
+from clusterseq.data.dataset import Data, Dataset, dataset_of
 from clusterseq.data.graph import SmoothingGraph
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
@@ -41,12 +41,11 @@ from clusterseq.model.ranker import Ranker
 from clusterseq.reading.titles import titles_of
 from clusterseq.reading.vocab import Vocabulary
 from clusterseq.using.batches import new_batch
-from clusterseq.using.comparison import CLUSTERSEQ, Comparison, compare
+from clusterseq.using.comparison import BEFORE, CLUSTERSEQ, Comparison, compare
 from clusterseq.using.evaluation import split_events
 from clusterseq.using.former import Former
 
 UPDATE = "update"
-BEFORE = "before the update"
 EPOCHS = 4
 """Passes over the new events."""
 RATE = 1.0
@@ -97,6 +96,7 @@ def update_checkpoint(
         torch.set_num_threads(runtime.threads)
     events = dataset_of(events)
     batch = new_batch(checkpoint, events)
+    events = _since(checkpoint, events)
     split = _split(checkpoint, events, runtime.seed)
     indices = split.items.encode_series(checkpoint.items.series)
     train = dataclasses.replace(
@@ -122,6 +122,16 @@ def update_checkpoint(
         titles=_titles(checkpoint, split.items, indices, titles),
     )
     return Update(newer, len(split.items) - len(indices), comparison)
+
+
+def _since(checkpoint: Checkpoint, events: Dataset) -> Dataset:
+    """The events; where these or those before have no times, as newer ones in the same order."""
+    if checkpoint.ledger is None or (events.timed and checkpoint.provenance.timed):
+        return events
+    order = events.sequences.times.argsort(kind="stable")
+    times = np.empty_like(order)
+    times[order] = checkpoint.ledger.newest + 1 + np.arange(len(order))
+    return dataclasses.replace(events, sequences=dataclasses.replace(events.sequences, times=times))
 
 
 def _split(checkpoint: Checkpoint, events: Data, seed: int) -> Split:
@@ -159,7 +169,7 @@ class _Counted:
         return cls(ledger, Sums.recovered(memory, ledger.counts, ledger.people))
 
     def moved(self, indices: Int32[np.ndarray, " items"], n_items: int) -> _Counted:
-        """The same in a larger catalogue, where item ``i`` is called ``places[i]``."""
+        """The same in a larger catalogue, where item ``i`` is called ``indices[i]``."""
         return _Counted(self.ledger.moved(indices, n_items), self.sums.moved(indices, n_items))
 
     def plus(self, people: Sequences) -> _Counted:

@@ -40,14 +40,16 @@ def run_experiment(
     notes = screen(stderr=True)
     if experiment.can_resume and not resume:
         notes.print("A training was stopped here; it is begun anew, since --resume isn't given.")
-    tracked = _tracked(experiment, tracker)
     try:
         with TrainingScreen() as display, ExitStack() as stack:
+            tracked = _tracked(experiment, tracker, stack)
             progress = partial(display.step, "evaluate")
             watcher: Watcher = display if tracked is None else Together(display, tracked)
             if profile is not None:
                 watcher = stack.enter_context(_profiler(watcher, profile))
             result = experiment.run(resume=resume, watcher=watcher, progress=progress)
+            if tracked is not None:
+                tracked.finish(_test_figures(result[1]))
     except KeyboardInterrupt:
         if experiment.can_resume:
             folder = experiment.unfinished
@@ -56,8 +58,6 @@ def run_experiment(
         raise
     if profile is not None:
         notes.print(f"Traces are in {profile}; a .json opens in a browser's chrome://tracing.")
-    if tracked is not None:
-        tracked.finish(_test_figures(result[1]))
     return result
 
 
@@ -80,12 +80,15 @@ def print_outcome(out: Path, checkpoint: Checkpoint, comparison: Comparison | No
     print_next(out, checkpoint)
 
 
-def _tracked(experiment: Experiment, name: str | None) -> Tracker | None:
+def _tracked(experiment: Experiment, name: str | None, stack: ExitStack) -> Tracker | None:
+    """The tracker of that name, which is told when the stack ends and why."""
     if name is None:
         return None
     from clusterseq.learning.trackers import tracker_named
 
-    return tracker_named(name, Path(experiment.out), experiment.config)
+    tracker = tracker_named(name, Path(experiment.out), experiment.config)
+    stack.push(lambda kind, error, trace: tracker.close(error))
+    return tracker
 
 
 def _profiler(watcher: Watcher, folder: Path) -> Profiler:

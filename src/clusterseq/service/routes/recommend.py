@@ -43,7 +43,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.post("/recommend:batch", response_model=BatchAnswer)
     async def recommend_many(request: BatchRequest) -> JSONResponse:
-        """The same for many histories; filters hold for all of them."""
+        """The next items for each of many histories; filters hold for all of them."""
         _bound(context, request)
         context.bound("histories", len(request.histories), context.limits.batch)
         for history in request.histories:
