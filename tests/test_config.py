@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -132,3 +134,20 @@ def test_parts_that_need_others_are_off_without_them() -> None:
 def test_machine_settings_are_no_options_of_the_model() -> None:
     options = {name for kind in (DataConfig, ModelConfig, TrainConfig) for name in describe(kind)}
     assert not options & set(typing.get_type_hints(Runtime))
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "value", "told"),
+    [
+        (ModelConfig(), "meta", "Second", "'Second' can't be used; give second or first or none"),
+        (DataConfig(), "split", "any", "'any' can't be used; give temporal or random or none"),
+        (ModelConfig(), "inner_rate", math.nan, "nan can't be used; give a finite number"),
+        (TrainConfig(), "learning_rate", math.inf, "inf can't be used; give a finite number"),
+    ],
+)
+def test_python_is_told_of_words_and_numbers_without_sense(
+    options: Any, name: str, value: object, told: str
+) -> None:
+    object.__setattr__(options, name, value)  # types that are checked here would be in the way
+    with pytest.raises(ConfigError, match=re.escape(f"{name} = {told}")):
+        options.__post_init__()

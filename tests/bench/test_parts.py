@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 from typing import get_args
 
 import numpy as np
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 
 from clusterseq import cli
 from clusterseq.baselines import Popularity
-from clusterseq.baselines.peer import Kind
+from clusterseq.baselines.peer import Kind, Peer, Setting
 from clusterseq.bench import own
+from clusterseq.bench.cell import train
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.datasets import DataSet, parse_all
 from clusterseq.bench.models import catalogue, choose
@@ -24,7 +26,8 @@ from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_fo
 from clusterseq.bench.split_arrays import SplitArrays
 from clusterseq.config import DataConfig
 from clusterseq.data.histories import Histories
-from clusterseq.errors import ConfigError, DataError
+from clusterseq.data.sequences import Sequences
+from clusterseq.errors import ConfigError, DataError, TrainingError
 from clusterseq.judging.evaluate import people_to_judge
 from clusterseq.presets import PRESETS
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION
@@ -234,3 +237,20 @@ def test_events_without_times_need_a_random_split(
     words = ["bench", str(tmp_path / "order.csv"), "--out", str(tmp_path / "out")]
     assert cli.main(words) == 2
     assert "order.csv: a temporal split needs times" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rates", [(9.0, 0.1), (9.0, 0.2, 0.1), (0.1, 9.0)])
+def test_the_chosen_points_time_is_told_where_others_diverge(
+    rates: tuple[float, ...],
+) -> None:
+    def fit(setting: Setting, rate: float) -> Popularity:
+        if rate > 1:
+            raise TrainingError("it diverged")
+        sleep(rate)
+        return Popularity.fit(setting.known, setting.n_items)
+
+    known = Sequences.from_rows([[0, 1], [1, 0], [1, 2]])
+    trained = train(Peer("x", "An example.", fit, {"rate": rates}), Setting(known, known, 3))
+    chosen = next(rate for rate in rates if rate <= 1)
+    assert trained.tuned.options == {"rate": chosen}
+    assert chosen <= trained.train_s < trained.tuning_s

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from clusterseq.errors import DataError
+from clusterseq.errors import ConfigError, DataError
 from clusterseq.judging.metrics import (
     METRICS,
     Ranks,
@@ -168,3 +168,8 @@ def test_paired_test_takes_any_metric() -> None:
 def test_paired_test_refuses_other_people() -> None:
     with pytest.raises(DataError, match="3 ranks against 2; evaluate the same people"):
         paired_test(np.ones(3), np.ones(2))
+
+
+def test_an_unknown_metric_is_told() -> None:
+    with pytest.raises(ConfigError, match="metric = 'mmr' can't be used; give mrr"):
+        paired_test(np.ones(3), np.ones(3), metric="mmr")

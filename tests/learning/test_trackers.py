@@ -71,3 +71,30 @@ def test_every_tracker_is_one(name: str, tmp_path: Path) -> None:
     tracker = tracker_named(name, tmp_path / "model", Config())
     assert isinstance(tracker, Tracker)
     tracker.finish({})
+    tracker.close(None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(OSError(), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+)
+def test_mlflow_is_told_of_a_training_that_did_not_end_well(
+    events_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: str,
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("clusterseq.using.experiment.fit", fail)
+    words = ["train", str(events_file), "--out", str(tmp_path / "model"), "--tracker", "mlflow"]
+    assert main(words) != 0
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'tracking' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("clusterseq")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == status

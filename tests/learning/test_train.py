@@ -364,3 +364,8 @@ def test_threads_are_set() -> None:
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(former)
+
+
+def test_items_beyond_the_catalogue_are_told() -> None:
+    with pytest.raises(DataError, match=r"numbered from 0 to .* n_items = 3 allows 0 to 2"):
+        fit(KNOWN, VALIDATION, CONFIG, n_items=3)

@@ -42,6 +42,13 @@ def collect() -> tuple[list[tuple[int, float | None]], Callable[..., None]]:
     return told, tell
 
 
+def test_whole_numbers_stay_within_their_range() -> None:
+    within = Range.parse("train.window=5.4:7.6", CONFIG)
+    assert (within.low, within.high) == (6, 7)
+    with pytest.raises(ConfigError, match="is empty"):
+        Range.parse("train.window=5.4:5.6", CONFIG)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -151,6 +158,9 @@ def test_a_search_of_something_else_is_refused(tmp_path: Path) -> None:
     search().run(tmp_path, 1, lambda *told: None)
     with pytest.raises(ConfigError, match="search of something else"):
         search(ranges=RANGES[:1]).run(tmp_path, 2, lambda *told: None)
+    for other in ({"seed": 1}, {"validation": KNOWN}, {"known": VALIDATION}):
+        with pytest.raises(ConfigError, match="search of something else"):
+            search(**other).run(tmp_path, 2, lambda *told: None)
 
 
 def test_what_is_stopped_is_not_counted(tmp_path: Path) -> None:

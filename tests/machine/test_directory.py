@@ -112,3 +112,17 @@ def test_links_that_lead_to_each_other_are_told(tmp_path: Path) -> None:
     (tmp_path / "model").symlink_to("model")
     with pytest.raises(DataError, match="leads nowhere"):
         save(tmp_path / "model", "whole")
+
+
+def test_a_file_keeps_who_may_read_it_and_a_new_one_follows_the_umask(tmp_path: Path) -> None:
+    path, former = tmp_path / "secrets", os.umask(0o077)
+    try:
+        write_whole(path, b"one")
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o640)
+        write_whole(path, b"two")
+    finally:
+        os.umask(former)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.read_bytes() == b"two"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["secrets"]

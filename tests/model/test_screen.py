@@ -17,6 +17,7 @@ from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
 from clusterseq.learning.trainer import remember
 from clusterseq.model import screen as module
+from clusterseq.model.catalogue import scores_of
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.head import Candidates
 from clusterseq.model.ranker import MARGIN, Ranker
@@ -184,3 +185,15 @@ def test_too_few_dimensions_gain_nothing() -> None:
     assert Screen.fits(Candidates(columns, FEWEST_DIMENSIONS, scale=0.0))
     assert not Screen.fits(Candidates(columns, FEWEST_DIMENSIONS - 1, scale=0.0))
     assert not Screen.fits(Candidates(columns.double(), FEWEST_DIMENSIONS, scale=0.0))
+
+
+def test_equal_items_have_equal_scores_wherever_they_stand() -> None:
+    columns = torch.randn(200, 65, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
+    queries = torch.randn(58, 65, generator=torch.Generator().manual_seed(1))
+    for some in (2, 9, 50, 200):
+        first = torch.arange(some).repeat(58, 1)
+        scores = scores_of(torch.cat([first, first + 200], dim=1), queries, columns, None)
+        assert torch.equal(scores[:, :some], scores[:, some:])
+        for row in (0, 57):
+            alone = scores_of(first[:1].flip(1), queries[row : row + 1], columns, None)
+            assert torch.equal(alone[0].flip(0), scores[row, :some])

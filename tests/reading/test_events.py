@@ -176,6 +176,8 @@ def test_a_folder_and_a_glob_are_read_in_the_order_of_names(tmp_path: Path) -> N
     assert rows_of(tmp_path) == expected
     assert rows_of(tmp_path / "b") == [("3", "c", 0)]
     assert rows_of(f"{glob.escape(str(tmp_path))}/a*") == [(1, "a", 0), (2, "b", 1)]
+    twice_named = rows_of(f"{glob.escape(str(tmp_path / 'b'))}/**")  # the folder and its file
+    assert twice_named == [("3", "c", 0)]
 
 
 def test_files_with_and_without_times_do_not_mix(tmp_path: Path) -> None:

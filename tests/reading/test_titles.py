@@ -68,3 +68,8 @@ def test_what_holds_no_titles_is_told(tmp_path: Path, name: str, content: str, t
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file; check the path"):
         read_titles(tmp_path / "nowhere.csv")
+
+
+def test_the_first_title_that_is_one_counts() -> None:
+    rows = pl.DataFrame({"item": [7, 7, 9, 7], "title": [None, "Seven", None, "Again"]})
+    assert titles_of(rows, Vocabulary.from_ids([7, 9])) == ["Seven", None]
