@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -449,6 +450,22 @@ def test_recommend_filters(run: Run, model_directory: Path) -> None:
     assert len(prior["items"]) == 60
 
 
+def test_ids_with_commas_can_be_given_and_unknown_filters_are_told(
+    run: Run, events_frame: pl.DataFrame, small_options: list[str], tmp_path: Path
+) -> None:
+    frame = events_frame.with_columns(item=pl.col("item").str.replace("i", "it, "))
+    frame.write_csv(tmp_path / "events.csv")
+    trained = run("train", tmp_path / "events.csv", "--out", tmp_path / "m", *small_options)
+    words = re.search(r"recommend .*", trained.out)
+    assert words is not None
+    shown = run(
+        *shlex.split(words[0]), "--k", 3, "--exclude", '"it, 01",nope', "--only", '"it, 02"'
+    )
+    assert "The model doesn't know nope (--exclude)." in shown.err
+    assert "know it" not in shown.err
+    assert "it, 02" in shown.out
+
+
 def test_recommend_to_a_file(
     run: Run, model_directory: Path, events_file: Path, tmp_path: Path
 ) -> None:
@@ -570,6 +587,18 @@ def test_debug_shows_where_an_error_comes_from(run: Run) -> None:
         assert found.status == 2
         assert "Traceback" in found.err
         assert found.err.splitlines()[-2].startswith("clusterseq: error: nowhere")
+
+
+@pytest.mark.parametrize(("where", "status"), [(">&-", 0), ("> /dev/full", 2)])
+def test_output_that_cannot_be_written_is_no_riddle(
+    model_directory: Path, where: str, status: int
+) -> None:
+    words = [sys.executable, "-m", "clusterseq", "inspect", str(model_directory)]
+    command = f"{shlex.join(words)} {where}"
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert found.returncode == status, found.stderr
+    assert ("No space left" in found.stderr) == (status == 2)
+    assert "unforeseen" not in found.stderr
 
 
 def test_what_nobody_foresaw_is_one_line_and_status_one(

@@ -23,7 +23,8 @@ from benchmarks.speed.figures import Figure
 from benchmarks.speed.settings import model_of, size_of
 from benchmarks.speed.world import people
 from clusterseq.config import Config
-from clusterseq.learning.checkpoint import Checkpoint, Provenance, save_checkpoint
+from clusterseq.learning.checkpoint import Checkpoint, save_checkpoint
+from clusterseq.learning.provenance import Provenance
 from clusterseq.presets import preset
 from clusterseq.reading.vocab import Vocabulary
 

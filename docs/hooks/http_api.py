@@ -19,7 +19,8 @@ from mkdocs.structure.files import File, Files
 
 from clusterseq import __version__
 from clusterseq.config import Config, ModelConfig
-from clusterseq.learning.checkpoint import Checkpoint, Provenance
+from clusterseq.learning.checkpoint import Checkpoint
+from clusterseq.learning.provenance import Provenance
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.vocab import Vocabulary
 from clusterseq.service.app import PROBLEMS, create_app

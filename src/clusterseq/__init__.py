@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from clusterseq.judging.metrics import paired_test as paired_test
     from clusterseq.judging.scorer import Scorer as Scorer
     from clusterseq.learning.checkpoint import Checkpoint as Checkpoint
-    from clusterseq.learning.checkpoint import Provenance as Provenance
     from clusterseq.learning.checkpoint import load_checkpoint as load_checkpoint
     from clusterseq.learning.checkpoint import save_checkpoint as save_checkpoint
+    from clusterseq.learning.provenance import Provenance as Provenance
     from clusterseq.learning.train import fit as fit
     from clusterseq.model.clusterseq import ClusterSeq as ClusterSeq
     from clusterseq.model.ranker import Ranker as Ranker
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "using.batch": ("BatchSummary", "recommend_file"),
-    "learning.checkpoint": ("Checkpoint", "Provenance", "load_checkpoint", "save_checkpoint"),
+    "learning.checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
     "using.comparison": ("Comparison",),
     "config": ("Config", "DataConfig", "ModelConfig", "Runtime", "TrainConfig"),
     "data.dataset": ("Dataset",),
@@ -98,6 +98,7 @@ _HOMES = {
     "model.clusterseq": ("ClusterSeq",),
     "data.prepare": ("PrepareSummary", "prepare_dataset"),
     "presets": ("preset",),
+    "learning.provenance": ("Provenance",),
     "using.recommendations": ("Because", "Recommendation", "Recommendations", "Why"),
     "using.recommender": ("Recommender",),
     "data.split": ("Split", "split_users"),

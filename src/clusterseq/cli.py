@@ -39,6 +39,7 @@ from clusterseq.commands.train import train
 from clusterseq.commands.tune import tune
 from clusterseq.commands.update import update
 from clusterseq.errors import ClusterSeqError, Code
+from clusterseq.machine.files import FULL
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Raised at wrong options; where Typer keeps it depends on its version."""
@@ -61,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in words
     try:
         status = _run([word for word in words if word != "--debug"])
-        sys.stdout.flush()
+        if sys.stdout is not None:  # whoever started this may have closed it
+            sys.stdout.flush()
     except BrokenPipeError:
         nobody_reads(sys.stdout)
         return STATUS["unforeseen"]
@@ -93,6 +95,8 @@ def _classified(error: Exception) -> tuple[Code, str]:
         )
     if isinstance(error, ClusterSeqError):
         return error.code, str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return "output", f"{error.strerror}; free some room, or write to another place"
     message = f"{type(error).__name__}: {error}"
     return "unforeseen", f"{message}; --debug shows where it comes from"
 

@@ -65,6 +65,11 @@ def test_what_is_wrong_with_data_sets_is_told(tmp_path: Path) -> None:
         DataSet("none.csv", "random").digest(DataConfig(), {})
 
 
+def test_events_elsewhere_cannot_be_told_apart_by_their_bytes() -> None:
+    with pytest.raises(ConfigError, match="copy it to this machine first"):
+        DataSet.parse("s3://bucket/x.parquet", "random")
+
+
 def test_the_digest_follows_the_bytes_and_how_they_are_read(tmp_path: Path) -> None:
     file = tmp_path / "films.csv"
     file.write_text("user,item\n1,2\n")

@@ -253,3 +253,18 @@ def test_absent_time_is_the_order_and_said_so() -> None:
     assert any(
         re.search("time .*none found.*order of the rows", line) for line in events.report.lines()
     )
+
+
+def test_a_data_frame_is_spoken_of_in_python() -> None:
+    rows = {"user": [1, 2], "item": ["a", "b"], "time": [5.0, None]}
+    with pytest.raises(DataError, match="with skip_bad= or name another column with time_column="):
+        read_events(pd.DataFrame(rows))
+    with pytest.raises(DataError, match=r"no user column .* name it with user_column="):
+        read_events(pd.DataFrame(rows).set_index("user"))
+
+
+@pytest.mark.parametrize("people", [2, 3])
+def test_a_column_that_stands_twice_in_a_data_frame_is_told(people: int) -> None:
+    frame = pd.DataFrame({"user": range(people), "item": range(people)})
+    with pytest.raises(DataError, match='2 columns are called "item"; keep one'):
+        read_events(pd.concat([frame, frame[["item"]]], axis=1))

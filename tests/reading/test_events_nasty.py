@@ -68,6 +68,13 @@ def written(tmp_path: Path, name: str, data: str | bytes) -> Path:
             "user,item\n" + "".join(f"u,{number}\n" for number in NUMBERS),
             [("u", number, place) for place, number in enumerate(NUMBERS)],
         ),
+        ("e.csv", "user, item, time\nu, i, 1\n", [("u", "i", 1_000_000)]),
+        (
+            "e.csv",
+            '"user", "item", "note"\n"u", "i, j", "a"\n"u", k, "b"\n',
+            [("u", "i, j", 0), ("u", "k", 1)],
+        ),
+        ("e.csv", "user;item\nu; i\n", [("u", " i", 0)]),
         (
             "e.csv",
             ",".join(["user", "item", *WIDE]) + "\n" + ",".join(["u", "i", *WIDE]) + "\n",
@@ -93,8 +100,8 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
-        ("e.csv", "user,item\ru,i\rv,i\r", 'no item column among "user", "item\\r'),
-        ("e.csv", HEADER.replace("\n", "\r") + "u,i,1\r", "no events in it"),
+        ("e.csv", "user,item\ru,i\rv,i\r", "its lines end in carriage returns alone"),
+        ("e.csv", HEADER.replace("\n", "\r") + "u,i,1\r", "its lines end in carriage returns"),
         ("e.csv", HEADER + f"u,{LONG},1\nu,i,1,2\n", " line 3: 4 fields where there are 3"),
         ("e.csv", HEADER + LONG + "\n", "line 2 (1 of 3 fields): the item is missing"),
         ("e.csv", ",".join(WIDE) + "\n", 'no user column among "c0", "c1"'),

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from clusterseq.config import DataConfig
 from clusterseq.errors import ConfigError, DataError
+from clusterseq.reading.addresses import is_address
 from clusterseq.reading.sources import COMPRESSED, files_of
 
 SplitKind: TypeAlias = Literal["temporal", "random"]
@@ -41,8 +42,13 @@ class DataSet:
         'C:\\beauty.parquet'
 
         Raises:
-            ConfigError: the split is unknown.
+            ConfigError: the split is unknown, or the events lie elsewhere.
         """
+        if is_address(text):
+            raise ConfigError(
+                f"{text}: the bench names data sets by their files' bytes, so they have to lie "
+                "here; copy it to this machine first"
+            )
         path, colon, split = text.rpartition(":")
         if path and split in SPLITS:
             return cls(path, cast(SplitKind, split))

@@ -41,7 +41,7 @@ def keys(
     from clusterseq.service.keys import Keyring, add_key
 
     if add is not None:
-        requested = [scope.strip() for scope in (scopes or "read").split(",")]
+        requested = [scope.strip() for scope in ("read" if scopes is None else scopes).split(",")]
         secret = add_key(path, add, requested)
         print_json({"name": add, "scopes": requested, "key": secret}) if json else print(secret)
         return

@@ -6,7 +6,7 @@ Knows nothing about: how recommendations come about.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clusterseq.commands.shared import options
+from clusterseq.commands.shared.ids import split_ids
 from clusterseq.errors import ConfigError
 
 if TYPE_CHECKING:
     from clusterseq.using.batch import BatchSummary
     from clusterseq.using.recommendations import Recommendations
+    from clusterseq.using.recommender import Recommender
 
 
 def recommend(
@@ -61,6 +63,7 @@ def recommend(
 
     \b
     clusterseq recommend model --items milk,bread --explain
+    clusterseq recommend model --items 'milk,"bread, white"'     an id with a comma
     clusterseq recommend model --input newcomers.parquet --output recs.parquet
     """
     if (items is None) == (source is None):
@@ -74,9 +77,10 @@ def recommend(
     from clusterseq.using.recommender import Recommender
 
     recommender = Recommender.load(model, device)
-    refused, choice = _ids(exclude), None if only is None else _ids(only)
+    refused, choice = split_ids(exclude), None if only is None else split_ids(only)
+    _tell_unknown(recommender, {"--exclude": refused, "--only": choice or []})
     if source is None or output is None:
-        history = _ids(items or "")
+        history = split_ids(items or "")
         recommendations = recommender.recommend(
             history, k, exclude=refused, only=choice, filter_seen=not keep_seen, explain=explain
         )
@@ -109,9 +113,15 @@ def _write(write: Callable[..., BatchSummary], output: Path, *, as_json: bool) -
     )
 
 
-def _ids(text: str) -> list[str]:
-    """The ids between commas, without the spaces around them."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _tell_unknown(recommender: Recommender, filters: Mapping[str, list[str]]) -> None:
+    """Say which ids of a filter change nothing: one may be misspelt."""
+    from clusterseq.showing.terminal import screen
+    from clusterseq.using.recommender import unknown_items
+
+    for option, ids in filters.items():
+        if unknown := unknown_items(ids, recommender.items.encode(ids)):
+            named = ", ".join(map(str, unknown))
+            screen(stderr=True).print(f"The model doesn't know {named} ({option}).", soft_wrap=True)
 
 
 def _show(recommendations: Recommendations, history: list[str], *, as_json: bool) -> None:

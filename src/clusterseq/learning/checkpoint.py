@@ -11,10 +11,8 @@ Knows nothing about: training, recommending, where the metrics came from.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shutil
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +29,7 @@ from clusterseq.config import OUR_PARTS, Config, ModelConfig
 from clusterseq.data.ledger import HALF_LIVES, Ledger
 from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.learning.card import model_card
+from clusterseq.learning.provenance import Provenance
 from clusterseq.machine.directory import present, replacing, require_replaceable
 from clusterseq.machine.manifest import (
     MANIFEST,
@@ -58,30 +57,6 @@ FILES = (CONFIG, ITEMS, WEIGHTS, METRICS)
 LOG, CARD = "log.jsonl", "README.md"
 RECENT = tuple(f"recent_{index}" for index in range(len(HALF_LIVES)))
 """Columns of the items' discounted events, one for each half-life."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a model comes from, as far as that can be said without naming anybody."""
-
-    split: str
-    """How users were split: temporal, random or none."""
-    seed: int
-    """Seed of the split and the training."""
-    cutoff: int | None
-    """T of a temporal split, in microseconds since the epoch."""
-    fingerprint: str
-    """SHA-256 over the known users and their event counts; tells whether a file is the same."""
-    coverage: float
-    """Share of the new users' events whose item the model knows."""
-    known_users: int
-    """How many people the model was trained on."""
-    events: int
-    """How many events of theirs."""
-    updated_by: tuple[str, ...] = ()
-    """A digest of each batch of events that was added later."""
-    timed: bool = True
-    """Whether the events had times; else only their order is known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +109,7 @@ def save_checkpoint(
         write_json(target / METRICS, checkpoint.metrics)
         if log is not None:
             shutil.copyfile(log, target / LOG)
-        about: dict[str, Any] = {"provenance": _plain(checkpoint.provenance)}
+        about: dict[str, Any] = {"provenance": checkpoint.provenance.to_dict()}
         card = model_card(len(checkpoint.items), about["provenance"], checkpoint.metrics)
         (target / CARD).write_text(card, encoding="utf-8")
         if (ledger := checkpoint.ledger) is not None:
@@ -150,7 +125,9 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
     """
     path = present(directory)
     manifest = read_manifest(path, FILES)
-    provenance = _provenance(path, manifest.get("provenance"))
+    provenance = Provenance.from_dict(manifest.get("provenance"))
+    if provenance is None:
+        raise damaged(path / MANIFEST, "its provenance is incomplete")
     if not isinstance(manifest.get("versions"), dict):
         raise damaged(path / MANIFEST, "it doesn't say what made it")
     config = _config(path / CONFIG)
@@ -275,22 +252,6 @@ def _least_numbers(config: ModelConfig) -> int:
     if config.adapts:
         numbers += config.inner_steps * config.width
     return numbers
-
-
-def _plain(provenance: Provenance) -> dict[str, Any]:
-    """As JSON holds it; what came to be said later stands there only where there is need to."""
-    values = dataclasses.asdict(provenance) | {"updated_by": list(provenance.updated_by)}
-    usual = {"updated_by": [], "timed": True}
-    return {name: value for name, value in values.items() if usual.get(name, ...) != value}
-
-
-def _provenance(directory: Path, values: Any) -> Provenance:
-    kinds = typing.get_type_hints(Provenance) | {"updated_by": list}
-    values = {"updated_by": [], "timed": True, **values} if isinstance(values, dict) else {}
-    fits = values.keys() == kinds.keys()
-    if not fits or not all(isinstance(values[name], kind) for name, kind in kinds.items()):
-        raise damaged(directory / MANIFEST, "its provenance is incomplete")
-    return Provenance(**{**values, "updated_by": tuple(map(str, values["updated_by"]))})
 
 
 @contextmanager

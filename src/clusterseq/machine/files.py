@@ -5,6 +5,7 @@ Knows nothing about: what the files hold.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -13,6 +14,9 @@ import stat
 from pathlib import Path
 
 from clusterseq.errors import DataError
+
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+"""What a system says where nothing more can be written."""
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 from clusterseq.errors import DataError
 
+ROLES = ("user", "item", "time")
+DATA_FRAME = "DataFrame"
+"""What a data frame is called in messages, where files have their paths."""
 USER_ALIASES = (
     *("user", "userid", "uid", "username", "userkey", "reviewerid", "reviewer"),
     *("customerid", "customer", "customerno", "clientid", "client", "buyerid", "accountid"),
@@ -58,7 +61,7 @@ class Columns:
 
     def roles(self) -> dict[str, str]:
         """The role of each column, by role."""
-        return dict(zip(("user", "item", "time"), self.names, strict=False))
+        return dict(zip(ROLES, self.names, strict=False))
 
 
 def find_columns(
@@ -87,17 +90,26 @@ def find_columns(
         header = ", or add a line of names" if any(name.isdigit() for name in names) else ""
         raise DataError(
             f"{where}: no {role} column among {listed(names)}; "
-            f"name it with --{role}-column{header}",
+            f"name it with {option(f'{role}-column', where)}{header}",
             code="columns",
         )
     columns = Columns(chosen_user, chosen_item, chosen_time)
     if len(set(columns.names)) < len(columns.names):
         raise DataError(
             f"{where}: user, item and time must be columns of their own, not {columns.names}; "
-            "name them with --user-column, --item-column and --time-column",
+            f"name them with {', '.join(option(f'{r}-column', where) for r in ROLES)}",
             code="columns",
         )
     return columns
+
+
+def option(name: str, where: str) -> str:
+    """How an option is given: on the command line or, where a data frame is read, in Python.
+
+    >>> option("user-column", "events.csv"), option("skip-bad", DATA_FRAME)
+    ('--user-column', 'skip_bad=')
+    """
+    return f"{name.replace('-', '_')}=" if where == DATA_FRAME else f"--{name}"
 
 
 def shown(value: object) -> str:
@@ -127,7 +139,7 @@ def _by_name(name: str | None, names: Sequence[str], where: str, role: str) -> s
     if not matches:
         raise DataError(
             f"{where}: no column {shown(name)} among {listed(names)}; "
-            f"give one of these to --{role}-column",
+            f"give one of these to {option(f'{role}-column', where)}",
             code="columns",
         )
     return matches[0]

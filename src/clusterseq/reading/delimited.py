@@ -8,10 +8,10 @@ Knows nothing about: times, ids, other formats.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import polars as pl
 
 from clusterseq.errors import DataError
 from clusterseq.reading.columns import Columns
-from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, raw_lines
+from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, place_for_a_copy, raw_lines
 from clusterseq.reading.table import Choose, Collect, Table, event_columns, in_memory, reading
 
 AMAZON_RATINGS = ("user", "item", "rating", "timestamp")
@@ -42,12 +42,15 @@ class Dialect:
     """The columns' names."""
     has_header: bool = True
     """False if the first line is an event already."""
+    spaced: bool = False
+    """Whether a space follows each separator, as in "user, item", which belongs to no value."""
 
     @property
     def csv_options(self) -> dict[str, Any]:
         """The same for Python's reader and writer of such files."""
         quoting = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
-        return {"delimiter": self.separator, "quotechar": self.quote, "quoting": quoting}
+        quotes = {"quotechar": self.quote, "quoting": quoting}
+        return {"delimiter": self.separator, "skipinitialspace": self.spaced, **quotes}
 
 
 def read_delimited(
@@ -70,15 +73,17 @@ def read_delimited(
     columns = choose(dialect.names, str(path))
     dropped: Counter[str] = Counter()
     with reading(str(path), "delimited text"):
-        try:
-            rows = collect(_scan(path, dialect, columns))
-        except pl.exceptions.ComputeError:
-            good, dropped = _good_lines(path, dialect, skip_bad=skip_bad)
-            rows = collect(_scan(good, dialect, columns))
+        rows: pl.DataFrame | None = None
+        with suppress(pl.exceptions.ComputeError):
+            rows = None if dialect.spaced else collect(_scan(path, dialect, columns))
+        if rows is None:
+            with place_for_a_copy() as copy:
+                dropped = _copy_good_lines(path, dialect, copy, skip_bad=skip_bad)
+                rows = collect(_scan(copy, dialect, columns))
     return Table(str(path), columns, rows, lambda row: _place(path, dialect, row), dropped)
 
 
-def _scan(source: Path | bytes, dialect: Dialect, columns: Columns) -> pl.LazyFrame:
+def _scan(source: Path, dialect: Dialect, columns: Columns) -> pl.LazyFrame:
     frame = pl.scan_csv(
         source,
         infer_schema=False,
@@ -106,6 +111,10 @@ def _dialect(path: Path, separator: str) -> Dialect:
         )
     if _is_amazon_rating(names):
         return Dialect(separator, quote, AMAZON_RATINGS, has_header=False)
+    if len(names) > 1 and all(name.startswith(" ") for name in names[1:]):
+        unnamed = Dialect(separator, quote, (), has_header=False, spaced=True)
+        _, names = next(_records(path, unnamed))
+        return Dialect(separator, quote, tuple(name.strip("\ufeff") for name in names), spaced=True)
     return Dialect(separator, quote, tuple(names))
 
 
@@ -148,31 +157,34 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
         csv.field_size_limit(former)
 
 
-def _good_lines(path: Path, dialect: Dialect, *, skip_bad: bool) -> tuple[bytes, Counter[str]]:
-    """Copy what can be read, or raise at the first line that can't."""
-    buffer, dropped = io.BytesIO(), Counter[str]()
-    text = io.TextIOWrapper(buffer, encoding="utf-8", newline="")
-    writer = csv.writer(text, lineterminator="\n", **dialect.csv_options)
-    if dialect.has_header:
-        writer.writerow(dialect.names)
-    for line, fields in _records(path, dialect):
-        if not _is_utf8(fields):
-            if not skip_bad:
-                raise not_utf8(path, line)
-            dropped[NOT_UTF8] += 1
-        elif len(fields) > len(dialect.names):
-            if not skip_bad:
-                raise DataError(
-                    f"{path} line {line}: {len(fields)} fields where there are "
-                    f"{len(dialect.names)} columns; quote the value that holds a "
-                    f"{dialect.separator!r} or drop such lines with --skip-bad",
-                    code="row",
-                )
-            dropped[TOO_LONG] += 1
-        else:
-            writer.writerow(fields)
-    text.flush()
-    return buffer.getvalue(), dropped
+def _copy_good_lines(path: Path, dialect: Dialect, copy: Path, *, skip_bad: bool) -> Counter[str]:
+    """Copy what can be read and count the rest, or raise at the first line that can't."""
+    dropped = Counter[str]()
+    with copy.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n", **dialect.csv_options)
+        if dialect.has_header:
+            writer.writerow(dialect.names)
+        for line, fields in _records(path, dialect):
+            reason = None
+            if not _is_utf8(fields):
+                reason, error = NOT_UTF8, not_utf8(path, line)
+            elif len(fields) > len(dialect.names):
+                reason, error = TOO_LONG, _too_long(path, line, fields, dialect)
+            if reason is None:
+                writer.writerow(fields)
+            elif skip_bad:
+                dropped[reason] += 1
+            else:
+                raise error
+    return dropped
+
+
+def _too_long(path: Path, line: int, fields: list[str], dialect: Dialect) -> DataError:
+    return DataError(
+        f"{path} line {line}: {len(fields)} fields where there are {len(dialect.names)} columns; "
+        f"quote the value that holds a {dialect.separator!r} or drop such lines with --skip-bad",
+        code="row",
+    )
 
 
 def _is_utf8(fields: list[str]) -> bool:

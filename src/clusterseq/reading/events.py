@@ -13,7 +13,7 @@ from functools import partial
 import polars as pl
 
 from clusterseq.errors import DataError
-from clusterseq.reading.columns import find_columns, shown
+from clusterseq.reading.columns import find_columns, option, shown
 from clusterseq.reading.event_report import EventReport, Figures, Reading
 from clusterseq.reading.identifiers import identifiers, stacked
 from clusterseq.reading.sources import Source, tables_of
@@ -125,7 +125,8 @@ def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
         reason = f"the {role} is missing"
     return DataError(
         f"{table.name} {table.place(row)}: {reason}; "
-        f"drop such rows with --skip-bad or name another column with --{role}-column",
+        f"drop such rows with {option('skip-bad', table.name)} or name another column with "
+        f"{option(f'{role}-column', table.name)}",
         code="row",
     )
 

@@ -21,7 +21,7 @@ import polars as pl
 
 from clusterseq.errors import DataError
 from clusterseq.reading.columns import Columns, shown
-from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, raw_lines
+from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, place_for_a_copy, raw_lines
 from clusterseq.reading.table import (
     Choose,
     Collect,
@@ -56,7 +56,8 @@ def read_json_lines(
     objects = ((line, parsed) for line, raw in _lines(path) if (parsed := _parsed(raw)) is not None)
     head = dict(islice(objects, HEAD))
     if not head:
-        _good_lines(path, skip_bad=False)
+        with place_for_a_copy() as copy:
+            _copy_good_lines(path, copy, skip_bad=False)
         raise DataError(f"{path}: the file is empty; give one with events in it")
     names = list(dict.fromkeys(name for row in head.values() for name in row))
     columns = choose(names, str(path))
@@ -67,8 +68,9 @@ def read_json_lines(
         with suppress(pl.exceptions.ComputeError):
             rows = _scan(glob.escape(str(path)), columns, candidates, collect)
         if rows is None or _are_doubtful(rows):
-            good, dropped = _good_lines(path, skip_bad=skip_bad, columns=columns)
-            rows = _scan(good, columns, candidates, collect)
+            with place_for_a_copy() as copy:
+                dropped = _copy_good_lines(path, copy, skip_bad=skip_bad, columns=columns)
+                rows = _scan(glob.escape(str(copy)), columns, candidates, collect)
     return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
 
 
@@ -82,7 +84,7 @@ def _are_doubtful(rows: pl.DataFrame) -> bool:
 
 
 def _scan(
-    source: str | bytes, columns: Columns, candidates: list[list[Dtype]], collect: Collect
+    source: str, columns: Columns, candidates: list[list[Dtype]], collect: Collect
 ) -> pl.DataFrame:
     """Read with the first dtypes that fit all rows; text fits always."""
     *choices, last = product(*candidates)
@@ -92,7 +94,7 @@ def _scan(
     return collect(_scan_as(last, source, columns))
 
 
-def _scan_as(dtypes: tuple[Dtype, ...], source: str | bytes, columns: Columns) -> pl.LazyFrame:
+def _scan_as(dtypes: tuple[Dtype, ...], source: str, columns: Columns) -> pl.LazyFrame:
     schema = dict(zip(columns.names, dtypes, strict=True))
     frame = pl.scan_ndjson(source, schema=schema)
     return frame.select(*event_columns(columns), blank=pl.lit(False))
@@ -129,40 +131,45 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _good_lines(
-    path: Path, *, skip_bad: bool, columns: Columns | None = None
-) -> tuple[bytes, Counter[str]]:
+def _copy_good_lines(
+    path: Path, copy: Path, *, skip_bad: bool, columns: Columns | None = None
+) -> Counter[str]:
     """Copy the lines that are JSON objects with ids, or raise at the first that isn't."""
-    good, dropped = list[bytes](), Counter[str]()
-    for number, line in _lines(path):
-        reason = _fault(line, columns)
-        if reason is None:
-            good.append(line.removeprefix(BOM_UTF8))
-        elif skip_bad:
-            dropped[reason] += 1
-        elif columns and reason in UNUSABLE.values():
-            role = next(role for role, text in UNUSABLE.items() if text == reason)
-            value = (_parsed(line) or {})[columns.roles()[role]]
-            raise DataError(
-                f"{path} line {number}: {role} {shown(json.dumps(value))} is not a string or an "
-                "integer; drop such lines with --skip-bad or name another column with "
-                f"--{role}-column",
-                code="row",
-            )
-        elif reason == NOT_UTF8:
-            raise not_utf8(path, number)
-        elif line.lstrip().startswith(b"["):
-            raise DataError(
-                f"{path} line {number}: a JSON array, not one object per line; convert it, for "
-                "example with jq -c '.[]'"
-            )
-        else:
-            raise DataError(
-                f"{path} line {number}: {shown(line.decode().strip())} is not a JSON object; "
-                "mend it or drop such lines with --skip-bad",
-                code="row",
-            )
-    return b"".join(good), dropped
+    dropped = Counter[str]()
+    with copy.open("wb") as good:
+        for number, line in _lines(path):
+            reason = _fault(line, columns)
+            if reason is None:
+                good.write(line.removeprefix(BOM_UTF8))
+            elif skip_bad:
+                dropped[reason] += 1
+            else:
+                raise _error(path, number, line, reason, columns)
+    return dropped
+
+
+def _error(path: Path, number: int, line: bytes, reason: str, columns: Columns | None) -> DataError:
+    if columns and reason in UNUSABLE.values():
+        role = next(role for role, text in UNUSABLE.items() if text == reason)
+        value = (_parsed(line) or {})[columns.roles()[role]]
+        return DataError(
+            f"{path} line {number}: {role} {shown(json.dumps(value))} is not a string or an "
+            "integer; drop such lines with --skip-bad or name another column with "
+            f"--{role}-column",
+            code="row",
+        )
+    if reason == NOT_UTF8:
+        return not_utf8(path, number)
+    if line.lstrip().startswith(b"["):
+        return DataError(
+            f"{path} line {number}: a JSON array, not one object per line; convert it, for "
+            "example with jq -c '.[]'"
+        )
+    return DataError(
+        f"{path} line {number}: {shown(line.decode().strip())} is not a JSON object; "
+        "mend it or drop such lines with --skip-bad",
+        code="row",
+    )
 
 
 def _fault(line: bytes, columns: Columns | None = None) -> str | None:

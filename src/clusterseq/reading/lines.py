@@ -9,13 +9,16 @@ Knows nothing about: what a line holds.
 from __future__ import annotations
 
 import gzip
+import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
 from clusterseq.errors import DataError
+from clusterseq.machine.files import FULL
 from clusterseq.reading.table import reading
 
 GZIP = b"\x1f\x8b"
@@ -67,6 +70,11 @@ def check_text(path: Path) -> None:
     kind = KINDS.get(head[:4])
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         kind = "UTF-16 text"
+    if b"\r" in head and b"\n" not in head and head.count(b"\r") > 1:
+        raise DataError(
+            f"{path}: its lines end in carriage returns alone, as on old Macs; convert it, for "
+            "example with tr '\\r' '\\n'"
+        )
     if kind or b"\0" in head:
         raise DataError(
             f"{path}: not UTF-8 text but {kind or 'a binary file'}; give CSV, TSV, JSON lines "
@@ -98,6 +106,28 @@ def check_unpacked(path: Path) -> None:
             f"{path}: {packed:,} bytes that unpack to more than {limit:,}, as no log of "
             "events does; look at what is in it, and unpack it first if it is right"
         )
+
+
+@contextmanager
+def place_for_a_copy() -> Iterator[Path]:
+    """Where some lines can be copied to, until they are read: memory holds none of them.
+
+    It lies where ``TMPDIR`` says, or in the system's own place for such files.
+
+    Raises:
+        DataError: there is no room on the disk.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="clusterseq-") as folder:
+            yield Path(folder) / "lines"
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DataError(
+            f"{tempfile.gettempdir()}: no room for a copy of the lines that can be read "
+            f"({error.strerror}); free some, or name another place in TMPDIR",
+            code="output",
+        ) from error
 
 
 def not_utf8(path: Path, line: int) -> DataError:

@@ -17,7 +17,7 @@ import polars as pl
 from clusterseq.errors import DataError
 from clusterseq.extensions import Extension, extension, extensions
 from clusterseq.reading.addresses import fetching, is_address
-from clusterseq.reading.columns import Columns
+from clusterseq.reading.columns import DATA_FRAME, Columns, shown
 from clusterseq.reading.database import is_database, query_of, rows_of
 from clusterseq.reading.delimited import read_delimited
 from clusterseq.reading.jsonlines import read_json_lines
@@ -69,7 +69,7 @@ def tables_of(
         for path in files_of(source):
             yield _read_file(path, choose, skip_bad=skip_bad, collect=collect)
     elif _is_frame(source):
-        yield _from_frame(source, "DataFrame", choose, collect)
+        yield _from_frame(source, DATA_FRAME, choose, collect)
     else:
         raise DataError(
             f"events can't be read from {type(source).__name__}; give a path or a data frame"
@@ -206,6 +206,14 @@ def _from_polars(frame: pl.LazyFrame, name: str, choose: Choose, collect: Collec
 def _from_pandas(frame: Any, name: str, choose: Choose) -> Table:
     labels: dict[str, Any] = {str(label): label for label in frame.columns}
     columns: Columns = choose(list(labels), name)
+    names = [str(label) for label in frame.columns]
+    for column in columns.names:
+        if names.count(column) > 1:
+            raise DataError(
+                f"{name}: {names.count(column)} columns are called {shown(column)}; keep one of "
+                "them, or rename the others",
+                code="columns",
+            )
     series = {column: _from_pandas_column(frame[labels[column]]) for column in columns.names}
     return _from_polars(pl.LazyFrame(series), name, lambda *_: columns, in_memory)
 

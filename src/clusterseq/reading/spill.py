@@ -5,16 +5,13 @@ Knows nothing about: what the rows are.
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from clusterseq.errors import DataError
-
-FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-"""What a system says where nothing more can be written."""
+from clusterseq.machine.files import FULL
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ from clusterseq.judging.evaluate import people_to_judge
 from clusterseq.learning.checkpoint import (
     LOG,
     Checkpoint,
-    Provenance,
     require_place,
     save_checkpoint,
 )
 from clusterseq.learning.footprint import require_room
+from clusterseq.learning.provenance import Provenance
 from clusterseq.learning.teacher import teachers_config
 from clusterseq.learning.train import can_go_on, fit
 from clusterseq.learning.training_log import Together, TrainingLog

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
 from clusterseq.data.histories import Histories
-from clusterseq.errors import CheckpointError, DataError
+from clusterseq.errors import CheckpointError, ConfigError, DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.machine.accelerator import CPU, device_named
 from clusterseq.machine.directory import present
@@ -74,7 +74,8 @@ class Recommender:
         """What travels to another process is where it lies; there it is loaded once and kept."""
         if self.origin is None:
             raise DataError(
-                "other processes can't use a model that isn't saved; load it from a directory"
+                "a model that isn't saved can't be pickled, copied or sent to other processes; "
+                "save it, and load it from its directory"
             )
         return _loaded, (*self.origin, self.checkpoint.content)
 
@@ -137,8 +138,10 @@ class Recommender:
 
         Raises:
             DataError: ``history``, ``exclude`` or ``only`` isn't a list of ids.
-            ConfigError: ``k`` is below 1.
+            ConfigError: ``k`` is no whole number, or below 1.
         """
+        if not isinstance(k, int | np.integer):
+            raise ConfigError(f"k = {k!r} can't be used; give a whole number, 1 or more")
         batch, single = _batch(history)
         allowed = self.allowed(exclude, only)
         results = self._recommended(batch, k, allowed, filter_seen=filter_seen, explained=explain)

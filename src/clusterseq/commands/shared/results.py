@@ -10,6 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from clusterseq.commands.shared.ids import joined_ids
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.showing.display import comparison_lines, comparison_tables
 from clusterseq.showing.terminal import screen
@@ -32,7 +33,7 @@ def print_comparison(comparison: Comparison) -> None:
 def print_next(directory: Path, checkpoint: Checkpoint) -> None:
     """Where the model is, and two commands to try on it."""
     popular = checkpoint.item_counts.argsort()[-EXAMPLE_ITEMS:]
-    items = ",".join(map(str, checkpoint.items.decode(popular)))
+    items = joined_ids(checkpoint.items.decode(popular))
     console = screen()
     console.print(f"\nThe model is saved in {directory}. What to type next:", soft_wrap=True)
     for words in (["recommend", str(directory), "--items", items], ["inspect", str(directory)]):
