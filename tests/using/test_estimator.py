@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,18 @@ def test_what_is_saved_is_loaded_by_all_others(fitted: Estimator, tmp_path: Path
     fitted.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model").recommend(["i03"], k=4)
     assert loaded == fitted.recommender_.recommend(["i03"], k=4)
+
+
+def test_once_saved_it_can_be_pickled_and_copied(
+    events_frame: pl.DataFrame, tmp_path: Path
+) -> None:
+    estimator = Estimator(options=OPTIONS, k=3).fit(events_frame)
+    with pytest.raises(DataError, match=r"can't be pickled, copied or sent .* save it"):
+        pickle.dumps(estimator)
+    found = estimator.recommend(events_frame)
+    estimator.save(tmp_path / "model")
+    for twin in (pickle.loads(pickle.dumps(estimator)), copy.deepcopy(estimator)):
+        assert twin.recommend(events_frame).equals(found)
 
 
 def test_scikit_learn_asks_it_what_it_needs_to_know(

@@ -118,11 +118,14 @@ class Estimator:
     def save(self, directory: str | Path) -> None:
         """Save the model for ``Recommender.load`` and the command line.
 
+        From then on the estimator can be pickled and copied: what travels is where the model lies.
+
         Raises:
             ConfigError: nothing is fitted yet.
             DataError: the directory holds something else, or can't be written.
         """
         save_checkpoint(directory, self._fitted().checkpoint)
+        self.recommender_ = Recommender.load(directory)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name; none of them has parameters of its own."""
