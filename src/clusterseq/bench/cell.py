@@ -18,9 +18,9 @@ import polars as pl
 
 from clusterseq.baselines.peer import Peer, Setting, Tuned, tune
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
-from clusterseq.bench.results import DONE, FAILED, INAPPLICABLE, RANKINGS, Cell, Row
+from clusterseq.bench.results import DONE, FAILED, INAPPLICABLE, Cell, Row
 from clusterseq.bench.split_arrays import SplitArrays
-from clusterseq.judging.evaluate import Evaluation, evaluate
+from clusterseq.judging.evaluate import RANKINGS, Evaluation, evaluate
 from clusterseq.judging.metrics import metrics_of_ranks
 from clusterseq.judging.scorer import Scorer
 from clusterseq.machine.accelerator import device_named

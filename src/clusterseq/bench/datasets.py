@@ -19,7 +19,7 @@ from clusterseq.errors import ConfigError, DataError
 from clusterseq.reading.addresses import is_address
 from clusterseq.reading.sources import COMPRESSED, files_of
 
-SplitKind: TypeAlias = Literal["temporal", "random"]
+JudgedSplit: TypeAlias = Literal["temporal", "random"]
 SPLITS = ("temporal", "random")
 
 
@@ -29,7 +29,7 @@ class DataSet:
 
     path: str
     """A file, a glob or a folder."""
-    split: SplitKind
+    split: JudgedSplit
     """Who is new: who came last, or a draw."""
 
     @classmethod
@@ -51,14 +51,14 @@ class DataSet:
             )
         path, colon, split = text.rpartition(":")
         if path and split in SPLITS:
-            return cls(path, cast(SplitKind, split))
+            return cls(path, cast(JudgedSplit, split))
         if colon and Path(path).exists() and not Path(text).exists():
             raise ConfigError(f'{path}: split "{split}" is unknown; write {path}:random')
         if default not in SPLITS:
             raise ConfigError(
                 f'split "{default}" leaves nobody to judge; use {" or ".join(SPLITS)}'
             )
-        return cls(text, cast(SplitKind, default))
+        return cls(text, cast(JudgedSplit, default))
 
     @property
     def name(self) -> str:

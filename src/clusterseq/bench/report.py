@@ -15,8 +15,8 @@ from typing import Any
 from rich.table import Table
 
 from clusterseq.bench.own import OWN
-from clusterseq.bench.results import RANKINGS
 from clusterseq.bench.summary import COSTS, Board, Entry, Estimate, Summary
+from clusterseq.judging.evaluate import RANKINGS
 from clusterseq.machine.files import write_whole
 from clusterseq.machine.manifest import versions
 from clusterseq.markdown import markdown_table

@@ -21,12 +21,12 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from clusterseq.errors import DataError
+from clusterseq.judging.evaluate import RANKINGS
 from clusterseq.judging.metrics import METRICS
 from clusterseq.machine.files import slug, write_whole
 
 TABLE, ROWS, RANKS, SPLITS, ERRORS = "results.parquet", "rows", "ranks", "splits", "errors"
 DONE, FAILED, INAPPLICABLE = "done", "failed", "inapplicable"
-RANKINGS = ("full", "sampled")
 SCHEMA: Mapping[str, Any] = {
     **{"dataset": pl.String, "split": pl.String, "seed": pl.Int64, "k": pl.Int64},
     **{"model": pl.String, "group": pl.String, "data": pl.String, "settings": pl.String},

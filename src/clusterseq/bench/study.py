@@ -15,11 +15,11 @@ from typing import Any
 
 from clusterseq.bench.models import chosen
 from clusterseq.errors import ConfigError
+from clusterseq.judging.evaluate import RANKINGS
 from clusterseq.presets import PRESETS
 
 HOME = "clusterseq.experiments"
 REQUIRED = {"title": str, "question": str, "axis": str, "seeds": list, "k": list, "data": list}
-RANKINGS = ("full", "sampled")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import polars as pl
 from jaxtyping import Float64
 
 from clusterseq.bench.own import OWN
-from clusterseq.bench.results import DONE, FAILED, RANKINGS, Cell, Row, cell_of
+from clusterseq.bench.results import DONE, FAILED, Cell, Row, cell_of
+from clusterseq.judging.evaluate import RANKINGS
 from clusterseq.judging.metrics import METRICS, PairedTest, paired_test
 from clusterseq.machine.progress import Progress
 from clusterseq.showing.figures import with_interval

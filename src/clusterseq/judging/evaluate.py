@@ -38,6 +38,9 @@ SCORES_AT_ONCE = 8_000_000
 
 Members: TypeAlias = Int64[np.ndarray, " members"]
 
+RANKINGS = ("full", "sampled")
+"""In the whole catalogue, and among a draw of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:

@@ -12,12 +12,12 @@ from typing import Any
 
 from rich.table import Table
 
-from clusterseq.judging.evaluate import NEGATIVES
+from clusterseq.judging.evaluate import NEGATIVES, RANKINGS
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.overrides import changed
 from clusterseq.reading.times import iso
 from clusterseq.showing.figures import figure, judged
-from clusterseq.using.comparison import CLUSTERSEQ, RANKINGS, Comparison
+from clusterseq.using.comparison import CLUSTERSEQ, Comparison
 from clusterseq.using.demo import Newcomer
 from clusterseq.using.recommendations import Recommendations, Why
 

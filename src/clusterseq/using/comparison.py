@@ -17,7 +17,7 @@ from jaxtyping import Integer
 from clusterseq.baselines import Popularity, SessionKNN
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
-from clusterseq.judging.evaluate import Evaluation, Members, evaluate
+from clusterseq.judging.evaluate import RANKINGS, Evaluation, Members, evaluate
 from clusterseq.judging.metrics import METRICS, PairedTest, paired_test
 from clusterseq.judging.scorer import Scorer
 from clusterseq.machine.progress import Progress
@@ -27,7 +27,6 @@ from clusterseq.model.ranker import Ranker
 CLUSTERSEQ = "ClusterSeq"
 BEFORE = "before the update"
 """What a comparison calls the model that was updated."""
-RANKINGS = ("full", "sampled")
 PEOPLE_AT_ONCE = 10_000
 
 
