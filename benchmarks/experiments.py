@@ -23,8 +23,8 @@ shown, the next one is ranked. {legend}
 
 Single seeds, but for the planted groups. Measured on 2 cores of an AMD EPYC (AVX-512) without
 accelerator, each model on one of them while the other was busy and some trainings were held up for
-minutes, so seconds are upper bounds; PyTorch 2.13.0. The data sets but the film ratings and the
-planted groups carry no licence and are not part of this project.
+minutes, so seconds are upper bounds; PyTorch 2.13.0. The Amazon review sets carry no licence; the
+retailer's baskets are UCI Online Retail (CC BY 4.0). Neither is part of this project.
 
 """
 

@@ -65,7 +65,7 @@ class Filters(Message):
 class RecommendRequest(Filters):
     """A person: by what they touched, or by who they are if their events were sent here."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"history": ["1446714", "0848228"]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"history": ["45", "9"]}]})
 
     history: list[ItemId] | None = Field(None, description="Item ids, oldest first.")
     user: UserId | None = Field(None, description="Whose stored history is meant.")
