@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clusterseq.baselines.blend import Blend
+from clusterseq.baselines.blend import Blend, by_evidence
 from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.sequence_rules import SequenceRules
 from clusterseq.baselines.session_knn import SessionKNN
@@ -39,7 +39,7 @@ def test_the_weights_are_those_that_validation_users_like_best() -> None:
     setting = Setting(newcomers, newcomers, n_items=4)
     left, right = Fixed(0.0, 1.0, 0.7, 0.0), Fixed(0.0, 0.0, 0.7, 1.0)
     blend = Blend.fit(setting, [left, right])
-    assert blend.weights == (0.4, 0.6)
+    assert 0 < blend.weights[0] < 1
     assert setting.mrr(blend) == 1
     worse = [setting.mrr(Blend([left, right], [1 - w, w])) for w in (0.0, 0.2, 0.8, 1.0)]
     assert max(worse) == 0.5
@@ -66,3 +66,15 @@ def test_it_is_at_least_as_good_as_each_of_what_it_blends() -> None:
     parts = [model.fit(KNOWN, WORLD.n_items) for model in (SequenceRules, SessionKNN)]
     blend = Blend.fit(SETTING, parts)
     assert gain_over_popularity(blend) >= max(map(gain_over_popularity, parts))
+
+
+def test_evidence_of_other_sizes_is_weighed_alike() -> None:
+    """One part's evidence is a hundredth of its range, and right where the other is wrong."""
+    newcomers = Sequences.from_rows([[0, 2]] * 3)
+    setting = Setting(newcomers, newcomers, n_items=5)
+    small, large = Fixed(-1.0, 0.004, 0.01, -0.5, -0.2), Fixed(-1.0, 7.0, 6.0, 6.5, -0.2)
+    blend = Blend.fit(setting, [large, small, large])
+    assert setting.mrr(blend) == 1
+    scaled = by_evidence(small.score(Histories.from_lists([[0]])))
+    assert scaled.argsort(descending=True).tolist() == [[2, 1, 4, 3, 0]]
+    assert scaled[0, 2] == 1

@@ -63,7 +63,8 @@ class EASE:
         gram.diagonal().add_(regularisation)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         weights = inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0)
-        return cls(weights.numpy(), np.diff(touched.tocsc().indptr))
+        # Row by row, as products read it: SciPy would make a copy of the whole for each of them.
+        return cls(np.ascontiguousarray(weights.numpy()), np.diff(touched.tocsc().indptr))
 
     def score(self, histories: Histories) -> Float[Tensor, "users items"]:
         """Sum the rows of the touched items; without a history, go by popularity."""

@@ -91,13 +91,13 @@ PEERS = {
             "stan",
             "Sequence- and time-aware neighbours (SIGIR 2019).",
             partial(_known_only, STAN.fit),
-            {"recency": (1.0, 2.0, 4.0), "distance": (4.0, 20.0)},
+            {"recency": (1.0, 2.0, 4.0), "distance": (4.0, 20.0), "age": (0.3, 1.0, 5.0)},
         ),
         Peer(
             "ease",
             "EASE, a linear autoencoder (arXiv 1905.03375).",
             partial(_known_only, EASE.fit),
-            {"regularisation": (100.0, 500.0)},
+            {"regularisation": (20.0, 100.0, 500.0)},
         ),
         Peer(
             "als",
