@@ -205,3 +205,18 @@ def test_the_command_writes_what_train_reads(
     assert len((out / "trials.csv").read_text().splitlines()) == 5
     with sqlite3.connect(out / "search.db") as database:
         assert database.execute("select count(*) from trials").fetchone() == (4,)
+
+
+def test_what_cannot_be_built_is_refused_before_a_trial() -> None:
+    with pytest.raises(ConfigError, match='encoder "nosuch" is unknown here'):
+        Range.parse("model.encoder=gru|nosuch", CONFIG)
+    with pytest.raises(ConfigError, match="training sets it to the size of the catalogue"):
+        Range.parse("model.n_items=2:5", CONFIG)
+
+
+def test_a_search_without_a_finished_trial_can_become_another(tmp_path: Path) -> None:
+    empty = search(ranges=[Range.parse("train.pretrain_epochs=1:2", CONFIG)])
+    empty.run(tmp_path, 0, lambda *told: None)
+    first, tell = collect()
+    search().run(tmp_path, 1, tell)
+    assert len(first) == 1

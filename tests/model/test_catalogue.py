@@ -117,3 +117,10 @@ def test_draws_estimate_the_sum_over_all() -> None:
         assert bool((rivals.items.diff() > 0).all())
         sums.append(float((weights[rivals.items] * rivals.extra.exp()).sum()))
     assert sum(sums) / len(sums) == pytest.approx(float(weights.sum()), rel=0.01)
+
+
+def test_many_targets_leave_room_for_others() -> None:
+    """Of 400 that have to be there one other would stand for 600, and the estimate be nothing."""
+    rivals = Rivals.draw(torch.arange(400), 1_000, 200, torch.Generator().manual_seed(0))
+    assert len(rivals.items) == 400 + 50
+    assert float(rivals.extra.exp().sum()) == pytest.approx(1_000)

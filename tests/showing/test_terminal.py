@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from clusterseq.learning.training_log import Together, TrainingLog
-from clusterseq.showing.terminal import Bar, TrainingScreen
+from clusterseq.showing.terminal import Bar, TrainingScreen, screen
 
 
 @pytest.fixture
@@ -107,3 +108,14 @@ def test_an_epoch_that_is_run_again_is_kept_once(tmp_path: Path) -> None:
         log.epoch({"stage": "meta", "epoch": epoch, "loss": loss})
     kept = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [(one["epoch"], one["loss"]) for one in kept] == [(1, 3.0), (2, 2.5)]
+
+
+def test_no_title_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table()
+    table.add_row("\x1b[31mred\x1b[0m", "a\u202eb", "two\nlines")
+    screen().print(table)
+    screen().print("\x9b2J", "\x07")
+    shown = capsys.readouterr().out
+    assert not set(shown) & {"\x1b", "\x9b", "\x07", "\u202e"}
+    assert "red" in shown
+    assert "two" in shown

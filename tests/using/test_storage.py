@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import obstore
@@ -164,3 +165,36 @@ def test_a_storage_that_is_away_or_unknown_is_told(
     assert "s3://bucket/shop: nobody answers there; check the address" in capfd.readouterr().err
     assert cli.main(["push", str(model_directory), "nowhere://bucket/shop"]) == 2
     assert "Unable to recognise URL" in capfd.readouterr().err
+
+
+def test_files_that_are_no_models_are_not_overwritten(
+    model_directory: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "project"
+    place.mkdir()
+    (place / "README.md").write_text("mine")
+    with pytest.raises(DataError, match=r"holds README.md and no manifest.json"):
+        push_model(model_directory, place.as_uri())
+    assert contents(place) == {"README.md": b"mine"}
+
+
+def test_a_push_that_was_broken_off_can_be_done_again(
+    model_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "there"
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_pieces", lambda path, transfer: broken_off(path))
+        with pytest.raises(ConnectionError):
+            push_model(model_directory, place.as_uri())
+    with pytest.raises(CheckpointError):
+        pull_model(place.as_uri(), tmp_path / "copy")
+    push_model(model_directory, place.as_uri())
+    pull_model(place.as_uri(), tmp_path / "copy")
+    assert load_checkpoint(tmp_path / "copy").content == load_checkpoint(model_directory).content
+
+
+def broken_off(path: Path) -> Iterator[bytes]:
+    """A file, until the line is cut."""
+    if path.name == "model.safetensors":
+        raise ConnectionError
+    yield path.read_bytes()

@@ -1,8 +1,9 @@
 """What the neural peers share: networks that turn a history into a query, and how they learn.
 
 RecTools, the kept library with SASRec and BERT4Rec, asks for numpy below 2 on Python 3.11 and this
-package for 2 or later, so the peers are written here, after their papers. All of them learn as our
-own model does: AdamW with warm-up and a cosine, and early stopping by the judge.
+package for 2 or later, so the peers are written here, after their papers. All of them learn by the
+stages of our own model, AdamW with warm-up and a cosine, and stop early by the judge's MRR (ours
+follows the likelihood); of epochs that the judge can't tell apart the newest is kept, as with ours.
 
 Knows nothing about: particular networks and losses, grids, test users.
 """
@@ -86,7 +87,7 @@ class Training:
 
 
 def fit_network(setting: Setting, build: Callable[[], Network], training: Training) -> Network:
-    """Build a network, train it on the known people and keep its best epoch (see ``stage``).
+    """Build a network and train it on the known people, as long as newcomers favour (``stage``).
 
     Raises:
         TrainingError: the loss is not finite.

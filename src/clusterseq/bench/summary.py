@@ -216,8 +216,9 @@ def _board(dataset: str, split: str, k: int, rows: Sequence[Row], ranks_of: Rank
     reference = _people(models[OWN], ranks_of) if OWN in models else None
     entries = [_entry(group, _people(group, ranks_of), reference) for group in models.values()]
     entries.sort(key=lambda entry: -entry.full["mrr"].mean)
+    seeds = list({row["seed"]: row for row in rows}.values())
     means = {
-        name: statistics.fmean(r[name] for r in rows) for name in ("items", "known", "coverage")
+        name: statistics.fmean(r[name] for r in seeds) for name in ("items", "known", "coverage")
     }
     return Board(dataset, split, k, **means, entries=tuple(entries))
 

@@ -146,13 +146,19 @@ def bench(
 
 def run(plan: Plan, results: Results, read: Callable[[DataSet], Data], at_once: int = 1) -> Summary:
     """Compute what isn't done yet under the eyes of the user, and sum up all that is there."""
-    from clusterseq.bench.results import in_force
+    from clusterseq.bench.results import FAILED, cell_of, in_force
     from clusterseq.bench.summary import summarise
     from clusterseq.showing.terminal import Bar
 
     compute(plan, results, read, at_once)
+    asked = set(plan.cells())
+    rows = [
+        row
+        for row in in_force(results.rows(), plan.cells())
+        if row["status"] != FAILED or cell_of(row) in asked  # nobody tries the others again
+    ]
     with Bar("drawing people for intervals") as bar:
-        return summarise(in_force(results.rows(), plan.cells()), results.ranks, bar)
+        return summarise(rows, results.ranks, bar)
 
 
 def compute(

@@ -1,8 +1,9 @@
 """The judge of a training: what validation users did next after their first few items.
 
-MRR is what early stopping and tuning follow, of our model and of its peers alike. It takes every
-short prefix of a validation user, not one target each: a few hundred people are few. Where scores
-are calibrated their log-likelihood says more with as many people, since MRR hangs on a few ranks.
+MRR is what early stopping and tuning of the peers follow. It takes every short prefix of a
+validation user, not one target each: a few hundred people are few. Ours follows the log-likelihood
+of the same prefixes, as its scores are calibrated: it says more with as many people, since MRR
+hangs on a few ranks.
 
 Knows nothing about: test users, how scores come about, epochs.
 """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
+from clusterseq.model.parts import require_parts
 from clusterseq.overrides import flat, with_assignments
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Range:
                 f'range "{text}": people are split once, before the search, so {option} can\'t be '
                 "looked through; give it by --set"
             )
+        if option == "model.n_items":
+            raise ConfigError(f'range "{text}": training sets it to the size of the catalogue')
         if match is None:
             parsed = cls(option, choices=tuple(values.split("|")))
         else:
@@ -72,7 +75,7 @@ class Range:
                 raise ConfigError(f'range "{text}" is empty; let it rise, from above 0 if log')
         ends = [parsed.written(end, config) for end in (parsed.low, parsed.high)]
         for value in parsed.choices or ends:
-            with_assignments(config, [f"{option}={value}"])
+            require_parts(with_assignments(config, [f"{option}={value}"]).model)
         return parsed
 
     @property

@@ -105,7 +105,7 @@ def run_stage(
     checkpoint: Callable[[], None],
     workers: Workers = ALONE,
 ) -> None:
-    """Train from ``place`` to the stage's end and leave the model at its best.
+    """Train from ``place`` to the stage's end and leave the model as it was last kept.
 
     ``checkpoint`` is called after every step and may keep the state or raise KeyboardInterrupt.
 

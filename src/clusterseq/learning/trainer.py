@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -119,9 +120,8 @@ class Trainer:
         if teacher is not None:
             teacher.start(self.model.items.embedding.data)
         self.users, judges = learners_and_judges(known, validation, self._draws("users"))
-        learners = known.select(self.users)
-        start_biases(self.model, learners.counts(n_items))
-        graph = self._remember(learners)
+        start_biases(self.model, self._learners.counts(n_items))
+        graph = self._remember(self._learners)
         # A large graph is held once, by the model, unless windows are to be left out of it.
         self._graph = graph if self.config.leave_out else None
         self.validation = judged_tasks(judges, self._draws("validation")).to(device)
@@ -139,12 +139,11 @@ class Trainer:
 
     def pretraining(self) -> Stage[Histories]:
         """Next items after all prefixes, or what the teacher makes of them."""
-        people = self.known.select(self.users)
         validate = self._calibrated if self._calibrates() else None
         return prefix_stage(
             PRETRAIN,
             self.model,
-            people,
+            self._learners,
             self.config,
             validate,
             self.workers,
@@ -153,9 +152,14 @@ class Trainer:
             least_batches=LEAST_BATCHES,
         )
 
+    @cached_property
+    def _learners(self) -> Sequences:
+        """Known users but for those who judge, if some of them do."""
+        return self.known if len(self.users) == len(self.known) else self.known.select(self.users)
+
     def start_clusters(self) -> None:
         """Start the clusters on what pre-training has made of the items."""
-        start_clusters(self.model, self.known, self._torch_draws("clusters"))
+        start_clusters(self.model, self._learners, self._torch_draws("clusters"))
 
     def meta_training(self) -> Stage[FoldTasks]:
         """Tasks of known users."""
@@ -220,8 +224,8 @@ class Trainer:
         if self.model.clusters is None:
             return
         if self.config.backbone_rate:  # else they are what they were when the clusters started
-            refresh_profiles(self.model, self.known)
-        revive_clusters(self.model, self.known)
+            refresh_profiles(self.model, self._learners)
+        revive_clusters(self.model, self._learners)
 
     def _calibrated(self) -> float:
         """Fit the scalars to the validation users; returns the likelihood that this reaches."""

@@ -67,8 +67,7 @@ class Search:
             KeyboardInterrupt: on Ctrl-C; what is finished is kept.
         """
         self._check()
-        study = open_search(folder, self.seed)
-        self._claim(study, folder)
+        study = self._claimed(open_search(folder, self.seed), folder)
         while (done := len(_finished(study))) < trials:
             finished = self._try(study, study.ask())
             told(done + 1, _reached(finished), finished.params)
@@ -89,16 +88,26 @@ class Search:
                 "no validation user has two events, so nobody can judge; add data", code="split"
             )
 
-    def _claim(self, study: Study, folder: Path) -> None:
-        """Say whose search this is, so that trials of something else don't count as its own."""
+    def _claimed(self, study: Study, folder: Path) -> Study:
+        """The search, named so that trials of something else don't count as its own.
+
+        One of something else in which nothing was finished is begun anew.
+        """
         people = digest_of(self.known, self.validation)
         identity = repr((self.config, tuple(self.ranges), people, self.n_items, self.seed))
         former = study.user_attrs.setdefault("search", identity)
         if former != identity:
-            raise ConfigError(
-                f"{folder}: holds a search of something else; name another place", code="output"
-            )
+            if _finished(study):
+                raise ConfigError(
+                    f"{folder}: holds a search of something else; name another place",
+                    code="output",
+                )
+            from optuna import delete_study
+
+            delete_study(study_name=STUDY, storage=_storage(folder))
+            study = open_search(folder, self.seed)
         study.set_user_attr("search", identity)
+        return study
 
     def _try(self, study: Study, trial: Trial) -> FrozenTrial:
         from optuna import TrialPruned
@@ -165,7 +174,7 @@ def open_search(folder: Path, seed: int = 0) -> Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        storage=f"sqlite:///{folder.resolve() / 'search.db'}",
+        storage=_storage(folder),
         study_name=STUDY,
         direction="maximize",
         load_if_exists=True,
@@ -175,6 +184,10 @@ def open_search(folder: Path, seed: int = 0) -> Study:
     (word,) = np.random.SeedSequence([seed, len(study.trials)]).generate_state(1)
     study.sampler = optuna.samplers.TPESampler(seed=int(word))
     return study
+
+
+def _storage(folder: Path) -> str:
+    return f"sqlite:///{folder.resolve() / 'search.db'}"
 
 
 def best_assignments(study: Study, ranges: Sequence[Range], config: Config) -> dict[str, str]:

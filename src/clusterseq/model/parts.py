@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from clusterseq.config import ModelConfig
 from clusterseq.errors import ConfigError, nearest
-from clusterseq.extensions import Kind, extension, extensions
+from clusterseq.extensions import Extension, Kind, extension, extensions
 from clusterseq.model.clustering import KAutoencoders
 from clusterseq.model.conditioning import Gates
 from clusterseq.model.gru import GRU
@@ -124,9 +124,34 @@ def clusterer_of(config: ModelConfig, generator: torch.Generator) -> Clusterer:
     return clusterer
 
 
+def require_parts(config: ModelConfig) -> None:
+    """Refuse a part that nothing here has, before minutes are spent on a model.
+
+    Raises:
+        ConfigError: nothing that is installed has a name among the options.
+    """
+    _entry("encoders", config.encoder)
+    _entry("clusterers", config.clusterer)
+    _entry("conditioners", config.conditioner)
+
+
 def _built(kind: Kind, name: str, protocol: Any, *arguments: Any, **options: Any) -> Any:
-    if name in OURS[kind]:
+    entry = _entry(kind, name)
+    if entry is None:
         return OURS[kind][name](*arguments, **options)
+    try:
+        part = entry.load()(*arguments, **options)
+    except TypeError as error:
+        raise entry.refused(f"can't be built ({error})") from error
+    if not isinstance(part, nn.Module) or not isinstance(part, protocol):
+        raise entry.refused(f"builds {type(part).__name__}, which is no {protocol.__name__}")
+    return part
+
+
+def _entry(kind: Kind, name: str) -> Extension | None:
+    """What brings a part; None if it is ours."""
+    if name in OURS[kind]:
+        return None
     entry = extension(kind, name)
     if entry is None:
         known = {*OURS[kind], *(installed.name for installed in extensions(kind))}
@@ -135,10 +160,4 @@ def _built(kind: Kind, name: str, protocol: Any, *arguments: Any, **options: Any
             f"(other {kind} come with packages, which have to be installed)",
             code="extension",
         )
-    try:
-        part = entry.load()(*arguments, **options)
-    except TypeError as error:
-        raise entry.refused(f"can't be built ({error})") from error
-    if not isinstance(part, nn.Module) or not isinstance(part, protocol):
-        raise entry.refused(f"builds {type(part).__name__}, which is no {protocol.__name__}")
-    return part
+    return entry

@@ -19,6 +19,9 @@ from torch import Tensor
 from clusterseq.data.evidence import Spoken, places_of
 from clusterseq.data.histories import Histories
 
+FEWEST_OTHERS = 0.25
+"""Share of the rivals asked for that are drawn, even if that makes more of them."""
+
 
 @dataclass(frozen=True)
 class Rivals:
@@ -38,7 +41,8 @@ class Rivals:
         """Those that have to be there, and as many others as there is room for.
 
         At most 0, or as many as there are, means all. Together they are as many in every draw,
-        where those that have to be there leave room: products of one shape are fast.
+        where those that have to be there leave room: products of one shape are fast. A quarter of
+        the room is always for others: a few of them would stand for very many.
 
         >>> rivals = Rivals.draw(torch.tensor([2, 5]), 9, 4, torch.Generator().manual_seed(0))
         >>> len(rivals.items), {2, 5} <= set(rivals.items.tolist())
@@ -53,7 +57,7 @@ class Rivals:
         mask = torch.zeros_like(items, dtype=torch.bool)
         mask[wanted] = True
         others = items[~mask]
-        room = max(1, at_most - (n_items - len(others)))
+        room = max(1, int(FEWEST_OTHERS * at_most), at_most - (n_items - len(others)))
         order = torch.randperm(len(others), generator=generator, device=wanted.device)
         drawn = others[order[:room]]
         extra[drawn] = math.log(max(1, len(others)) / max(1, len(drawn)))

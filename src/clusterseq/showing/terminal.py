@@ -22,6 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 PATIENCE_S = 2.0
 """What is over sooner gets no bar."""
@@ -37,13 +38,29 @@ STAGES = {
 }
 
 
+CONTROLS = {
+    code: "\ufffd"
+    for code in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\n\t"
+}
+"""What moves the cursor, sets colours or turns the direction of text: no title may do that."""
+
+
+class Screen(Console):
+    """A console that shows text as it is, and lets none of it command the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text without what isn't seen."""
+        return super().render_str(text.translate(CONTROLS), **options)
+
+
 def screen(*, stderr: bool = False) -> Console:
     """Standard output or standard error; wider than usual where nobody's window limits it."""
     stream = sys.stderr if stderr else sys.stdout
     wide = stream is None or (not stream.isatty() and "COLUMNS" not in os.environ)
     width = 120 if wide else None
     # No markup: a title such as [rec] is text, not a style.
-    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+    return Screen(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
 def bars(console: Console) -> Progress:

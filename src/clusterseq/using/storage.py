@@ -27,6 +27,8 @@ from clusterseq.reading.addresses import advice_on
 
 BESIDE = (LOG, CARD, ABOUT, FILE)
 """What a model may do without."""
+UNFINISHED = b"{}"
+"""The manifest of a model whose files are still on their way: nobody takes it for whole."""
 PIECE = 8 * 2**20
 """Bytes that travel together; a piece that is lost on the way is asked for again."""
 PATIENCE = timedelta(seconds=60)
@@ -37,12 +39,14 @@ def push_model(directory: str | Path, address: str, *, progress: Progress | None
     """Copy a model to an address such as ``s3://bucket/models/shop``; returns its bytes.
 
     A model that lies there is replaced, one file after the other: who pulls meanwhile is told that
-    it isn't whole. Give each model an address of its own where that must not happen.
+    it isn't whole. Give each model an address of its own where that must not happen. Files of these
+    names that belong to no model are left as they are.
 
     Raises:
         CheckpointError: there is no model in the directory, or it is damaged.
         ConfigError: the extra ``storage`` isn't installed.
-        DataError: the storage refuses, doesn't answer, or isn't known.
+        DataError: the storage refuses, doesn't answer, or isn't known, or something else lies
+            there under a name that a model's file has.
     """
     source = present(directory)
     read_manifest(source, FILES)
@@ -51,7 +55,16 @@ def push_model(directory: str | Path, address: str, *, progress: Progress | None
     if address.startswith("file://"):  # elsewhere a folder is but a part of a name
         Path(url2pathname(urlsplit(address).path)).mkdir(parents=True, exist_ok=True)
     folder = _Folder(address)
-    for name in sorted(folder.sizes().keys() & set(BESIDE) - set(names)):
+    there = folder.sizes().keys() & {*FILES, *BESIDE, MANIFEST}
+    if MANIFEST not in there:
+        if there:
+            raise DataError(
+                f"{address}: holds {', '.join(sorted(there))} and no {MANIFEST}, so they aren't a "
+                "model's and nothing is written; name another place",
+                code="output",
+            )
+        folder.write(MANIFEST, iter([UNFINISHED]))  # what is broken off here is a model's
+    for name in sorted(there & set(BESIDE) - set(names)):
         folder.remove(name)  # an index, for example, of the former model
     for name in names:
         folder.write(name, _pieces(source / name, transfer))

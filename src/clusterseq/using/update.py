@@ -135,8 +135,10 @@ def _since(checkpoint: Checkpoint, events: Dataset) -> Dataset:
 
 
 def _split(checkpoint: Checkpoint, events: Data, seed: int) -> Split:
-    """As the model's configuration says, if there are enough people."""
+    """As the model's configuration says, if there are enough people; by a draw without times."""
     data, items = checkpoint.config.data, checkpoint.items
+    if data.split == "temporal" and not events.timed:
+        data = dataclasses.replace(data, split="random")
     try:
         return split_events(events, data, seed, items)
     except DataError as error:

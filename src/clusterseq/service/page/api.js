@@ -2,6 +2,9 @@
 
 const KEY = "clusterseq.api-key";
 
+/** What a key may be made of; nothing else can be sent as one. */
+const SENDABLE = /^[\x20-\x7e]*$/;
+
 /** Characters of a query that the service reads. */
 const QUERY = 200;
 
@@ -59,6 +62,7 @@ export class Api {
   }
 
   async #ask(path, { headers = {}, ...options }) {
+    if (!SENDABLE.test(this.#key ?? "")) throw new ApiError({ status: 401, title: "No API key" });
     const authorization = this.#key ? { Authorization: `Bearer ${this.#key}` } : {};
     const url = new URL(path, new URL(".", document.baseURI));
     let response;
