@@ -309,7 +309,7 @@ def test_a_guarded_service_asks_for_a_key(
         banner, field = page.get_by_test_id("banner"), page.get_by_test_id("api-key")
         expect(banner).to_have_attribute("data-status", "401")
         expect(banner).to_contain_text("asks for an API key")
-        for key, status in (("cs_nobody", "401"), (wrong, "403")):
+        for key, status in (("cs_nobody", "401"), (wrong, "403"), ("cs_ключ…", "401")):
             field.fill(key)
             page.get_by_test_id("api-key-submit").click()
             expect(banner).to_contain_text("accept this API key")
