@@ -60,7 +60,7 @@ def test_beside_a_large_catalogue_some_items_stand_for_all(
     told = calibrate(two, TASKS)
     assert calibrate(two, TASKS) == pytest.approx(told, abs=0.01), "the same items every time"
     best, found = (log_likelihood(Ranker(model).score, TASKS) for model in (one, two))
-    assert best - 0.05 < found <= best + 1e-6
+    assert best - 0.05 < found < best + 0.01, "the prior keeps both from the very best"
     assert -told == pytest.approx(found, abs=0.2), "what is told is of all items"
 
 

@@ -69,5 +69,5 @@ def test_what_a_killed_process_had_in_hand_is_done_once_more(tmp_path: Path) -> 
 
 def test_a_model_that_lies_nowhere_can_not_travel(checkpoint: Checkpoint, tmp_path: Path) -> None:
     rows = pl.DataFrame({"user": ["u"], "item": ["i03"]})
-    with pytest.raises(DataError, match="other processes can't use a model that isn't"):
+    with pytest.raises(DataError, match="a model that isn't saved can't be pickled"):
         recommend_file(Recommender(checkpoint), rows, tmp_path / "out.csv", mapper=by_ray)

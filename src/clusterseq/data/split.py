@@ -41,6 +41,8 @@ class Split:
     """New users to be scored once, of any length, some perhaps without an event."""
     known_users: Users
     """Index in the dataset of each user of ``known``, ascending."""
+    validation_users: Users
+    """Index in the dataset of each user of ``validation``, ascending."""
     test_users: Users
     """Index in the dataset of each user of ``test``, ascending."""
     items: Vocabulary
@@ -105,6 +107,7 @@ def split_users(
         validation=covered.select(validation),
         test=covered.select(test),
         known_users=known,
+        validation_users=validation,
         test_users=test,
         items=items,
         coverage=_coverage(covered, dataset.sequences, new),
