@@ -151,11 +151,11 @@ def run(plan: Plan, results: Results, read: Callable[[DataSet], Data], at_once: 
     from clusterseq.showing.terminal import Bar
 
     compute(plan, results, read, at_once)
-    asked = set(plan.cells())
+    cells = plan.cells()
     rows = [
         row
-        for row in in_force(results.rows(), plan.cells())
-        if row["status"] != FAILED or cell_of(row) in asked  # nobody tries the others again
+        for row in in_force(results.rows(), cells)
+        if row["status"] != FAILED or cell_of(row) in cells  # nobody tries the others again
     ]
     with Bar("drawing people for intervals") as bar:
         return summarise(rows, results.ranks, bar)

@@ -154,6 +154,11 @@ def _about(path: Path) -> Mapping[str, Any] | None:
 
 
 def needed_faiss() -> Any:
+    """The library that indexes.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
     with needed("ann", "the model's index (clusterseq index MODEL --remove takes it away)"):
         import faiss
     return faiss

@@ -113,7 +113,7 @@ def _dialect(path: Path, separator: str) -> Dialect:
         return Dialect(separator, quote, AMAZON_RATINGS, has_header=False)
     if len(names) > 1 and all(name.startswith(" ") for name in names[1:]):
         unnamed = Dialect(separator, quote, (), has_header=False, spaced=True)
-        _, names = next(_records(path, unnamed))
+        names = next(fields for _, fields in _records(path, unnamed) if fields)
         return Dialect(separator, quote, tuple(name.strip("\ufeff") for name in names), spaced=True)
     return Dialect(separator, quote, tuple(names))
 
@@ -165,17 +165,16 @@ def _copy_good_lines(path: Path, dialect: Dialect, copy: Path, *, skip_bad: bool
         if dialect.has_header:
             writer.writerow(dialect.names)
         for line, fields in _records(path, dialect):
-            reason = None
             if not _is_utf8(fields):
-                reason, error = NOT_UTF8, not_utf8(path, line)
+                if not skip_bad:
+                    raise not_utf8(path, line)
+                dropped[NOT_UTF8] += 1
             elif len(fields) > len(dialect.names):
-                reason, error = TOO_LONG, _too_long(path, line, fields, dialect)
-            if reason is None:
-                writer.writerow(fields)
-            elif skip_bad:
-                dropped[reason] += 1
+                if not skip_bad:
+                    raise _too_long(path, line, fields, dialect)
+                dropped[TOO_LONG] += 1
             else:
-                raise error
+                writer.writerow(fields)
     return dropped
 
 
