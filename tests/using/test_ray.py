@@ -1,4 +1,4 @@
-"""The same commands on a Ray that is ray_data once: same bytes, and nothing is lost."""
+"""The same commands on a Ray that is started once: same bytes, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training on a Ray cluster: the same command in several processes, ray_data anew when one dies.
+"""Training on a Ray cluster: the same command in several processes, started anew when one dies.
 
 What survives a death is the state that training keeps beside its output after every epoch, so the
 output must lie where all machines see it. Ray's part is to start the processes, to make them known
