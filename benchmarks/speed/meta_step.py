@@ -126,8 +126,8 @@ def _plain_step(dim: int, tasks: Tasks) -> Callable[[], None]:
             for _ in range(3 if len(history) > 1 else 0):
                 scores = model(history[:-1], weight, bias)
                 loss = nn.functional.cross_entropy(scores, history[1:])
-                slopes = torch.autograd.grad(loss, (weight, bias), create_graph=True)
-                weight, bias = weight - INNER_RATE * slopes[0], bias - INNER_RATE * slopes[1]
+                gradients = torch.autograd.grad(loss, (weight, bias), create_graph=True)
+                weight, bias = weight - INNER_RATE * gradients[0], bias - INNER_RATE * gradients[1]
             last = model(history, weight, bias)[-1:]
             outer = nn.functional.cross_entropy(last, target[None])
             outer.backward()  # type: ignore[no-untyped-call]

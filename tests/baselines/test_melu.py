@@ -34,11 +34,11 @@ def test_the_inner_step_is_that_of_autograd_and_leaves_the_embeddings_alone() ->
     logits = preference(decision, user, ratings.items)
     by_hand = 0.5 * (1 + (-logits[0]).exp()).log() + 0.25 * (1 + logits[1:].exp()).log().sum()
     torch.testing.assert_close(support_loss(decision, user, ratings), by_hand)
-    slopes = torch.autograd.grad(by_hand, list(decision))
-    for after, before, slope in zip(
-        adapt(decision, user, ratings, 0.5), decision, slopes, strict=True
+    gradients = torch.autograd.grad(by_hand, list(decision))
+    for after, before, gradient in zip(
+        adapt(decision, user, ratings, 0.5), decision, gradients, strict=True
     ):
-        torch.testing.assert_close(after, before - 0.5 * slope)
+        torch.testing.assert_close(after, before - 0.5 * gradient)
 
 
 def test_adaptation_favours_what_was_touched_and_nobody_is_ranked_by_the_prior() -> None:

@@ -31,7 +31,7 @@ def memory() -> Memory:
 
 
 def catalogue(memory: Memory, *rows: list[int]) -> torch.Tensor:
-    return Evidence(memory, Histories.from_lists(rows)).catalogue()
+    return Evidence(memory, Histories.from_lists(rows)).dense()
 
 
 def recency(history: list[int]) -> dict[int, float]:
@@ -83,11 +83,11 @@ def test_each_kind_speaks_or_is_silent(memory: Memory) -> None:
 
 
 def test_a_cell_is_told_once_to_each_kind(memory: Memory) -> None:
-    spoken = Evidence(memory, Histories.from_lists(HISTORIES)).spoken
-    kinds = spoken.owners // len(HISTORIES)
+    sparse = Evidence(memory, Histories.from_lists(HISTORIES)).sparse
+    kinds = sparse.owners // len(HISTORIES)
     assert (kinds.diff() >= 0).all(), "all that one kind says stands together"
-    assert torch.equal(spoken.owners % len(HISTORIES), spoken.cells // N_ITEMS)
-    pairs = torch.stack([spoken.owners, spoken.cells]).T
+    assert torch.equal(sparse.owners % len(HISTORIES), sparse.cells // N_ITEMS)
+    pairs = torch.stack([sparse.owners, sparse.cells]).T
     assert len(pairs) == len(torch.unique(pairs, dim=0)) > 0
 
 
@@ -122,13 +122,13 @@ def test_one_item_has_no_prefix(memory: Memory) -> None:
 
 def test_padding_says_nothing(memory: Memory) -> None:
     padded = Histories(torch.tensor([[0, 1, 7, 7], [2, 5, 5, 5]]), torch.tensor([2, 1]))
-    found = Evidence(memory, padded).catalogue()
+    found = Evidence(memory, padded).dense()
     assert_close(found, catalogue(memory, [0, 1], [2]))
 
 
 def test_nobody_remembers_nothing() -> None:
     memory = Memory.build(Sequences.from_rows([]), N_ITEMS)
     evidence = Evidence(memory, Histories.from_lists(HISTORIES))
-    assert not evidence.catalogue().any()
+    assert not evidence.dense().any()
     assert not evidence.at_next().any()
     assert not evidence.at_anchors(torch.arange(N_ITEMS), N_ITEMS).any()

@@ -24,7 +24,7 @@ def batch() -> FoldTasks:
     return task_batches(KNOWN, folds, CONFIG.train, np.random.default_rng(1))[0]
 
 
-def slopes(model: ClusterSeq, settled: Catalogue | None) -> tuple[Tensor, dict[str, Tensor]]:
+def gradients(model: ClusterSeq, settled: Catalogue | None) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of one batch, and its gradients."""
     loss = MetaLoss(model, CONFIG.train, settled)(batch(), torch.Generator().manual_seed(2))
     names, values = zip(*model.named_parameters(), strict=True)
@@ -36,25 +36,25 @@ def test_settled_items_change_no_gradient_but_their_own() -> None:
     model = trained()
     with torch.no_grad():
         settled = model.catalogue()
-    loss, moving = slopes(model, None)
-    same, still = slopes(model, settled)
+    loss, moving = gradients(model, None)
+    same, still = gradients(model, settled)
     torch.testing.assert_close(same, loss)
     assert {"items.embedding", "items.bias"} == set(moving) - set(still)
     assert {"theta.gain", "rates", "conditioner.embedding"} & set(still)
-    for name, slope in still.items():
-        torch.testing.assert_close(slope, moving[name])
+    for name, gradient in still.items():
+        torch.testing.assert_close(gradient, moving[name])
 
 
 def test_how_many_are_looked_up_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = trained()
-    loss, together = slopes(model, None)
+    loss, together = gradients(model, None)
     monkeypatch.setattr(module, "SCORES_AT_ONCE", 1)
     monkeypatch.setattr(module, "PEOPLE_AT_LEAST", 3)
-    same, few = slopes(model, None)
+    same, few = gradients(model, None)
     torch.testing.assert_close(same, loss)
     assert few.keys() == together.keys()
-    for name, slope in few.items():
-        torch.testing.assert_close(slope, together[name])
+    for name, gradient in few.items():
+        torch.testing.assert_close(gradient, together[name])
 
 
 def test_nobody_reads_a_memory_with_their_own_sequence() -> None:

@@ -35,7 +35,7 @@ def drawn(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def dense(queries: Tensor, columns: Tensor, trust: Tensor, acuity: Tensor) -> Tensor:
-    said = Evidence(MEMORY, SUPPORT).catalogue().double()  # (kinds, users, items)
+    said = Evidence(MEMORY, SUPPORT).dense().double()  # (kinds, users, items)
     heard = torch.log1p(acuity.exp()[:, None, None] * said)
     return queries @ columns.T + (trust.T[:, :, None] * heard).sum(dim=0)
 
@@ -43,8 +43,8 @@ def dense(queries: Tensor, columns: Tensor, trust: Tensor, acuity: Tensor) -> Te
 def test_scores_are_what_query_and_memory_say() -> None:
     queries, columns, trust, acuity = drawn(0)
     with torch.no_grad():
-        spoken = Evidence(MEMORY, SUPPORT).spoken
-        votes = Votes.of(trust, acuity, spoken)
+        sparse = Evidence(MEMORY, SUPPORT).sparse
+        votes = Votes.of(trust, acuity, sparse)
         found = scores(Preferences(queries, trust), columns, votes)
     torch.testing.assert_close(found, dense(queries, columns, trust, acuity))
     assert not torch.allclose(found, queries @ columns.T), "the memory says something"
@@ -61,9 +61,9 @@ def test_the_loss_and_its_gradients_are_those_of_all_scores(
     expected = cross_entropy(dense(*inputs), TASKS.targets, touched)
     found = catalogue_loss(Preferences(queries, trust), columns, acuity, MEMORY, TASKS)
     torch.testing.assert_close(found, expected)
-    slopes = torch.autograd.grad(3 * found, inputs)
-    torch.testing.assert_close(slopes, torch.autograd.grad(3 * expected, inputs))
-    assert all(slope.any() for slope in slopes)
+    gradients = torch.autograd.grad(3 * found, inputs)
+    torch.testing.assert_close(gradients, torch.autograd.grad(3 * expected, inputs))
+    assert all(gradient.any() for gradient in gradients)
 
 
 def test_without_a_memory_only_queries_and_items_count() -> None:
@@ -81,8 +81,8 @@ def test_items_that_stand_still_get_no_gradient() -> None:
     found = catalogue_loss(Preferences(queries, trust), still, acuity, MEMORY, TASKS)
     moving = catalogue_loss(Preferences(queries, trust), columns, acuity, MEMORY, TASKS)
     inputs = (queries, trust, acuity)
-    slopes = torch.autograd.grad(found, inputs)
-    torch.testing.assert_close(slopes, torch.autograd.grad(moving, inputs))
+    gradients = torch.autograd.grad(found, inputs)
+    torch.testing.assert_close(gradients, torch.autograd.grad(moving, inputs))
 
 
 def test_some_items_stand_for_the_rest() -> None:

@@ -57,12 +57,12 @@ def plain_scores(model: ClusterSeq, histories: Histories) -> Tensor:
     catalogue = model.catalogue()
     queries = model.encode(histories, catalogue.table)
     evidence = None if model.memory is None else Evidence(model.memory, histories)
-    heard = model.heard(histories, catalogue, evidence)
+    heard = model.support_evidence(histories, catalogue, evidence)
     theta = model.adapted(histories, queries, catalogue, heard)
     last = queries[torch.arange(len(histories)), histories.lengths - 1][:, None]
     said = torch.zeros(model.kinds, len(histories), N_ITEMS)
     if evidence is not None and model.acuity is not None:
-        said = torch.log1p(model.acuity.exp()[:, None, None] * evidence.catalogue())
+        said = torch.log1p(model.acuity.exp()[:, None, None] * evidence.dense())
     return torch.cat(
         [
             logits(theta[person], last[person], catalogue.items, said[:, person : person + 1])

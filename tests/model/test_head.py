@@ -53,15 +53,15 @@ def test_the_parts_of_theta_stand_in_the_order_they_start_in() -> None:
 
 @pytest.mark.parametrize("scale", [0.0, 10.0])
 @pytest.mark.parametrize("members", [1, 2])
-def test_slopes_are_pulled_back_as_automatic_differentiation_does(
+def test_gradients_are_pulled_back_as_automatic_differentiation_does(
     scale: float, members: int
 ) -> None:
     values = draw(len(start()), seed=3).double().requires_grad_()
     some = replace(candidates(scale), members=members)
     pointer = Pointer(Theta(values, some), draw(PREFIXES, DIM).double(), some)
-    slopes = draw(PREFIXES, DIM + TRAITS, seed=4).double()
-    (expected,) = torch.autograd.grad((pointer.columns * slopes).sum(), values)
-    torch.testing.assert_close(pointer.pull_back(slopes), expected)
+    gradients = draw(PREFIXES, DIM + TRAITS, seed=4).double()
+    (expected,) = torch.autograd.grad((pointer.columns * gradients).sum(), values)
+    torch.testing.assert_close(pointer.pull_back(gradients), expected)
 
 
 def test_the_start_leaves_the_query_alone() -> None:

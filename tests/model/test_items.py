@@ -45,11 +45,11 @@ def test_some_rows_are_those_of_the_whole_table_and_so_are_their_gradients(
     table, rows = build(share, graph), torch.tensor(chosen)
     weights = torch.randn(len(rows), DIM, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(table.vectors(rows), table.vectors()[rows])
-    slopes = [
+    gradients = [
         torch.autograd.grad((part * weights).sum(), table.embedding)[0]
         for part in (table.vectors(rows), table.vectors()[rows])
     ]
-    torch.testing.assert_close(*slopes)
+    torch.testing.assert_close(*gradients)
 
 
 def test_an_item_nobody_touched_keeps_its_own_direction(graph: sparse.csr_array) -> None:
@@ -87,8 +87,8 @@ def test_without_the_edges_of_some_people_the_others_are_left(chosen: list[int] 
     found, expected = leaving.vectors(rows, left_out=part), alone.vectors(rows)
     torch.testing.assert_close(found, expected)
     weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
-    slopes = [
+    gradients = [
         torch.autograd.grad((vectors * weights).sum(), table.embedding)[0]
         for table, vectors in ((leaving, found), (alone, expected))
     ]
-    torch.testing.assert_close(*slopes)
+    torch.testing.assert_close(*gradients)

@@ -96,8 +96,8 @@ def taught_apart(inputs: Inputs, targets: Tensor) -> Tensor:
 
 def assert_same_with_gradients(found: Tensor, expected: Tensor, inputs: Inputs) -> None:
     torch.testing.assert_close(found, expected)
-    slopes = torch.autograd.grad(3 * found, inputs)
-    torch.testing.assert_close(slopes, torch.autograd.grad(3 * expected, inputs))
+    gradients = torch.autograd.grad(3 * found, inputs)
+    torch.testing.assert_close(gradients, torch.autograd.grad(3 * expected, inputs))
 
 
 ROWS = pytest.mark.parametrize("rows", [1, 128, 300])
@@ -178,8 +178,8 @@ def test_the_fast_one_is_near_and_leaves_the_precision_of_others_alone(mutual_sh
         for f in (False, True)
     )
     torch.testing.assert_close(fast, exact, rtol=1e-2, atol=1e-2)
-    slopes = [torch.autograd.grad(loss, inputs[0])[0] for loss in (exact, fast)]
-    torch.testing.assert_close(slopes[1], slopes[0], rtol=5e-2, atol=1e-4)
+    gradients = [torch.autograd.grad(loss, inputs[0])[0] for loss in (exact, fast)]
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=5e-2, atol=1e-4)
     assert torch.get_float32_matmul_precision() == "highest"
 
 

@@ -99,7 +99,7 @@ def test_the_written_gradient_is_the_automatic_one(scale: float, members: int) -
 
 def test_without_a_memory_nothing_is_trusted() -> None:
     case = Case(torch.float64)
-    silent = replace(case.support, said=case.support.said[:, :0])
+    silent = replace(case.support, evidence=case.support.evidence[:, :0])
     found = support_gradient(case.starts()[:, :-KINDS], silent, case.anchors)
     deaf = case.starts().clone()
     deaf[:, -KINDS:] = 0
@@ -126,7 +126,7 @@ def test_support_loss_is_the_cross_entropy_against_the_anchors() -> None:
         rows = torch.cat([person.targets[prefix : prefix + 1], case.anchors.columns])
         some = replace(case.anchors, columns=rows)
         query = person.queries[prefix : prefix + 1]
-        heard = person.said.view(KINDS, PREFIXES, -1)[:, prefix : prefix + 1]
+        heard = person.evidence.view(KINDS, PREFIXES, -1)[:, prefix : prefix + 1]
         scores = logits(case.theta, query, some, heard)[0] + person.offsets[prefix]
         losses.append(-scores.log_softmax(dim=0)[0])
     found = support_loss(case.theta, person, case.anchors)
@@ -155,7 +155,7 @@ def test_padding_of_the_support_does_not_matter() -> None:
     padding = case.support.weights[..., 0] == 0
     assert padding.any()
     support = case.support
-    evidence = support.said.view(USERS, KINDS, PREFIXES, -1)
+    evidence = support.evidence.view(USERS, KINDS, PREFIXES, -1)
     for part in (support.queries, support.targets, evidence.transpose(1, 2)):
         part[padding] = 7.0
     support.offsets[..., 1:][padding] = -torch.inf
@@ -193,22 +193,22 @@ def meta_gradient(case: Case, *, second_order: bool) -> dict[str, Tensor]:
     for tensor in tensors.values():
         tensor.requires_grad_()
     loss = case.query_loss(second_order=second_order)
-    slopes = torch.autograd.grad(loss, list(tensors.values()), materialize_grads=True)
+    gradients = torch.autograd.grad(loss, list(tensors.values()), materialize_grads=True)
     for tensor in tensors.values():
         tensor.requires_grad_(False)
-    return dict(zip(tensors, slopes, strict=True))
+    return dict(zip(tensors, gradients, strict=True))
 
 
 def test_the_meta_gradient_is_that_of_finite_differences() -> None:
     case = Case(torch.float64)
-    slopes = meta_gradient(case, second_order=True)
+    gradients = meta_gradient(case, second_order=True)
     generator = torch.Generator().manual_seed(7)
     for name, tensor in outer_tensors(case).items():
         for _ in range(2):
             direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
             expected = central_difference(case.query_loss, tensor, direction)
             assert expected.abs() > 1e-6, name
-            found = (slopes[name] * direction).sum()
+            found = (gradients[name] * direction).sum()
             torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
 
 

@@ -80,8 +80,10 @@ def adapt(
     decision: Decision, user: Float[Tensor, " dim"], ratings: Ratings, rate: float
 ) -> Decision:
     """One person's decision layers after a gradient step on what they touched."""
-    slopes = grad(support_loss)(decision, user, ratings)
-    return Decision(*(part - rate * slope for part, slope in zip(decision, slopes, strict=True)))
+    gradients = grad(support_loss)(decision, user, ratings)
+    return Decision(
+        *(part - rate * gradient for part, gradient in zip(decision, gradients, strict=True))
+    )
 
 
 class MeLU(nn.Module):

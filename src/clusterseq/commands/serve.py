@@ -173,7 +173,7 @@ def _tell(url: str) -> None:
 
 
 def _greet(settings: Settings) -> None:
-    from clusterseq.service.server import is_loopback
+    from clusterseq.service.local import is_loopback
     from clusterseq.showing.terminal import screen
 
     host, port = settings.host, settings.port

@@ -29,44 +29,44 @@ FEW_ENTRIES = 10_000
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SparseEvidence:
     """The cells of users × items where any kind of memory says anything; once for each kind."""
 
     owners: Int64[Tensor, " cells"]
     """To whom it is said, as a place in kinds × users."""
     cells: Int64[Tensor, " cells"]
     """Of what, as a place in users × items."""
-    said: Float[Tensor, " cells"]
+    values: Float[Tensor, " cells"]
     """The weight of each vote."""
 
     @classmethod
-    def of(cls, said: Float[Tensor, "kinds users items"]) -> Spoken:
+    def of(cls, dense: Float[Tensor, "kinds users items"]) -> SparseEvidence:
         """What is said of every item, without the silence.
 
-        >>> Spoken.of(torch.tensor([[[0.0, 0.1, 0.0]], [[0.3, 0.0, 0.0]]])).cells.tolist()
+        >>> SparseEvidence.of(torch.tensor([[[0.0, 0.1, 0.0]], [[0.3, 0.0, 0.0]]])).cells.tolist()
         [1, 0]
         """
-        _, users, n_items = said.shape
-        flat = said.flatten()
+        _, users, n_items = dense.shape
+        flat = dense.flatten()
         places = flat.nonzero()[:, 0]
         owners = torch.div(places, n_items, rounding_mode="floor")
         return cls(owners, places % (users * n_items), flat.index_select(0, places))
 
-    def to_one(self, person: int, people: int, n_items: int) -> Spoken:
+    def to_one(self, person: int, people: int, n_items: int) -> SparseEvidence:
         """What is said to one of so many people, as if there were no other.
 
-        >>> both = Spoken(torch.tensor([0, 1, 3]), torch.tensor([2, 6, 5]), torch.ones(3))
+        >>> both = SparseEvidence(torch.tensor([0, 1, 3]), torch.tensor([2, 6, 5]), torch.ones(3))
         >>> alone = both.to_one(1, people=2, n_items=4)
         >>> alone.owners.tolist(), alone.cells.tolist()  # kinds, and items
         ([0, 1], [2, 1])
         """
         mask = torch.div(self.cells, n_items, rounding_mode="floor") == person
         kinds = torch.div(self.owners[mask], people, rounding_mode="floor")
-        return Spoken(kinds, self.cells[mask] - person * n_items, self.said[mask])
+        return SparseEvidence(kinds, self.cells[mask] - person * n_items, self.values[mask])
 
 
 @runtime_checkable
-class Heard(Protocol):
+class EvidenceSource(Protocol):
     """What adaptation asks of a memory, whoever answers."""
 
     def at_anchors(
@@ -98,7 +98,7 @@ class Evidence:
     >>> starts, items = torch.tensor([0, 1, 1, 2, 2]), torch.tensor([1, 0], dtype=torch.int32)
     >>> memory = Memory(starts, items, torch.tensor([0.2, 0.4]))
     >>> evidence = Evidence(memory, Histories.from_lists([[0, 1], [0]]))
-    >>> evidence.catalogue()[0]  # by the rules, 0 speaks for 1; halved where it isn't the newest
+    >>> evidence.dense()[0]  # by the rules, 0 speaks for 1; halved where it isn't the newest
     tensor([[0.0000, 0.1000],
             [0.0000, 0.2000]])
     >>> evidence.at_next()[0, :, 0]  # of 1 after 0: by the rules, and in the sessions
@@ -115,7 +115,7 @@ class Evidence:
         return None if memory is None else cls(memory, histories)
 
     @cached_property
-    def spoken(self) -> Spoken:
+    def sparse(self) -> SparseEvidence:
         """What the histories say of every item, without the silence."""
         return self._multiplied() if self._by_scipy else self._looked_up()
 
@@ -126,7 +126,7 @@ class Evidence:
         many = per_item * self.histories.items.numel() > FEW_ENTRIES
         return many and self.device.type == "cpu"
 
-    def _looked_up(self) -> Spoken:
+    def _looked_up(self) -> SparseEvidence:
         users, entries = len(self.histories), self._entries
         recency = (self._arange(self.steps) + 1) / self.histories.lengths[:, None]
         shares = torch.cat([recency] * len(KINDS)).flatten()
@@ -141,9 +141,9 @@ class Evidence:
         last = scratch.view(torch.int32).scatter_(0, cells, order).index_select(0, cells)
         distinct = (last == order).nonzero()[:, 0]
         owners, cells, sums = (part.index_select(0, distinct) for part in (owners, cells, sums))
-        return Spoken(owners, cells % (users * self.n_items), sums)
+        return SparseEvidence(owners, cells % (users * self.n_items), sums)
 
-    def _multiplied(self) -> Spoken:
+    def _multiplied(self) -> SparseEvidence:
         """The recency of what was touched (kinds × users, kinds × items) times the memory."""
         users, mask = len(self.histories), self.histories.mask.numpy()
         lengths, items = self.histories.lengths.numpy(), self.histories.items.numpy()[mask]
@@ -156,11 +156,11 @@ class Evidence:
         # Of other integers than the memory's SciPy would make a copy of the memory.
         columns, starts = (part.astype(memory.indices.dtype) for part in (columns, starts))
         shape = len(kinds) * users, memory.shape[0]
-        said = sparse.csr_array((votes, columns, starts), shape=shape) @ memory
-        sizes, first_cells = np.diff(said.indptr), np.arange(users) * self.n_items
+        products = sparse.csr_array((votes, columns, starts), shape=shape) @ memory
+        sizes, first_cells = np.diff(products.indptr), np.arange(users) * self.n_items
         owners = np.repeat(np.arange(len(kinds) * users), sizes)
-        cells = np.repeat(np.tile(first_cells, len(kinds)), sizes) + said.indices
-        return Spoken(*(torch.from_numpy(part) for part in (owners, cells, said.data)))
+        cells = np.repeat(np.tile(first_cells, len(kinds)), sizes) + products.indices
+        return SparseEvidence(*(torch.from_numpy(part) for part in (owners, cells, products.data)))
 
     @cached_property
     def _entries(self) -> _Entries:
@@ -185,13 +185,13 @@ class Evidence:
         """Items of the longest history."""
         return self.histories.items.shape[1]
 
-    def catalogue(self) -> Float[Tensor, "kinds users items"]:
+    def dense(self) -> Float[Tensor, "kinds users items"]:
         """What the histories say of every item, silence included."""
         shape = len(KINDS), len(self.histories), self.n_items
-        kinds = torch.div(self.spoken.owners, shape[1], rounding_mode="floor")
-        dense = self.spoken.said.new_zeros(shape)
-        dense.view(-1)[kinds * (shape[1] * shape[2]) + self.spoken.cells] = self.spoken.said
-        return dense
+        kinds = torch.div(self.sparse.owners, shape[1], rounding_mode="floor")
+        values = self.sparse.values.new_zeros(shape)
+        values.view(-1)[kinds * (shape[1] * shape[2]) + self.sparse.cells] = self.sparse.values
+        return values
 
     def at_anchors(
         self, places: Int64[Tensor, " items"], anchors: int

@@ -22,7 +22,7 @@ class PaddedEvidence:
     >>> starts, items = torch.tensor([0, 1, 1, 2, 2]), torch.tensor([1, 0, 0], dtype=torch.int32)
     >>> memory = Memory(starts, items, torch.tensor([0.2, 0.4, 0.0]))
     >>> evidence = PaddedEvidence(memory, 1, Histories.from_lists([[0, 1], [0]]))
-    >>> evidence.catalogue()[0]
+    >>> evidence.dense()[0]
     tensor([[0.0000, 0.1000],
             [0.0000, 0.2000]])
     """
@@ -41,7 +41,7 @@ class PaddedEvidence:
         self.weights: Float[Tensor, "kinds users steps longest"]
         self.weights = torch.where(present, memory.weights[entries], 0.0)
 
-    def catalogue(self) -> Float[Tensor, "kinds users items"]:
+    def dense(self) -> Float[Tensor, "kinds users items"]:
         """What the histories say of every item, silence included."""
         kinds, users, steps, _ = self.items.shape
         recency = (self._arange(steps) + 1) / self.histories.lengths[:, None].clamp_min(1)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from clusterseq.data.evidence import Evidence, Spoken
+from clusterseq.data.evidence import Evidence, SparseEvidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.tasks import Tasks
 from clusterseq.model.clusterseq import ClusterSeq
@@ -33,7 +33,7 @@ better than few people against all."""
 STEPS = 30
 """Most steps of the fit; half of them are usual."""
 FLAT = 1e-4
-"""A slope below this ends the fit, in nats."""
+"""A gradient below this ends the fit, in nats."""
 PRIOR = 1e-3
 """Least cost of a scalar's squared move, beside the mean over prefixes: the acuity of a memory that
 nobody trusts could be anything. Of few prefixes it is as much as of ``ENOUGH`` in all, since a
@@ -56,8 +56,8 @@ def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None =
     with torch.no_grad():
         rivals = Rivals.draw(tasks.targets, model.n_items, at_most, generator)
         history = tasks.support.last(model.config.max_steps)
-        spoken = None if model.memory is None else Evidence(model.memory, history).spoken
-        spoken = rivals.spoken(spoken) if spoken is not None and sampled else spoken
+        evidence = None if model.memory is None else Evidence(model.memory, history).sparse
+        evidence = rivals.of_these(evidence) if evidence is not None and sampled else evidence
         touched = rivals.touched(history)
         matched = _matched(model, history, rivals.items if sampled else None)
         traits, targets = model.items.traits()[rivals.items], rivals.places[tasks.targets]
@@ -74,7 +74,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None =
     )
 
     def loss() -> Tensor:
-        scores = _logits(model, matched, traits, spoken)
+        scores = _logits(model, matched, traits, evidence)
         return cross_entropy(scores + rivals.extra, targets, touched)
 
     def closure() -> Tensor:
@@ -123,24 +123,24 @@ def _logits(
     model: ClusterSeq,
     matched: Float[Tensor, "users items"],
     traits: Float[Tensor, "items traits"],
-    spoken: Spoken | None,
+    evidence: SparseEvidence | None,
 ) -> Float[Tensor, "users items"]:
     """Scores of the catalogue, with what does not change taken out of the loop."""
     theta = model.theta
     scores: Tensor = torch.exp(theta["sharpness"]) * matched + torch.mv(traits, theta["popularity"])
-    if spoken is None or model.acuity is None:
+    if evidence is None or model.acuity is None:
         return scores
     # All that one kind says stands together. (Looking a scalar up for each cell would add its
-    # slopes in another order at every run.)
-    sizes = torch.div(spoken.owners, len(matched), rounding_mode="floor").bincount(
+    # gradients in another order at every run.)
+    sizes = torch.div(evidence.owners, len(matched), rounding_mode="floor").bincount(
         minlength=model.kinds
     )
     parts = zip(
-        spoken.said.log().split_with_sizes(sizes.tolist()),
+        evidence.values.log().split_with_sizes(sizes.tolist()),
         model.acuity,
         theta["trust"],
         strict=True,
     )
     # log(1 + e^acuity · said), which no acuity that a line search may try can make overflow
     heard = [trust * torch.nn.functional.softplus(acuity + said) for said, acuity, trust in parts]
-    return scores.view(-1).scatter_add(0, spoken.cells, torch.cat(heard)).view_as(scores)
+    return scores.view(-1).scatter_add(0, evidence.cells, torch.cat(heard)).view_as(scores)

@@ -53,8 +53,8 @@ class MetaLoss:
             rivals = Rivals.draw(everybody.targets, model.n_items, MOST_RIVALS, generator)
         dropout = self.workers.own_draws(generator)
         queries = model.encode(tasks.support, catalogue.table, dropout)
-        heard = self._heard(tasks.support, catalogue, batch.memory)
-        preferences = model.preferences(tasks.support, queries, catalogue, heard)
+        support_evidence = self._support_evidence(tasks.support, catalogue, batch.memory)
+        preferences = model.preferences(tasks.support, queries, catalogue, support_evidence)
         columns = catalogue.items.columns
         if rivals is not None:
             columns = torch.nn.functional.embedding(rivals.items, columns)
@@ -68,7 +68,7 @@ class MetaLoss:
             loss = loss + self.config.cluster_weight * cluster_loss / self.workers.size
         return loss
 
-    def _heard(
+    def _support_evidence(
         self, histories: Histories, catalogue: Catalogue, memory: Memory | None
     ) -> Float[Tensor, "users kinds prefixes candidates"] | None:
         """What the inner loop asks of the memory, of a few people at a time: so it stays in a
@@ -76,6 +76,6 @@ class MetaLoss:
         parts = []
         for rows in chunks(len(histories), self.model.n_items, histories.items.device):
             some = histories[rows]
-            parts.append(self.model.heard(some, catalogue, Evidence.of(memory, some)))
+            parts.append(self.model.support_evidence(some, catalogue, Evidence.of(memory, some)))
         present = [part for part in parts if part is not None]
         return torch.cat(present) if present else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool
 from torch import Tensor
 
-from clusterseq.data.evidence import Spoken
+from clusterseq.data.evidence import SparseEvidence
 from clusterseq.model.catalogue import Preferences
 
 
@@ -20,7 +20,7 @@ class Adapted:
 
     preferences: Preferences
     """What they look for."""
-    spoken: Spoken | None
+    evidence: SparseEvidence | None
     """What the memory says to them."""
     unknown: Bool[Tensor, " users"]
     """Who has no history at all."""
@@ -28,5 +28,5 @@ class Adapted:
     def alone(self, row: int, n_items: int) -> Adapted:
         """One of them, as if there were no other."""
         people, rows = len(self.unknown), slice(row, row + 1)
-        spoken = None if self.spoken is None else self.spoken.to_one(row, people, n_items)
-        return Adapted(self.preferences[rows], spoken, self.unknown[rows])
+        evidence = None if self.evidence is None else self.evidence.to_one(row, people, n_items)
+        return Adapted(self.preferences[rows], evidence, self.unknown[rows])

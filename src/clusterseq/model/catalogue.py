@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from clusterseq.data.evidence import Evidence, Spoken
+from clusterseq.data.evidence import Evidence, SparseEvidence
 from clusterseq.data.memory import Memory
 from clusterseq.data.tasks import Tasks
 from clusterseq.machine.accelerator import cells_at_once
 from clusterseq.model.head import Candidates, Pointer, Theta
-from clusterseq.model.losses import loss_and_slopes
+from clusterseq.model.losses import loss_and_gradient
 from clusterseq.model.rivals import Rivals
 from clusterseq.model.votes import Votes, sharpened
 
@@ -142,66 +142,71 @@ class _CatalogueLoss(torch.autograd.Function):
         rivals: Rivals | None,
     ) -> Tensor:
         preferences = Preferences(queries, trust)
-        slopes = _Slopes(preferences, columns if ctx.needs_input_grad[1] else None, acuity)
+        gradients = _Gradients(preferences, columns if ctx.needs_input_grad[1] else None, acuity)
         total = queries.new_zeros(())
         for rows in chunks(len(tasks), len(columns), columns.device):
             chunk = tasks[rows]
-            spoken = None if memory is None else Evidence(memory, chunk.support).spoken
+            evidence = None if memory is None else Evidence(memory, chunk.support).sparse
             target = chunk.targets[:, None]
             if rivals is None:
                 touched = chunk.support.touched(len(columns))
             else:
-                spoken = None if spoken is None else rivals.spoken(spoken)
+                evidence = None if evidence is None else rivals.of_these(evidence)
                 touched, target = rivals.touched(chunk.support), rivals.places[target]
             subset = preferences[rows]
-            logits = scores(subset, columns, Votes.of(subset.trust, acuity, spoken))
+            logits = scores(subset, columns, Votes.of(subset.trust, acuity, evidence))
             if rivals is not None:
                 logits += rivals.extra.to(logits.dtype)
             excluded = touched.scatter_(1, target, False)
-            loss, errors = loss_and_slopes(logits.masked_fill_(excluded, -torch.inf), target)
+            loss, errors = loss_and_gradient(logits.masked_fill_(excluded, -torch.inf), target)
             total += loss
-            slopes.add(rows, errors, columns, spoken)
-        ctx.slopes, ctx.people = slopes, len(tasks)
+            gradients.add(rows, errors, columns, evidence)
+        ctx.gradients, ctx.people = gradients, len(tasks)
         return total / len(tasks)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        scale, slopes = gradients[0] / ctx.people, ctx.slopes
-        parts = (slopes.queries, slopes.columns, slopes.trust, slopes.acuity)
-        return (*(None if part is None else scale * part for part in parts), None, None, None)
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        scale, gradients = outer[0] / ctx.people, ctx.gradients
+        of_inputs = (part if part is None else scale * part for part in gradients.of_inputs)
+        return (*of_inputs, None, None, None)
 
 
-class _Slopes:
+class _Gradients:
     """The gradient of the summed loss with respect to all that scores are made of."""
 
     def __init__(
         self, preferences: Preferences, columns: Tensor | None, acuity: Tensor | None
     ) -> None:
-        self.preferences, self.sharpness = preferences, acuity
-        self.queries = torch.empty_like(preferences.queries)
-        self.trust = torch.zeros_like(preferences.trust)
-        self.columns = None if columns is None else torch.zeros_like(columns)
-        self.acuity = None if acuity is None else torch.zeros_like(acuity)
+        self.preferences, self.acuity = preferences, acuity
+        self.query_grad = torch.empty_like(preferences.queries)
+        self.trust_grad = torch.zeros_like(preferences.trust)
+        self.column_grad = None if columns is None else torch.zeros_like(columns)
+        self.acuity_grad = None if acuity is None else torch.zeros_like(acuity)
+
+    @property
+    def of_inputs(self) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
+        """In the order in which ``_CatalogueLoss`` takes what they belong to."""
+        return self.query_grad, self.column_grad, self.trust_grad, self.acuity_grad
 
     def add(
         self,
         rows: slice,
         errors: Float[Tensor, "users items"],
         columns: Tensor,
-        spoken: Spoken | None,
+        evidence: SparseEvidence | None,
     ) -> None:
         """Count in what some people's errors say."""
-        self.queries[rows] = errors @ columns
-        if self.columns is not None:
-            self.columns.addmm_(errors.T, self.preferences.queries[rows])
-        if self.acuity is None or self.sharpness is None or spoken is None:
+        self.query_grad[rows] = errors @ columns
+        if self.column_grad is not None:
+            self.column_grad.addmm_(errors.T, self.preferences.queries[rows])
+        if self.acuity is None or self.acuity_grad is None or evidence is None:
             return
         trust = self.preferences.trust[rows].T  # (kinds, users)
-        strength = sharpened(spoken, self.sharpness, len(errors))
-        cell_errors = errors.view(-1).index_select(0, spoken.cells)
+        strength = sharpened(evidence, self.acuity, len(errors))
+        cell_errors = errors.view(-1).index_select(0, evidence.cells)
         of_trust = cell_errors * torch.log1p(strength)
         of_acuity = cell_errors * strength / (1 + strength)
         sums = errors.new_zeros(2, trust.numel())
-        sums.index_add_(1, spoken.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
-        self.trust[rows] = sums[0].view_as(trust).T
-        self.acuity += (sums[1].view_as(trust) * trust).sum(dim=1)
+        sums.index_add_(1, evidence.owners, torch.stack([of_trust, of_acuity]).to(errors.dtype))
+        self.trust_grad[rows] = sums[0].view_as(trust).T
+        self.acuity_grad += (sums[1].view_as(trust) * trust).sum(dim=1)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from clusterseq.config import ModelConfig
-from clusterseq.data.evidence import Heard, places_of
+from clusterseq.data.evidence import EvidenceSource, places_of
 from clusterseq.data.histories import Histories
 from clusterseq.data.memory import KINDS, Memory
 from clusterseq.data.packing import Packing
@@ -141,7 +141,7 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        heard: Float[Tensor, "users kinds prefixes candidates"] | None,
+        support_evidence: Float[Tensor, "users kinds prefixes candidates"] | None,
         *,
         steps: int | None = None,
     ) -> Preferences:
@@ -149,7 +149,7 @@ class ClusterSeq(nn.Module):
 
         ``steps`` ends the inner loop early. Without history a row means nothing.
         """
-        theta = self.adapted(histories, queries, catalogue, heard, steps=steps)
+        theta = self.adapted(histories, queries, catalogue, support_evidence, steps=steps)
         return Preferences.of(theta, histories.newest(queries), catalogue.items)
 
     def encode(
@@ -212,8 +212,8 @@ class ClusterSeq(nn.Module):
         conditioned: Tensor = self.conditioner(self.start, shares)
         return conditioned
 
-    def heard(
-        self, histories: Histories, catalogue: Catalogue, evidence: Heard | None
+    def support_evidence(
+        self, histories: Histories, catalogue: Catalogue, evidence: EvidenceSource | None
     ) -> Float[Tensor, "users kinds prefixes candidates"] | None:
         """What the memory says of what came next (first) and of the anchors, side by side.
 
@@ -229,7 +229,7 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        heard: Float[Tensor, "users kinds prefixes candidates"] | None,
+        support_evidence: Float[Tensor, "users kinds prefixes candidates"] | None,
         *,
         steps: int | None = None,
     ) -> Float[Tensor, "users size"]:
@@ -237,7 +237,7 @@ class ClusterSeq(nn.Module):
         theta = self.conditioned(histories)
         if self.rates is None or catalogue.anchors is None or histories.items.shape[1] < 2:
             return theta
-        support = self.support(histories, queries, catalogue, heard)
+        support = self.support(histories, queries, catalogue, support_evidence)
         second = self.config.meta == "second"
         return adapt(theta, self.rates[:steps], support, catalogue.anchors, second_order=second)
 
@@ -246,14 +246,16 @@ class ClusterSeq(nn.Module):
         histories: Histories,
         queries: Float[Tensor, "users steps width"],
         catalogue: Catalogue,
-        heard: Float[Tensor, "users kinds prefixes candidates"] | None,
+        support_evidence: Float[Tensor, "users kinds prefixes candidates"] | None,
     ) -> Support:
         """Each item from the second on, to be predicted from its prefix."""
         targets = histories.items[:, 1:]  # (users, prefixes)
         offsets = offsets_of(targets, self.anchors, self.n_items).to(catalogue.table.dtype)
         evidence = offsets.new_zeros(offsets.shape[0], self.kinds, *offsets.shape[1:])
-        if heard is not None and self.acuity is not None:
-            evidence = torch.log1p(self.acuity.exp()[:, None, None] * heard.to(offsets.dtype))
+        if support_evidence is not None and self.acuity is not None:
+            evidence = torch.log1p(
+                self.acuity.exp()[:, None, None] * support_evidence.to(offsets.dtype)
+            )
         return Support.of(
             queries=queries[:, :-1],
             targets=nn.functional.embedding(targets, catalogue.items.columns),

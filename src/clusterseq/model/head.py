@@ -111,17 +111,17 @@ class Pointer:
         return torch.cat([self.sharpness * self.directions, popularity], dim=-1)
 
     def pull_back(
-        self, slopes: Float[Tensor, "*users prefixes columns"]
+        self, column_grad: Float[Tensor, "*users prefixes columns"]
     ) -> Float[Tensor, "*users pointing"]:
-        """Slopes at ``columns``, turned into those of gain, shift, sharpness and popularity."""
+        """The gradient at ``columns``, as that of gain, shift, sharpness and popularity."""
         width = self.queries.shape[-1]
-        piece_slopes = (slopes[..., :width] * self.sharpness).reshape(self.pieces.shape)
-        dot = (self.pieces * piece_slopes).sum(dim=-1, keepdim=True)
+        piece_grad = (column_grad[..., :width] * self.sharpness).reshape(self.pieces.shape)
+        dot = (self.pieces * piece_grad).sum(dim=-1, keepdim=True)
         if self.scale:
             # Of a direction u/|u| only what is across u can change: I − u uᵀ/|u|², over |u|.
-            piece_slopes = self.shortening * torch.addcmul(piece_slopes, dot, self.pieces, value=-1)
-        shift_slopes = piece_slopes.flatten(-2)
-        parts = [shift_slopes * self.queries, shift_slopes, dot.sum(dim=-2), slopes[..., width:]]
+            piece_grad = self.shortening * torch.addcmul(piece_grad, dot, self.pieces, value=-1)
+        shift_grad = piece_grad.flatten(-2)
+        parts = [shift_grad * self.queries, shift_grad, dot.sum(dim=-2), column_grad[..., width:]]
         return torch.cat(parts, dim=-1).sum(dim=-2)
 
 

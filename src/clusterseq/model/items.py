@@ -193,9 +193,9 @@ class _Smoothed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        slopes, transposed = (ctx.share * gradients[0]).contiguous(), ctx.transposed
-        grad = slopes.new_zeros(transposed.shape[0], slopes.shape[1])
-        torch.addmm(grad, transposed, slopes, beta=0, out=grad)  # `@` would copy all of it
+        grad_rows, transposed = (ctx.share * gradients[0]).contiguous(), ctx.transposed
+        grad = grad_rows.new_zeros(transposed.shape[0], grad_rows.shape[1])
+        torch.addmm(grad, transposed, grad_rows, beta=0, out=grad)  # `@` would copy all of it
         direct = (1 - ctx.share) * gradients[0]
         grad = grad.add_(direct) if ctx.rows is None else grad.index_add_(0, ctx.rows, direct)
         return grad, None, None, None, None

@@ -77,7 +77,7 @@ def linear_cross_entropy(
     return loss
 
 
-def loss_and_slopes(
+def loss_and_gradient(
     logits: Float[Tensor, "rows items"], targets: Int64[Tensor, "rows 1"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows items"]]:
     """Summed −log softmax of the targets, and its gradient with respect to the logits."""
@@ -132,12 +132,12 @@ class _Seen:
 
     items: Int64[Tensor, " prefixes"]
 
-    def loss_and_slopes(
+    def loss_and_gradient(
         self, rows: slice, logits: Float[Tensor, "members rows items"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "members rows items"]]:
         targets = self.items[rows].repeat(len(logits))[:, None]
-        loss, slopes = loss_and_slopes(logits.flatten(0, 1), targets)
-        return loss, slopes.view_as(logits)
+        loss, grad = loss_and_gradient(logits.flatten(0, 1), targets)
+        return loss, grad.view_as(logits)
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,13 @@ class _Mutual:
     items: Int64[Tensor, " prefixes"]
     share: float
 
-    def loss_and_slopes(
+    def loss_and_gradient(
         self, rows: slice, logits: Float[Tensor, "members rows items"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "members rows items"]]:
         targets = self.items[rows, None]
         shares = logits.mean(dim=0).softmax(dim=1).mul_(self.share)
         shares.scatter_add_(1, targets, shares.new_full(targets.shape, 1 - self.share))
-        return _loss_and_slopes_of_shares(logits, shares)
+        return _loss_and_gradient_of_shares(logits, shares)
 
 
 @dataclass(frozen=True)
@@ -163,15 +163,15 @@ class _Expected:
     queries: Float[Tensor, "prefixes width"]
     product: _Product
 
-    def loss_and_slopes(
+    def loss_and_gradient(
         self, rows: slice, logits: Float[Tensor, "members rows items"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "members rows items"]]:
         expected = torch.empty_like(logits[0])
         self.product(self.queries[rows], out=expected)
-        return _loss_and_slopes_of_shares(logits, expected.softmax(dim=1))
+        return _loss_and_gradient_of_shares(logits, expected.softmax(dim=1))
 
 
-def _loss_and_slopes_of_shares(
+def _loss_and_gradient_of_shares(
     logits: Float[Tensor, "members rows items"], shares: Float[Tensor, "rows items"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "members rows items"]]:
     """Summed cross-entropy with a target's shares, which add up to one, and its gradient.
@@ -195,8 +195,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         fast: bool,
     ) -> Tensor:
         members, prefixes, _ = queries.shape
-        query_slopes = torch.empty_like(queries)
-        vector_slopes, bias_slopes = torch.zeros_like(vectors), torch.zeros_like(bias)
+        query_grad = torch.empty_like(queries)
+        vector_grad, bias_grad = torch.zeros_like(vectors), torch.zeros_like(bias)
         total = queries.new_zeros(())
         row = members * len(bias)
         at_once = max(1, cells_at_once(queries.device, ROWS_AT_ONCE * row) // row)
@@ -211,21 +211,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 product(part, out=out)
                 for product, part, out in zip(products, queries[:, rows], logits, strict=True)
             ]
-            loss, slopes = objective.loss_and_slopes(rows, logits)
+            loss, grad = objective.loss_and_gradient(rows, logits)
             total += loss
-            bias_slopes += slopes.sum(dim=(0, 1))
+            bias_grad += grad.sum(dim=(0, 1))
             for member, (left, right) in enumerate(factors):
-                member_slopes = slopes[member].to(left.dtype)
-                query_slopes[member, rows] = member_slopes @ right
-                vector_slopes[member] += member_slopes.T @ left
-        ctx.save_for_backward(query_slopes, vector_slopes, bias_slopes)
+                member_grad = grad[member].to(left.dtype)
+                query_grad[member, rows] = member_grad @ right
+                vector_grad[member] += member_grad.T @ left
+        ctx.save_for_backward(query_grad, vector_grad, bias_grad)
         ctx.terms = terms = members * prefixes
         return total / terms
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         scale = gradients[0] / ctx.terms
-        return *(slopes * scale for slopes in ctx.saved_tensors), None, None, None
+        return *(gradient * scale for gradient in ctx.saved_tensors), None, None, None
 
 
 def _objective(

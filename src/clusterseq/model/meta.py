@@ -32,7 +32,7 @@ class Support:
     """The query after each prefix."""
     targets: Float[Tensor, "*users prefixes columns"]
     """The columns of the item that came next (see ``Candidates``)."""
-    said: Float[Tensor, "*users kinds cells"]
+    evidence: Float[Tensor, "*users kinds cells"]
     """What each kind of memory says of the candidates, with prefixes and candidates in a row, as
     products read it; no kinds without a memory."""
     offsets: Float[Tensor, "*users prefixes candidates"]
@@ -102,9 +102,9 @@ def support_gradient(
     errors = torch.addcmul(support.minus_truth, probabilities, support.weights)
     # What the errors have of the candidates' columns: (users, prefixes, columns)
     target_errors, anchor_errors = errors[..., :1], errors[..., 1:]
-    slopes = torch.addcmul(anchor_errors @ anchors.columns, target_errors, support.targets)
-    trust_slopes = errors.reshape(*errors.shape[:-2], 1, -1) @ support.said.mT
-    return torch.cat([pointer.pull_back(slopes), trust_slopes.squeeze(-2)], dim=-1)
+    column_grad = torch.addcmul(anchor_errors @ anchors.columns, target_errors, support.targets)
+    trust_grad = errors.reshape(*errors.shape[:-2], 1, -1) @ support.evidence.mT
+    return torch.cat([pointer.pull_back(column_grad), trust_grad.squeeze(-2)], dim=-1)
 
 
 def adapt(
@@ -134,5 +134,5 @@ def _scores(
     queries = pointer.columns
     target_scores = (queries * support.targets).sum(dim=-1, keepdim=True)
     scores = torch.cat([target_scores, queries @ anchors.columns.T], dim=-1) + support.offsets
-    votes = theta.trust @ support.said  # (users, 1, cells)
+    votes = theta.trust @ support.evidence  # (users, 1, cells)
     return scores + votes.reshape(scores.shape)

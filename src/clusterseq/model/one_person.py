@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.data.evidence import Spoken
+from clusterseq.data.evidence import SparseEvidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.packing import Packing
 from clusterseq.data.padded_evidence import PaddedEvidence
@@ -61,9 +61,9 @@ class OnePerson:
     def adapted(self, histories: Histories) -> Adapted:
         """Adapt to one person of such a history."""
         # Tensors that were made outside of inference mode would be compiled for anew.
-        preferences, said = self.adapt(histories.clone())
-        spoken = None if said is None else Spoken.of(said)
-        return Adapted(preferences, spoken, histories.lengths == 0)
+        preferences, dense = self.adapt(histories.clone())
+        evidence = None if dense is None else SparseEvidence.of(dense)
+        return Adapted(preferences, evidence, histories.lengths == 0)
 
 
 def _adaptation(
@@ -78,8 +78,8 @@ def _adaptation(
         if memory is not None and longest:
             evidence = PaddedEvidence(memory, longest, histories)
         queries = model.encode(histories, catalogue.table, packing=Packing.full(histories))
-        heard = model.heard(histories, catalogue, evidence)
-        preferences = model.preferences(histories, queries, catalogue, heard)
-        return preferences, None if evidence is None else evidence.catalogue()
+        support_evidence = model.support_evidence(histories, catalogue, evidence)
+        preferences = model.preferences(histories, queries, catalogue, support_evidence)
+        return preferences, None if evidence is None else evidence.dense()
 
     return adapt

@@ -69,11 +69,11 @@ class Portable(nn.Module):
         evidence = self._evidence(histories)
         # Padding is read, too: nobody looks at what follows from it.
         queries = self.model.encode(histories, self.table, packing=Packing.full(histories))
-        heard = self.model.heard(histories, catalogue, evidence)
-        preferences = self.model.preferences(histories, queries, catalogue, heard)
+        support_evidence = self.model.support_evidence(histories, catalogue, evidence)
+        preferences = self.model.preferences(histories, queries, catalogue, support_evidence)
         scores = preferences.queries @ self.columns.T
         if evidence is not None and self.model.acuity is not None:
-            votes = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.catalogue())
+            votes = torch.log1p(self.model.acuity.exp()[:, None, None] * evidence.dense())
             scores = scores + (preferences.trust.T[..., None] * votes).sum(dim=0)
         return torch.where(lengths[:, None] == 0, self.prior, scores)
 

@@ -110,11 +110,13 @@ class Ranker:
         if self._one_person is not None and steps is None and histories.items.shape in SHAPES:
             return self._one_person.adapted(histories)
         evidence = Evidence.of(model.memory, histories)
-        heard = model.heard(histories, self.catalogue, evidence)
+        support_evidence = model.support_evidence(histories, self.catalogue, evidence)
         queries = model.encode(histories, self.catalogue.table)
-        preferences = model.preferences(histories, queries, self.catalogue, heard, steps=steps)
-        spoken = None if evidence is None else evidence.spoken
-        return Adapted(preferences, spoken, histories.lengths == 0)
+        preferences = model.preferences(
+            histories, queries, self.catalogue, support_evidence, steps=steps
+        )
+        sparse = None if evidence is None else evidence.sparse
+        return Adapted(preferences, sparse, histories.lengths == 0)
 
     def compile(self) -> None:
         """Compile how one person is adapted to who has touched one, two or three items, and how
@@ -248,21 +250,21 @@ class Ranker:
 
     def _nearest(self, person: Adapted, count: int, index: Index) -> Int64[Tensor, " some"]:
         """All items that can be among so many best of one person, ascending."""
-        queries, spoken = person.preferences.queries.numpy(), person.spoken
-        lowers = spoken is not None and bool((person.preferences.trust < 0).any())
+        queries, evidence = person.preferences.queries.numpy(), person.evidence
+        lowers = evidence is not None and bool((person.preferences.trust < 0).any())
         reach = min(self.n_items, count)
         while True:
             retrieved = torch.from_numpy(index.nearest(queries, reach)[0])
             near = retrieved[retrieved >= 0]
-            if spoken is None:
+            if evidence is None:
                 return near.sort().values
             # What lies farther is beaten by each of these that the memory doesn't lower.
-            sure = near[~torch.isin(near, spoken.cells)] if lowers else near
+            sure = near[~torch.isin(near, evidence.cells)] if lowers else near
             if len(sure) >= count or len(near) < reach or reach == self.n_items:
-                items: Tensor = torch.unique(torch.cat([near, spoken.cells]))  # ascending
+                items: Tensor = torch.unique(torch.cat([near, evidence.cells]))  # ascending
                 return items
             reach = min(self.n_items, FARTHER * reach)
 
     def _votes(self, people: Adapted) -> Votes | None:
         """What the memory adds to the scores."""
-        return Votes.of(people.preferences.trust, self.model.acuity, people.spoken)
+        return Votes.of(people.preferences.trust, self.model.acuity, people.evidence)

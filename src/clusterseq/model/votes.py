@@ -1,4 +1,4 @@
-"""What the neighbour memory adds to scores: trust · log(1 + e^acuity · said), where it speaks.
+"""What the neighbour memory adds to scores: trust · log(1 + e^acuity · evidence).
 
 Knows nothing about: what the memory was made of, how trust comes about, products.
 """
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from clusterseq.data.evidence import Spoken, places_of
+from clusterseq.data.evidence import SparseEvidence, places_of
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Votes:
         cls,
         trust: Float[Tensor, "users kinds"],
         acuity: Float[Tensor, " kinds"] | None,
-        spoken: Spoken | None,
+        evidence: SparseEvidence | None,
     ) -> Votes | None:
-        """What is said to some people, as each trusts it; None without a memory."""
-        if acuity is None or spoken is None:
+        """The evidence for some people, as each trusts it; None without a memory."""
+        if acuity is None or evidence is None:
             return None
-        trusted = trust.T.flatten().index_select(0, spoken.owners)
-        return cls(spoken.cells, trusted * torch.log1p(sharpened(spoken, acuity, len(trust))))
+        trusted = trust.T.flatten().index_select(0, evidence.owners)
+        return cls(evidence.cells, trusted * torch.log1p(sharpened(evidence, acuity, len(trust))))
 
     def added(self, scores: Float[Tensor, "users items"]) -> Float[Tensor, "users items"]:
         """Scores, in place, with their votes."""
@@ -71,8 +71,8 @@ class Votes:
 
 
 def sharpened(
-    spoken: Spoken, acuity: Float[Tensor, " kinds"], people: int
+    evidence: SparseEvidence, acuity: Float[Tensor, " kinds"], people: int
 ) -> Float[Tensor, " cells"]:
-    """e^acuity · said."""
+    """e^acuity · evidence."""
     sharpness = acuity.exp().repeat_interleave(people)
-    return sharpness.index_select(0, spoken.owners) * spoken.said
+    return sharpness.index_select(0, evidence.owners) * evidence.values

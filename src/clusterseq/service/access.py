@@ -5,6 +5,7 @@ Knows nothing about: what keys are, routes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Security
@@ -17,6 +18,13 @@ HEADERS = ("Authorization", "X-API-Key")
 """Where a key may stand."""
 _BEARER = HTTPBearer(auto_error=False, description="An API key.")
 _HEADER = APIKeyHeader(name=HEADERS[1], auto_error=False, description="The same, plainly.")
+
+
+def secret_in(headers: Mapping[str, str]) -> str:
+    """The key that comes with a request, whose names are in lower case; "" if there is none."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    given = credentials.strip() if scheme.lower() == "bearer" else ""
+    return given or headers.get("x-api-key", "")
 
 
 def needs(scope: str, keyring: Keyring) -> Any:

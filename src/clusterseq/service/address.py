@@ -31,11 +31,14 @@ def bound(host: str, port: int) -> socket.socket:
         address.bind((host, port))
     except OSError as error:
         address.close()
-        raise ConfigError(
-            f"{_url(host, port)}: {error.strerror}; give another --port or --host"
-        ) from error
+        raise taken(host, port, str(error.strerror)) from error
     address.set_inheritable(True)
     return address
+
+
+def taken(host: str, port: int, reason: str) -> ConfigError:
+    """The error for an address that can't be had."""
+    return ConfigError(f"{_url(host, port)}: {reason}; give another --port or --host")
 
 
 @contextmanager
@@ -53,14 +56,15 @@ def announced(address: socket.socket, ready: Callable[[str], None]) -> Iterator[
 
 def _watch(address: socket.socket, ready: Callable[[str], None], over: threading.Event) -> None:
     while not over.wait(EVERY_S):
-        if _listens(address):
+        if listens(address):
             url = _url(*address.getsockname()[:2])
             LOG.info("running on %s", url)
             ready(url)
             return
 
 
-def _listens(address: socket.socket) -> bool:
+def listens(address: socket.socket) -> bool:
+    """Whether clients are let in there."""
     try:
         return bool(address.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     except OSError:  # it has been let go already

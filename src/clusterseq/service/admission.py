@@ -1,6 +1,9 @@
 """Which requests reach the routes: those with a readable address and a body within bounds.
 
-Knows nothing about: routes, keys, what is asked.
+A body is held in memory, so nobody's is read who has no key where one is asked for: the route says
+why then.
+
+Knows nothing about: routes, what a key opens, what is asked.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from urllib.parse import unquote_to_bytes
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from clusterseq.service.access import secret_in
+from clusterseq.service.keys import Keyring
 from clusterseq.service.problems import respond
 
 BODILESS = ("GET", "DELETE", "OPTIONS")
@@ -19,8 +24,8 @@ BODILESS = ("GET", "DELETE", "OPTIONS")
 class Admission:
     """Wraps an application."""
 
-    def __init__(self, app: ASGIApp, body_bytes: int) -> None:
-        self.app, self.body_bytes = app, body_bytes
+    def __init__(self, app: ASGIApp, body_bytes: int, keyring: Keyring) -> None:
+        self.app, self.body_bytes, self.keyring = app, body_bytes, keyring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or say why not."""
@@ -44,7 +49,10 @@ class Admission:
 
     async def _body(self, scope: Scope, receive: Receive) -> list[Message] | None:
         """The messages that bring the body; None if it is too large, said or not."""
-        content_length = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        if not self.keyring.open and self.keyring.find(secret_in(headers)) is None:
+            return [{"type": "http.request", "body": b"", "more_body": False}]
+        content_length = headers.get("content-length", "")
         if content_length.isdecimal() and int(content_length) > self.body_bytes:
             return None
         received, messages = 0, []

@@ -98,7 +98,8 @@ async def recommend(
             await asyncio.sleep(0)
         known = len(asked.person.codes)
         context.metrics.served(served, known, asked.touched - known)
-        context.metrics.shown([item for item, _ in best], engine.n_items)
+        if engine is context.engine:  # an answer of the model before counts for no catalogue
+            context.metrics.shown([item for item, _ in best], engine.n_items)
         answer = _answer(engine, served, asked, best)
         if explain and best and not served.fallback:
             await _add_reasons(context, engine, answer, asked.person, best)

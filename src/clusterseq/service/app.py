@@ -18,6 +18,7 @@ from clusterseq.service.access import HEADERS
 from clusterseq.service.admission import Admission
 from clusterseq.service.context import Context
 from clusterseq.service.document import add_document
+from clusterseq.service.local import LocalOnly
 from clusterseq.service.logs import LOG
 from clusterseq.service.middleware import REQUEST_ID, RequestMiddleware
 from clusterseq.service.problems import Problem, add_problems
@@ -29,8 +30,14 @@ ABOUT = """Recommends the next item to people the model has never seen, from the
 they touch. Errors are problem details (RFC 9457)."""
 
 
-def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
-    """The application of one service; other ``origins`` may call it from a browser."""
+def create_app(
+    context: Context, *, origins: tuple[str, ...] = (), local_only: bool = False
+) -> FastAPI:
+    """The application of one service; other ``origins`` may call it from a browser.
+
+    ``local_only`` refuses what comes under another name than this machine's, or by a page of
+    another site.
+    """
 
     @asynccontextmanager
     async def serving(app: FastAPI) -> AsyncIterator[None]:
@@ -61,16 +68,21 @@ def create_app(context: Context, *, origins: tuple[str, ...] = ()) -> FastAPI:
     app.include_router(page.router())
     add_document(app, context.limits)
     context.metrics.watch(lambda: len(context.rankings.batcher))
-    _surround(app, context, origins)
+    _surround(app, context, origins, local_only=local_only)
     return app
 
 
-def _surround(app: FastAPI, context: Context, origins: tuple[str, ...]) -> None:
+def _surround(
+    app: FastAPI, context: Context, origins: tuple[str, ...], *, local_only: bool
+) -> None:
     """Put around the routes what every request goes through; what is added last sees it first.
 
     So what isn't let in is logged and counted, too, and pages of other origins may read why.
     """
-    app.add_middleware(Admission, body_bytes=context.limits.body_bytes)
+    keyring = context.keyring
+    app.add_middleware(Admission, body_bytes=context.limits.body_bytes, keyring=keyring)
+    if local_only:
+        app.add_middleware(LocalOnly, origins=origins)
     if origins:
         app.add_middleware(
             CORSMiddleware,

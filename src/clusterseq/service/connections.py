@@ -16,6 +16,7 @@ from http import HTTPStatus
 from itertools import takewhile
 from typing import Any
 
+import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -70,12 +71,44 @@ class Waiting:
             self._sweep = loop.call_later(SWEEP_SECONDS, self._end_late)
 
 
+class _Parser:
+    """httptools' parser, which goes on with HTTP/1.1 where a client offers to speak another.
+
+    The offer may be ignored (RFC 9110, section 7.8), as clients of HTTP/2 expect whose first
+    request makes one. The parser stops at the end of such a head, and would take the body for the
+    next request.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._parser = self._started()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+    def feed_data(self, data: bytes) -> None:
+        """Read on."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            head = self._connection.head_without_offer(self._parser)
+            self._parser = self._started()
+            self.feed_data(head + data[offer.args[0] :])
+
+    def _started(self) -> Any:
+        parser = httptools.HttpRequestParser(self._connection)
+        # What comes behind an answer that closes the connection is dropped, as uvicorn does it.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+
 class Connection(HttpToolsProtocol):
     """A connection that ends when its client takes too long, and gives way when there are many."""
 
     def __init__(self, *given: Any, waiting: Waiting, **named: Any) -> None:
         super().__init__(*given, **named)
         self.waiting, self.limits = waiting, waiting.limits
+        self.parser = _Parser(self)
         self._head = 0
         """Bytes of the request that is being read, without its body."""
         self._served: RequestResponseCycle | None = None
@@ -119,8 +152,22 @@ class Connection(HttpToolsProtocol):
         self.waiting.leave(self)
         self._update_turn()
 
+    def head_without_offer(self, parser: Any) -> bytes:
+        """The head that was read last, as if its client had offered no other protocol."""
+        version = parser.get_http_version().encode()
+        lines = [parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = (token.strip() for token in value.split(b","))
+                value = b", ".join(token for token in tokens if token.lower() != b"upgrade")
+            if name != b"upgrade" and value:
+                lines.append(name + b": " + value)
+        return b"\r\n".join([*lines, b"", b""])
+
     def on_headers_complete(self) -> None:
         """The head of a request; those that come before their turn are kept, so not too many."""
+        if self.parser.should_upgrade():
+            return  # it is read once more, without the offer
         if len(self.pipeline) >= PIPELINED:
             raise OverflowError(f"more than {PIPELINED} requests at once")  # the parser's to tell
         super().on_headers_complete()
@@ -132,6 +179,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The whole request is there."""
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._head = 0
 

@@ -54,17 +54,16 @@ class Context:
     def load(self) -> Engine:
         """What the model's directory holds now, ready to serve as many as come at once.
 
-        The keys are read again, too.
+        The keys are read again before it, and count even where the model is refused: whoever takes
+        one away must not wait for a model that can be used.
 
         Raises:
             CheckpointError: it can't be used.
             ConfigError: it can't be compiled, or the keys can't be used.
         """
-        keys = None if self.key_file is None else Keyring.guarding(self.key_file).keys
-        engine = Engine.load(self.model, self.limits.at_once, compiled=self.compiled)
-        if keys is not None:  # once nothing is refused any more
-            self.keyring.keys = keys
-        return engine
+        if self.key_file is not None:
+            self.keyring.keys = Keyring.guarding(self.key_file).keys
+        return Engine.load(self.model, self.limits.at_once, compiled=self.compiled)
 
     def needs(self, scope: str) -> list[Any]:
         """What asks for a key of a scope, before a route is run; nothing where nobody is asked."""

@@ -5,8 +5,8 @@ Knows nothing about: what is served.
 
 from __future__ import annotations
 
+import errno
 import gc
-import ipaddress
 import math
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ from fastapi import FastAPI
 
 from clusterseq.errors import ClusterSeqError, ConfigError
 from clusterseq.learning.checkpoint import load_checkpoint
-from clusterseq.service.address import announced, bound
+from clusterseq.service.address import announced, bound, listens, taken
 from clusterseq.service.app import create_app
 from clusterseq.service.async_store import AsyncStore
 from clusterseq.service.connections import Connection, Waiting
@@ -36,6 +36,7 @@ from clusterseq.service.engine import Engine
 from clusterseq.service.heap import share_one_arena
 from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
+from clusterseq.service.local import is_loopback
 from clusterseq.service.logs import LOG, log_to_stderr
 from clusterseq.service.metrics import FOLDER
 from clusterseq.service.ranking_service import RankingService
@@ -97,14 +98,6 @@ class Settings:
             )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def build(settings: Settings, replace_others: Callable[[], None] = lambda: None) -> FastAPI:
     """Load the model, open the store, and put the application together.
 
@@ -126,7 +119,8 @@ def build(settings: Settings, replace_others: Callable[[], None] = lambda: None)
         key_file=settings.keys,
         replace_others=replace_others,
     )
-    return create_app(context, origins=settings.origins)
+    alone = settings.keys is None and not settings.insecure
+    return create_app(context, origins=settings.origins, local_only=alone)
 
 
 def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -172,7 +166,25 @@ def _serve(settings: Settings, address: socket.socket) -> None:
     # A terminal that is closed ends it as Ctrl-C does, unless nohup says that it shall not.
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda number, frame: signal.raise_signal(signal.SIGINT))
-    uvicorn.Server(config).run([address])
+    server = _Server(config)
+    server.run([address])
+    if server.late:
+        raise taken(settings.host, settings.port, os.strerror(errno.EADDRINUSE))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which would wait for ever beside another that took the address just before."""
+
+    late = False
+    """Whether it was so."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, or end."""
+        await super().startup(sockets)
+        self.late = not all(map(listens, sockets or ()))
+        if self.late:
+            await self.lifespan.shutdown()
+            self.should_exit = True
 
 
 def _check(settings: Settings) -> None:

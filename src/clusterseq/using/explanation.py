@@ -100,11 +100,11 @@ def _parts(
     model, catalogue = ranker.model, ranker.catalogue
     queries = model.encode(person, catalogue.table)
     evidence = Evidence.of(model.memory, person)
-    heard = model.heard(person, catalogue, evidence)
+    support_evidence = model.support_evidence(person, catalogue, evidence)
     thetas = [
         model.start.expand(1, -1),
         model.conditioned(person),
-        model.adapted(person, queries, catalogue, heard, steps=steps),
+        model.adapted(person, queries, catalogue, support_evidence, steps=steps),
     ]
     last = queries[:, -1].expand(len(thetas), -1)
     preferences = Preferences.of(torch.cat(thetas), last, catalogue.items)
@@ -129,8 +129,8 @@ def _split(
     )
     parts = [match.sum(dim=2)]
     if evidence is not None and acuity is not None:
-        strengths = evidence.catalogue()[:, 0, items]  # (kinds, items)
-        heard = torch.log1p(acuity.exp()[:, None] * strengths)
-        parts += [preferences.trust[:, kind, None] * heard[kind] for kind in range(len(KINDS))]
+        strengths = evidence.dense()[:, 0, items]  # (kinds, items)
+        votes = torch.log1p(acuity.exp()[:, None] * strengths)
+        parts += [preferences.trust[:, kind, None] * votes[kind] for kind in range(len(KINDS))]
     parts += [popularity.sum(dim=2), freshness.sum(dim=2)]
     return torch.stack(parts, dim=1)

@@ -110,6 +110,14 @@ async function loadModel() {
   showSteps();
 }
 
+/** What the page shows of a model is of the one that answers: it may have changed meanwhile. */
+async function follow(version) {
+  if (state.model?.version === version) return;
+  Object.assign(loaded, { model: false, popular: false, map: false });
+  await loadModel();
+  await Promise.all([loadPopular(), loadMap()]);
+}
+
 async function loadPopular() {
   if (loaded.popular) return;
   const { items } = await api.items({ limit: POPULAR });
@@ -147,6 +155,7 @@ async function refresh() {
     const answer = await api.recommend(asked, signal);
     banner.hide();
     showAnswer(answer, asked);
+    await follow(answer.model_version);
     await compare(answer, asked, signal);
     app.dataset.answers = Number(app.dataset.answers) + 1;
     app.dataset.state = "ready";

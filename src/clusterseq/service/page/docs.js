@@ -55,7 +55,7 @@ function table(title, rows) {
 function bodyOf(operation, schemas) {
   const schema = operation.requestBody?.content?.["application/json"]?.schema;
   if (!schema) return [];
-  const kinds = schema.anyOf ?? [schema];
+  const kinds = schema.anyOf ?? schema.oneOf ?? [schema];
   return kinds.flatMap((each) => table(`Body: ${schemas.name(each)}`, schemas.rows(each)));
 }
 

@@ -46,21 +46,22 @@ async def _stored(context: Context, events: Sequence[messages.Event]) -> message
         when = now if event.time is None else event.time
         stored = Event(event.id or uuid.uuid4().hex, event.item, when)
         by_user[event.user].append((event.recommendation_id is not None, stored))
-    accepted = attributed = 0
+    counted, accepted = context.metrics.events.labels, 0
+    counted("unconsented").inc(len(events) - len(consented))
     people = iter(by_user.items())
     while batch := list(islice(people, WRITERS)):  # as many as find a thread to write them at once
         written = await asyncio.gather(*(_written(context, *entry) for entry in batch))
-        accepted += sum(new for new, _ in written)
-        attributed += sum(ours for _, ours in written)
-    outcomes = {
-        "accepted": accepted,
-        "duplicates": len(consented) - accepted,
-        "unconsented": len(events) - len(consented),
-    }
-    for outcome, count in outcomes.items():
-        context.metrics.events.labels(outcome).inc(count)
-    context.metrics.attributed.inc(attributed)
-    return messages.EventsAnswer(**outcomes)
+        # At once, as the next may fail: what is repeated then counts as sent twice.
+        new = sum(new for new, _ in written)
+        counted("accepted").inc(new)
+        counted("duplicates").inc(sum(len(stored) for _, stored in batch) - new)
+        context.metrics.attributed.inc(sum(ours for _, ours in written))
+        accepted += new
+    return messages.EventsAnswer(
+        accepted=accepted,
+        duplicates=len(consented) - accepted,
+        unconsented=len(events) - len(consented),
+    )
 
 
 async def _written(

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Path, Query
 from clusterseq.reading.vocab import UNKNOWN
 from clusterseq.service import messages
 from clusterseq.service.context import Context
+from clusterseq.service.path_ids import id_of
 from clusterseq.service.problems import ProblemError
 
 Most = Annotated[int, Query(ge=1, le=100, description="How many.")]
@@ -32,7 +33,7 @@ def router(context: Context) -> APIRouter:
         rows, total = await asyncio.to_thread(context.engine.item_search.search, query, limit)
         return messages.ItemsAnswer(items=[messages.ListedItem(**row) for row in rows], total=total)
 
-    @routes.get("/{item:path}/similar", response_model=messages.SimilarAnswer)
+    @routes.get(f"/{id_of('item')}/similar", response_model=messages.SimilarAnswer)
     async def similar(item: ItemPath, k: Most = 10) -> messages.SimilarAnswer:
         """The items nearest to one, whoever asks."""
         engine = context.engine

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path
 
 from clusterseq.service import messages
 from clusterseq.service.context import Context
+from clusterseq.service.path_ids import id_of
 
 UserPath = Annotated[str, Path(min_length=1, max_length=512, description="The user's id.")]
 
@@ -19,7 +20,7 @@ def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/v1/users", tags=["users"], dependencies=context.needs("events"))
 
-    @routes.get("/{user:path}", response_model=messages.User)
+    @routes.get(f"/{id_of('user')}", response_model=messages.User)
     async def see(user: UserPath) -> messages.User:
         """All that is kept of a person, oldest first; of a stranger that is nothing."""
         events = await context.store.history(user)
@@ -37,7 +38,7 @@ def router(context: Context) -> APIRouter:
         ]
         return messages.User(user=user, events=stored)
 
-    @routes.delete("/{user:path}", response_model=messages.Erased)
+    @routes.delete(f"/{id_of('user')}", response_model=messages.Erased)
     async def erase(user: UserPath) -> messages.Erased:
         """Erase all that is kept of a person."""
         return messages.Erased(user=user, erased=await context.store.erase(user))

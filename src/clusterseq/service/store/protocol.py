@@ -15,8 +15,9 @@ from clusterseq.reading.vocab import RawId
 
 LONGEST = 1e10
 """Seconds, some 300 years; an expiry beyond it would overflow in a store."""
-REMEMBERED = 4
-"""Ids of events let go that are remembered, as a multiple of the events kept."""
+REMEMBERED, REMEMBERED_AT_LEAST = 4, 1_000
+"""Ids of events let go that are remembered: as a multiple of the events kept, and no fewer than a
+request brings by default."""
 
 
 class StoreError(ClusterSeqError):
@@ -61,7 +62,7 @@ class Retention:
     @property
     def remembered(self) -> int:
         """How many ids of events let go are known still, lest a late repetition count as new."""
-        return REMEMBERED * self.length
+        return max(REMEMBERED * self.length, REMEMBERED_AT_LEAST)
 
 
 @runtime_checkable

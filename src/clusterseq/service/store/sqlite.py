@@ -4,13 +4,15 @@ An acknowledged event survives a killed process and a power cut; several people'
 share one wait for the disk. An erased user leaves no byte in the file: SQLite overwrites what is
 deleted (``secure_delete``), but not the copies that it left in unused parts of pages whenever it
 moved rows from a full page to another. So an erase also rewrites the file (``VACUUM``), which takes
-a second per some 100 MB and lets writers wait, readers not.
+a second per some 100 MB and lets writers wait, readers not. Such copies of people who have expired
+go with the next erase, or within a day: every hour it would be too dear.
 
 Knows nothing about: HTTP, models.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -25,6 +27,8 @@ from clusterseq.service.store.group_commit import GroupCommit
 from clusterseq.service.store.protocol import Event, Retention, StoreError
 from clusterseq.service.store.sqlite_file import connect, number, transaction
 
+REWRITTEN_EVERY = 86_400.0
+"""Seconds between two times that a purge rewrites the file."""
 PURGED_AT_ONCE = 500
 """Users forgotten in one transaction, so that others need not wait long to write."""
 
@@ -81,6 +85,7 @@ class SQLiteStore:
         self._writer = _Guarded(connect(path))
         self._reader = self._writer if path is None else _Guarded(connect(path))
         self._appends = GroupCommit(self._append)
+        self._rewrite_due = -math.inf
         self._file = None if self._path is None else _identity(self._path)
         with suppress(StoreError), self._writer.use() as connection:
             _finish_erasures(connection)  # or the next erasure or purge does, which tells why not
@@ -117,8 +122,7 @@ class SQLiteStore:
         with self._writer.use() as connection, transaction(connection):
             self._require_file()
             erased = len(connection.execute(_HISTORY, (name, self._cutoff())).fetchall())
-            if _forget(connection, "SELECT person FROM people WHERE user = ?", name):
-                connection.execute("UPDATE unfinished SET erasures = erasures + 1")
+            _forget(connection, "SELECT person FROM people WHERE user = ?", name)
         time.sleep(GATHER_SECONDS)
         with self._writer.use() as connection:
             _finish_erasures(connection)
@@ -134,7 +138,9 @@ class SQLiteStore:
             if forgotten < PURGED_AT_ONCE:
                 break
         with self._writer.use() as connection:
-            _finish_erasures(connection)
+            if self._clock() >= self._rewrite_due:
+                _finish_erasures(connection)
+                self._rewrite_due = self._clock() + REWRITTEN_EVERY
             if purged:
                 _empty_log(connection)
         return purged
@@ -195,15 +201,20 @@ class _Guarded:
 
 
 def _forget(connection: sqlite3.Connection, people: str, *values: Any) -> int:
-    """Delete the people that a query selects, with their events; return how many they were."""
+    """Delete the people that a query selects, with their events; return how many they were.
+
+    The file still has copies of what is gone, which is noted in it.
+    """
     numbers = connection.execute(people, values).fetchall()
     connection.executemany("DELETE FROM events WHERE person = ?", numbers)
     connection.executemany("DELETE FROM people WHERE person = ?", numbers)
+    if numbers:
+        connection.execute("UPDATE unfinished SET erasures = erasures + 1")
     return len(numbers)
 
 
 def _finish_erasures(connection: sqlite3.Connection) -> None:
-    """Rewrite the file if somebody was erased, be it before a kill or by another process."""
+    """Rewrite the file if somebody is gone from it, be it before a kill or by another process."""
     pending = number(connection, "SELECT erasures FROM unfinished")
     if pending:
         connection.execute("VACUUM")
