@@ -10,6 +10,7 @@ from torch import Tensor
 from clusterseq.data.memory import Memory
 from clusterseq.learning.folds import FoldTasks, make_folds, task_batches
 from clusterseq.learning.metatrain import MetaLoss
+from clusterseq.machine.workers import Workers
 from clusterseq.model import catalogue as module
 from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.clusterseq import ClusterSeq
@@ -43,6 +44,14 @@ def test_settled_items_change_no_gradient_but_their_own() -> None:
     assert {"theta.gain", "rates", "conditioner.embedding"} & set(still)
     for name, gradient in still.items():
         torch.testing.assert_close(gradient, moving[name])
+
+
+def test_a_worker_to_whom_nobody_falls_adds_nothing() -> None:
+    model, first = trained(), batch()
+    one = FoldTasks(first.tasks[:1], first.memory)
+    alone = MetaLoss(model, CONFIG.train)(one, torch.Generator())
+    parts = (MetaLoss(model, CONFIG.train, workers=Workers(rank, 2)) for rank in range(2))
+    torch.testing.assert_close(sum(part(one, torch.Generator()) for part in parts), alone)
 
 
 def test_how_many_are_looked_up_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

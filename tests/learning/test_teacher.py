@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from clusterseq.data.histories import Histories
 from clusterseq.data.packing import Packing
+from clusterseq.data.sequences import Sequences
 from clusterseq.learning.teacher import Teacher, teachers_config
+from clusterseq.learning.train import fit
+from clusterseq.learning.trainer import PRETRAIN, learners_and_judges
+from clusterseq.machine.progress import Silent
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.ranker import Ranker
 from clusterseq.model.rivals import Rivals
@@ -30,6 +37,39 @@ def uninterrupted() -> ClusterSeq:
 def shares(model: ClusterSeq, histories: Histories) -> Tensor:
     """How likely each item is, by the scores."""
     return Ranker(model).score(histories).softmax(dim=1)
+
+
+def test_those_who_judge_reach_the_student_by_no_teacher() -> None:
+    """Two sets of people who differ in the sequences of the judges alone teach the same."""
+    rows = [[1, 2, 3, 4, 5]] * 20
+    judges = np.setdiff1d(np.arange(20), learners_and_judges(of(rows), of([]), drawn())[0])
+    taught = []
+    for items in ([6, 7, 6, 7], [8, 9, 8, 9]):
+        changed = [items if person in judges else row for person, row in enumerate(rows)]
+        watcher = Recorder()
+        fit(of(changed), of([]), TAUGHT, n_items=N_ITEMS, watcher=watcher)
+        taught.append(watcher.losses)
+    assert len(judges) > 0
+    assert taught[0] == taught[1]
+
+
+class Recorder(Silent):
+    """Keeps the losses of pre-training."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        if record["stage"] == PRETRAIN:
+            self.losses.append(record["loss"])
+
+
+def of(rows: list[list[int]]) -> Sequences:
+    return Sequences.from_rows(rows)
+
+
+def drawn() -> np.random.Generator:
+    return np.random.default_rng([0, *b"users"])
 
 
 def test_a_lesson_is_the_mean_of_the_members_scores() -> None:

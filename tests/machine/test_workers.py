@@ -37,18 +37,41 @@ model = fit(KNOWN, VALIDATION, config, n_items=N_ITEMS, runtime=Runtime(threads=
 if speaks():
     save_file(model.tensors(), sys.argv[1])
 """
+SUM = """
+import torch
+from torch import nn
+from clusterseq.machine.workers import joined
+
+with joined(torch.device("cpu")) as workers:
+    both, one, none = (nn.Parameter(torch.zeros(2)) for _ in range(3))
+    both.grad = torch.ones(2)
+    if workers.first:
+        one.grad = torch.full((2,), 3.0)
+    workers.sum_gradients([both, one, none])
+    assert both.grad.tolist() == [2, 2] and one.grad.tolist() == [3, 3] and none.grad is None
+"""
 TRAIN = ["--set", "model.members=1", "--set", "model.dim=4", "--set", "train.meta_epochs=0"]
 
 
 def trained(folder: Path, workers: int, dtype: str) -> dict[str, torch.Tensor]:
     """The tensors that so many processes come to."""
-    script, target = folder / "fit.py", folder / f"{workers}-{dtype}.safetensors"
-    script.write_text(FIT)
+    target = folder / f"{workers}-{dtype}.safetensors"
+    run(folder, FIT, workers, str(target), dtype)
+    return load_file(target)
+
+
+def run(folder: Path, text: str, workers: int, *arguments: str) -> None:
+    """Run a program in so many processes."""
+    script = folder / "script.py"
+    script.write_text(text)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={workers}", str(script), str(target), dtype]
+    command += [f"--nproc-per-node={workers}", str(script), *arguments]
     paths = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     subprocess.run(command, check=True, env={**os.environ, **paths}, timeout=120)
-    return load_file(target)
+
+
+def test_where_nobody_has_a_gradient_there_is_none_after_all(tmp_path: Path) -> None:
+    run(tmp_path, SUM, 2)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 0.02)])

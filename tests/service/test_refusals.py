@@ -19,8 +19,8 @@ from clusterseq.errors import ConfigError
 from clusterseq.machine.manifest import MANIFEST
 from clusterseq.service.keys import Keyring, add_key
 from clusterseq.service.limits import Limits
-from clusterseq.service.logs import LOG, JsonLines, Unhurried, _Stream, log_to_stderr
 from clusterseq.service.local import is_loopback
+from clusterseq.service.logs import LOG, JsonLines, Unhurried, _Stream, log_to_stderr
 from clusterseq.service.server import build
 from tests.service.serving import Service, serving, settings_of, wait_until
 

@@ -10,6 +10,7 @@ Knows nothing about: how much to trust it, what the memory was made of.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -51,6 +52,26 @@ class SparseEvidence:
         places = flat.nonzero()[:, 0]
         owners = torch.div(places, n_items, rounding_mode="floor")
         return cls(owners, places % (users * n_items), flat.index_select(0, places))
+
+    @classmethod
+    def joined(
+        cls, parts: Sequence[SparseEvidence], bounds: Sequence[int], n_items: int
+    ) -> SparseEvidence:
+        """That of several groups of people, one after the other: each begins at one of the bounds.
+
+        >>> one, other = (SparseEvidence(*torch.tensor([[0, 1], [3, 3], [7, 8]])) for _ in range(2))
+        >>> both = SparseEvidence.joined([one, other], [0, 1, 2], n_items=4)
+        >>> both.owners.tolist(), both.cells.tolist()
+        ([0, 1, 2, 3], [3, 7, 3, 7])
+        """
+        owners, cells, values = [], [], []
+        for part, start, end in zip(parts, bounds, bounds[1:], strict=False):
+            kinds = torch.div(part.owners, end - start, rounding_mode="floor")
+            owners.append(kinds * bounds[-1] + start + part.owners % (end - start))
+            cells.append(part.cells + start * n_items)
+            values.append(part.values)
+        order = (all_owners := torch.cat(owners)).argsort(stable=True)  # a kind after the other
+        return cls(all_owners[order], torch.cat(cells)[order], torch.cat(values)[order])
 
     def to_one(self, person: int, people: int, n_items: int) -> SparseEvidence:
         """What is said to one of so many people, as if there were no other.

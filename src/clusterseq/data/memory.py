@@ -31,6 +31,9 @@ from clusterseq.data.sequences import Sequences
 KINDS = ("rules", "sessions")
 ROW_LIMIT = 1_000
 """Items remembered for each item; the weakest beyond are forgotten, so that memory is bounded."""
+MOST_SHARED = 1_000
+"""Newest events of a person that tell who shares what: pairs grow with their square, and somebody
+with tens of thousands is no person."""
 SHRINKAGE = 20
 """Events added to the count of each first item in the rules."""
 SESSION_SHRINKAGE = 10
@@ -100,7 +103,7 @@ class Sums:
     @classmethod
     def of(cls, known: Sequences, n_items: int) -> Sums:
         """The sums over some people."""
-        touched = incidence(known, n_items)
+        touched = incidence(known.newest(MOST_SHARED), n_items)
         sizes = np.maximum(touched.sum(axis=1), 1)
         shared = touched.T @ (sparse.diags_array(1 / np.sqrt(sizes)) @ touched)
         shared = (shared - sparse.diags_array(shared.diagonal())).tocsr()

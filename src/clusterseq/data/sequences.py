@@ -120,6 +120,17 @@ class Sequences:
         before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
         return Sequences(self.items[kept], self.times[kept], before[self.offsets])
 
+    def newest(self, most: int) -> Sequences:
+        """At most so many of each person's events, the newest.
+
+        >>> Sequences.from_rows([[1, 2, 3], [4]]).newest(2).items.tolist()
+        [2, 3, 4]
+        """
+        if not len(self) or self.lengths.max() <= most:
+            return self
+        ends = np.repeat(self.offsets[1:], self.lengths)
+        return self.where(np.arange(len(self.items)) >= ends - most)
+
     def renumbered(self, places: Int32[np.ndarray, " items"]) -> Sequences:
         """The same sequences with each item ``i`` called ``places[i]``."""
         return Sequences(places[self.items], self.times, self.offsets)

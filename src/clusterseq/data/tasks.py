@@ -72,7 +72,7 @@ def draw_tasks(
     cells = np.minimum(starts[:, None] + positions, len(sequences.items) - 1)
     items = torch.from_numpy(sequences.items[cells].astype(np.int64))
     last = torch.from_numpy(sizes - 1)
-    history = Histories(items[:, :support], last)
+    history = Histories(items[:, : int(last.max()) if len(last) else support], last)
     masked = Histories(history.items * history.mask, last)
     return Tasks(masked, items[torch.arange(len(users)), last])
 

@@ -28,6 +28,8 @@ from clusterseq.model.losses import cross_entropy
 AT_MOST = 2_000
 LONGEST = 5
 SCORED_AT_ONCE = 256
+CELLS = 8_000_000
+"""Bound on people × items of one ranking, unless one person's are more."""
 
 Score: TypeAlias = Callable[[Histories], Float[Tensor, "users items"]]
 
@@ -56,8 +58,10 @@ def _judged(
     tuple[Float[Tensor, "users items"], Int64[Tensor, " users"], Bool[Tensor, "users items"]]
 ]:
     """Scores, targets and what was touched before, for some people at a time."""
-    for start in range(0, len(tasks), SCORED_AT_ONCE):
-        batch = tasks[slice(start, start + SCORED_AT_ONCE)]
+    n_items = score(tasks[slice(0, 1)].support).shape[1]
+    at_once = min(SCORED_AT_ONCE, max(1, CELLS // n_items))
+    for start in range(0, len(tasks), at_once):
+        batch = tasks[slice(start, start + at_once)]
         scores = score(batch.support)
         if not bool(torch.isfinite(scores).all()):
             raise TrainingError("scores that are not finite; lower the learning rate")

@@ -56,8 +56,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None =
     with torch.no_grad():
         rivals = Rivals.draw(tasks.targets, model.n_items, at_most, generator)
         history = tasks.support.last(model.config.max_steps)
-        evidence = None if model.memory is None else Evidence(model.memory, history).sparse
-        evidence = rivals.of_these(evidence) if evidence is not None and sampled else evidence
+        evidence = _evidence(model, history, rivals if sampled else None)
         touched = rivals.touched(history)
         matched = _matched(model, history, rivals.items if sampled else None)
         traits, targets = model.items.traits()[rivals.items], rivals.places[tasks.targets]
@@ -104,6 +103,22 @@ def _matched(
             yield pointed(model.start, queries, candidates) @ candidates.vectors.T
 
     return torch.cat(list(pieces()), dim=1)
+
+
+def _evidence(
+    model: ClusterSeq, histories: Histories, rivals: Rivals | None
+) -> SparseEvidence | None:
+    """What the memory says, of the rivals alone where there are some; of some people at a time, as
+    looking it up takes room for the whole catalogue."""
+    memory = model.memory
+    if memory is None:
+        return None
+    if rivals is None:
+        return Evidence(memory, histories).sparse
+    rows = range(0, len(histories), max(1, CELLS // model.n_items))
+    parts = (histories[slice(start, start + rows.step)] for start in rows)
+    evidence = [rivals.of_these(Evidence(memory, part).sparse) for part in parts]
+    return SparseEvidence.joined(evidence, [*rows, len(histories)], len(rivals.items))
 
 
 def _evenly(tasks: Tasks, at_most: int) -> Tasks:

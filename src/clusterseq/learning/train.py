@@ -91,6 +91,12 @@ class _Run:
         self, config: Config, watcher: Watcher, resume_at: Path | None, *, resume: bool
     ) -> ClusterSeq:
         """The finished model of one configuration, on the processor."""
+        return self._trained(config, watcher, resume_at, resume=resume).finish()
+
+    def _trained(
+        self, config: Config, watcher: Watcher, resume_at: Path | None, *, resume: bool
+    ) -> Trainer:
+        """A training that is over; those who judge are in nothing of its model yet."""
         teacher = None
         if config.train.taught:
             teacher = self._teacher(config, watcher, resume_at, resume=resume)
@@ -101,15 +107,15 @@ class _Run:
         watcher.step("prepare", 1, 1)
         divided = [PRETRAIN] if self.runtime.shard_items else []
         _train(trainer, seed, watcher, resume_at, divided, resume=resume)
-        return trainer.finish()
+        return trainer
 
     def _teacher(
         self, config: Config, watcher: Watcher, resume_at: Path | None, *, resume: bool
     ) -> Teacher:
         directory = None if resume_at is None else resume_at / TEACHER
         renamed = Renamed(watcher, {PRETRAIN: TEACHER})
-        model = self.fit(teachers_config(config), renamed, directory, resume=resume)
-        return Teacher(model.on(self.device))
+        trainer = self._trained(teachers_config(config), renamed, directory, resume=resume)
+        return Teacher(trainer.model)
 
 
 def _train(

@@ -54,7 +54,8 @@ class Workers:
         return slice(self.rank, total, self.size)
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Give every process the sum of all processes' gradients.
+        """Give every process the sum of all processes' gradients, and none where nobody has one:
+        an optimiser passes over such a parameter, and would move it at a gradient of zeros.
 
         Raises:
             TrainingError: another process is gone.
@@ -62,11 +63,12 @@ class Workers:
         if self.size == 1:
             return
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        present = gradients[0].new_tensor([p.grad is not None for p in parameters])
+        flat = torch.cat([present, *(gradient.flatten() for gradient in gradients)])
         self._sum(flat)
-        pieces = flat.split_with_sizes([gradient.numel() for gradient in gradients])
-        for parameter, piece in zip(parameters, pieces, strict=True):
-            parameter.grad = piece.view_as(parameter)
+        present, *pieces = flat.split_with_sizes([len(gradients), *map(Tensor.numel, gradients)])
+        for parameter, piece, count in zip(parameters, pieces, present.tolist(), strict=True):
+            parameter.grad = piece.view_as(parameter) if count else None
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of a number over all processes.

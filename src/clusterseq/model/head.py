@@ -91,7 +91,8 @@ class Pointer:
         self.share = (some.scale or 1.0) / some.members  # of a member's cosine in the score
         self.sharpness = self.share * torch.exp(theta.sharpness)
         transformed = torch.addcmul(theta.shift, queries, theta.gain)  # (users, prefixes, width)
-        pieces = transformed.reshape(*transformed.shape[:-1], some.members, -1)
+        dim = queries.shape[-1] // some.members  # said, since of nobody nothing can be inferred
+        pieces = transformed.reshape(*transformed.shape[:-1], some.members, dim)
         if some.scale:
             squares = pieces.square().sum(dim=-1, keepdim=True)
             self.shortening = torch.rsqrt(squares + 1e-6)

@@ -73,7 +73,7 @@ class Index:
         size = min(len(columns), TRAINED_ON * n_lists)
         lists.train(columns[np.sort(generator.choice(len(columns), size, replace=False))])
         lists.add(columns)
-        best = np.argsort(-(queries @ columns.T), axis=1, kind="stable")[:, :BEST]
+        best = np.stack([_best(query, columns) for query in queries])
         recall, lists.nprobe = 0.0, 1
         while (recall := _recall(lists, queries, best)) < RECALL and lists.nprobe < n_lists:
             lists.nprobe = min(n_lists, lists.nprobe + lists.nprobe // 2 + 1)
@@ -135,6 +135,13 @@ class Index:
         """Items with large products, in no order that matters; −1 where too few were looked at."""
         items: Int64[np.ndarray, "users k"] = self.lists.search(queries, k)[1]
         return items
+
+
+def _best(
+    query: Float32[np.ndarray, " columns"], columns: Float32[np.ndarray, "items columns"]
+) -> Int64[np.ndarray, " best"]:
+    """The items that an index is to find, in any order."""
+    return np.argpartition(columns @ -query, BEST - 1)[:BEST]
 
 
 def _recall(lists: Any, queries: np.ndarray, best: Int64[np.ndarray, "samples best"]) -> float:

@@ -103,7 +103,7 @@ def support_gradient(
     # What the errors have of the candidates' columns: (users, prefixes, columns)
     target_errors, anchor_errors = errors[..., :1], errors[..., 1:]
     column_grad = torch.addcmul(anchor_errors @ anchors.columns, target_errors, support.targets)
-    trust_grad = errors.reshape(*errors.shape[:-2], 1, -1) @ support.evidence.mT
+    trust_grad = errors.flatten(-2).unsqueeze(-2) @ support.evidence.mT
     return torch.cat([pointer.pull_back(column_grad), trust_grad.squeeze(-2)], dim=-1)
 
 

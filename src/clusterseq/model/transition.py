@@ -73,7 +73,7 @@ class TransitionModel(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "items width"]:
         """The query of every prefix; with a generator, inputs and states are dropped by it."""
-        member_inputs = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
+        member_inputs = self._of_members(inputs)
         embedded = dropped(member_inputs, self.dropout, generator)  # (members, items, dim)
         states = self.encoder(embedded, packing.sizes)
         sources = [states]
@@ -94,10 +94,16 @@ class TransitionModel(nn.Module):
         """
         if self.key is None:
             return None
-        member_inputs = inputs.reshape(inputs.shape[0], self.members, -1).movedim(1, 0)
+        member_inputs = self._of_members(inputs)
         states = self.encoder(member_inputs, packing.sizes)
         rows, keys = packing.side_by_side(states), packing.side_by_side(states @ self.key.mT)
         return _shares(rows, keys).mean(dim=0)
+
+    def _of_members(
+        self, inputs: Float[Tensor, "items width"]
+    ) -> Float[Tensor, "members items dim"]:
+        items, width = inputs.shape
+        return inputs.reshape(items, self.members, width // self.members).movedim(1, 0)
 
     def _attended(
         self,

@@ -108,7 +108,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *given: Any, waiting: Waiting, **named: Any) -> None:
         super().__init__(*given, **named)
         self.waiting, self.limits = waiting, waiting.limits
-        self.parser = _Parser(self)
+        self.parser = _Parser(self)  # type: ignore[assignment]  # stands in for it
         self._head = 0
         """Bytes of the request that is being read, without its body."""
         self._served: RequestResponseCycle | None = None
