@@ -96,6 +96,14 @@ def test_without_consent_nothing_is_kept(service: Service) -> None:
     assert items(service, "eve") == ["i02"]
 
 
+def test_ids_may_hold_line_breaks(service: Service) -> None:
+    for user in ("ann", "ann\n", "bob\nx"):
+        send(service, {"user": user, "item": "i01"})
+    assert items(service, "bob%0Ax") == ["i01"]
+    assert service.client.delete("/v1/users/ann%0A").json() == {"user": "ann\n", "erased": 1}
+    assert [items(service, user) for user in ("ann", "ann%0A")] == [["i01"], []]
+
+
 def test_what_is_kept_can_be_seen_and_erased(service: Service) -> None:
     send(service, {"user": "a/b ü", "item": "i01", "time": 5, "id": "x"})
     send(service, {"user": "a/b ü", "item": 77, "time": 6, "id": "y"})

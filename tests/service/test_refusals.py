@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -249,7 +250,9 @@ def test_a_key_whose_line_is_gone_opens_nothing_after_a_reload(
         assert status(later, "POST", "/v1/recommend") == 200
 
 
-def test_a_model_that_is_refused_leaves_the_keys(model_directory: Path, tmp_path: Path) -> None:
+def test_a_key_can_be_taken_away_where_the_model_is_broken(
+    model_directory: Path, tmp_path: Path
+) -> None:
     shutil.copytree(model_directory, tmp_path / "model")
     path = tmp_path / "keys.jsonl"
     admin, shop = add_key(path, "boss", ["admin"]), add_key(path, "shop", ["read"])
@@ -258,8 +261,42 @@ def test_a_model_that_is_refused_leaves_the_keys(model_directory: Path, tmp_path
         (tmp_path / "model" / MANIFEST).write_text("{}")
         headers = {"X-API-Key": admin}
         assert running.client.post("/v1/model:reload", headers=headers).status_code == 409
-        headers = {"X-API-Key": shop}
-        assert running.client.get("/v1/model", headers=headers).status_code == 200
+        assert running.client.get("/v1/model", headers={"X-API-Key": shop}).status_code == 401
+
+
+def test_without_a_key_no_body_is_read(guarded: Service) -> None:
+    """Else whoever has none could fill the memory: the answer comes before the body does."""
+    address = ("127.0.0.1", guarded.client.base_url.port)
+    with socket.create_connection(address, timeout=10) as line:
+        line.sendall(
+            b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
+            b"Content-Type: application/json\r\n\r\n["
+        )
+        assert line.recv(100).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1"])
+def test_without_keys_no_name_but_this_machine_is_answered(service: Service, host: str) -> None:
+    found = service.client.get("/v1/users/ann", headers={"Host": host})
+    assert found.status_code == 403
+    assert "under localhost" in found.json()["detail"]
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000"])
+def test_without_keys_this_machine_is_answered(service: Service, host: str) -> None:
+    assert service.client.get("/v1/users/ann", headers={"Host": host}).status_code == 200
+
+
+def test_without_keys_no_page_of_another_site_changes_anything(model_directory: Path) -> None:
+    shop = "https://a.shop"
+    with serving(settings_of(model_directory, origins=(shop,))) as running:
+
+        def status(origin: str) -> int:
+            headers = {"Origin": origin}
+            return running.client.delete("/v1/users/ann", headers=headers).status_code
+
+        assert [status("https://evil.example"), status("null")] == [403, 403]
+        assert [status(shop), status("http://localhost:3000")] == [200, 200]
 
 
 @pytest.mark.parametrize("address", ["/v1/users/J%F6rg", "/v1/items?query=%FF"])

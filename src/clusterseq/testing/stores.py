@@ -121,6 +121,14 @@ class StoreContract:
         assert store.append("ann", long) == 0
         assert store.history("ann") == before
 
+    def test_a_request_as_long_as_the_service_takes_can_be_repeated(self, place: Place) -> None:
+        store = place.store(length=2)
+        first = events(*[float(at) for at in range(1_000)])
+        assert store.append("ann", first) == 1_000
+        before = store.history("ann")
+        assert store.append("ann", first[:20]) == 0
+        assert store.history("ann") == before
+
     def test_a_cap_that_became_smaller_holds(self, place: Place) -> None:
         place.store(length=5).append("ann", events(1.0, 2.0, 3.0, 4.0, 5.0))
         if place.shared:
