@@ -357,3 +357,22 @@ def test_the_documentation_draws_every_operation(service: Service, visitor: Visi
     assert len(headings) == len(expected)
     links = attributes(page.locator("#contents a"), "href")
     assert links == [f"#{name}" for name in attributes(drawn, "id")]
+    for taker in ("recommend_one", "recommend_many", "take_events"):
+        expect(page.locator(f"#{taker}")).to_contain_text("Body")
+
+
+def test_the_page_follows_the_model_that_answers(service: Service, visitor: Visitor) -> None:
+    """Started while the service was away, it has nothing of a model until an answer comes."""
+    visitor.expected = ("net::ERR_FAILED",)
+    page = visitor.open(service)
+    settled(page, 1)
+    page.route("**/v1/**", lambda route: route.abort())
+    page.reload()
+    expect(page.get_by_test_id("banner")).to_be_visible()
+    expect(page.get_by_test_id("suggestion")).to_have_count(0)
+    page.unroute("**/v1/**")
+    page.evaluate("location.hash = '#history=i01'")
+    settled(page, 1)
+    expect(page.get_by_test_id("banner")).to_be_hidden()
+    expect(page.get_by_test_id("suggestion").first).to_be_visible()
+    expect(page.locator("#map-figure")).to_be_visible()

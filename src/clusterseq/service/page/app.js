@@ -154,8 +154,8 @@ async function refresh() {
   try {
     const answer = await api.recommend(asked, signal);
     banner.hide();
-    showAnswer(answer, asked);
     await follow(answer.model_version);
+    showAnswer(answer, asked);
     await compare(answer, asked, signal);
     app.dataset.answers = Number(app.dataset.answers) + 1;
     app.dataset.state = "ready";
