@@ -109,7 +109,7 @@ def test_who_came_before_the_end_is_answered(model_directory: Path) -> None:
             service.ending = True
             service.process.send_signal(signal.SIGTERM)
             wait_until(lambda: any("Shutting down" in line for line in service.said))
-            early.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            early.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert early.recv(12) == b"HTTP/1.1 200"
         assert service.process.wait(PATIENCE) in (0, -signal.SIGTERM)
 
@@ -123,6 +123,34 @@ def test_a_killed_process_is_replaced(model_directory: Path, redis_url: str) -> 
         for _ in range(10):
             with fresh(client) as one:
                 assert one.post("/v1/recommend", json={"history": []}).status_code == 200
+
+
+def test_a_successor_that_dies_is_followed_by_another(directory: Path, redis_url: str) -> None:
+    pattern = r"Started server process \[(\d+)\]"
+    with served(directory, "--store", redis_url, "--processes", "2") as (service, client):
+        wait_until(lambda: started(service.said) == 2)
+        parent = service.process.pid
+        first = set(_children(parent))
+        assert client.post("/v1/model:reload").status_code == 200
+        wait_until(lambda: set(_children(parent)) - first)
+        (successor,) = set(_children(parent)) - first
+        os.kill(successor, signal.SIGKILL)  # before it serves
+        wait_until(lambda: first.isdisjoint(_children(parent)), 4 * PATIENCE)
+        wait_until(lambda: len(re.findall(pattern, "".join(service.said))) >= 4)
+
+
+def _children(parent: int) -> list[int]:
+    """The processes that serve, or are about to."""
+    text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    children = [int(number) for number in text.split()]
+    return [child for child in children if b"spawn_main" in _command(child)]
+
+
+def _command(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def test_numbers_outlive_processes_and_take_no_more_room(

@@ -36,7 +36,7 @@ class Scale:
 SHORT, LONG = Scale(500, 2, 60), Scale(10_000, 20, 120)
 BOUND_SECONDS = 60
 """How long an honest client may wait, also where other programs need the processor."""
-HEAD = b"POST /v1/recommend HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = b'{"history": ["i01"]}'
 WHOLE = HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 
@@ -121,7 +121,7 @@ def a_piece_a_second(one: socket.socket, turn: int) -> None:
 
 def empty_lines(one: socket.socket, turn: int) -> None:
     """One that was answered, and keeps its connection open with what is no request."""
-    push(one, b"\r\n" if turn else b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    push(one, b"\r\n" if turn else b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_beyond_a_number_who_takes_longest_gives_way(model_directory: Path) -> N
         (b"GET /healthz HTTP/1.1\r\n" + 20_000 * b"a: b\r\n", 431),
         (b"GET /" + 100_000 * b"a", 431),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + 20_000 * b"1;aaaaa\r\n \r\n", 431),
-        (150 * b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (150 * b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     ],
 )
 def test_what_is_not_http_is_refused_as_a_problem(
@@ -235,7 +235,7 @@ def test_a_head_without_end_takes_no_memory(service: Served, scale: Scale, endle
 def test_requests_sent_ahead_are_answered_in_turn(service: Served) -> None:
     paths = [b"/healthz", b"/v1/model", b"/nothing", b"/readyz"] * 20
     close = b"GET /healthz HTTP/1.0\r\n\r\n"
-    sent = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in paths) + close
+    sent = b"".join(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path for path in paths) + close
     told = exchange(service, sent)
     statuses = [int(part[:3]) for part in told.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [200, 200, 404, 200] * 20 + [200]

@@ -12,6 +12,11 @@ from socket import socket
 from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 
+from clusterseq.service.logs import LOG
+
+TRIES = 3
+"""How often all are replaced until none of the former is left."""
+
 
 class Supervisor(Multiprocess):
     """Starts processes, asks them whether they are well, and replaces those that are not."""
@@ -32,6 +37,16 @@ class Supervisor(Multiprocess):
         for process in self.processes:
             process.child_conn.close()
         super().keep_subprocess_alive()
+
+    def restart_all(self) -> None:
+        """Replace all, one after the other; where a successor dies uvicorn would leave it at that,
+        and two models would answer for good."""
+        former = set(self.processes)
+        for _ in range(TRIES):
+            super().restart_all()
+            if former.isdisjoint(self.processes) or self.should_exit.is_set():
+                return
+        LOG.error("not every process could be replaced; see why above, and ask for it again")
 
     def join_all(self) -> None:
         """Wait for those who drain, and kill who hasn't ended in that time."""
