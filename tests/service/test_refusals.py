@@ -275,7 +275,7 @@ def test_without_a_key_no_body_is_read(guarded: Service) -> None:
         assert line.recv(100).startswith(b"HTTP/1.1 401")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1", "[::1", ""])
 def test_without_keys_no_name_but_this_machine_is_answered(service: Service, host: str) -> None:
     found = service.client.get("/v1/users/ann", headers={"Host": host})
     assert found.status_code == 403

@@ -38,8 +38,7 @@ class LocalOnly:
 
     def _reason(self, scope: Scope) -> str | None:
         headers = Headers(scope=scope)
-        name = urlsplit(f"//{headers.get('host', '')}").hostname
-        if name is not None and not is_loopback(name):
+        if "host" in headers and not _names_this_machine(f"//{headers['host']}"):
             return (
                 "without keys only this machine is served, under localhost or 127.0.0.1; run the "
                 "service with --keys, or with --insecure behind a proxy that asks for them"
@@ -48,9 +47,16 @@ class LocalOnly:
         named = origin in self.origins or "*" in self.origins
         if scope["method"] in READING or origin is None or named:
             return None
-        if is_loopback(urlsplit(origin).hostname or ""):
+        if _names_this_machine(origin):
             return None
         return "a page of another site asks; name it by --cors, or run the service with --keys"
+
+
+def _names_this_machine(url: str) -> bool:
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:  # half a bracket
+        return False
 
 
 def is_loopback(host: str) -> bool:
