@@ -58,10 +58,7 @@ class Person:
 
 
 class Engine:
-    """A loaded model; a service that gets a new one makes a new engine.
-
-    The model serves from then on, and can't be saved or trained any more.
-    """
+    """A loaded model; a service that gets a new one makes a new engine."""
 
     def __init__(self, checkpoint: Checkpoint, name: str, index: Index | None = None) -> None:
         self.checkpoint, self.name = checkpoint, name
@@ -69,12 +66,11 @@ class Engine:
         self.ids = checkpoint.items.ids  # a list answers single questions faster than a column
         self.version = checkpoint.content[:12] or UNNAMED
         self.ranker = Ranker(checkpoint.model, index)
-        checkpoint.model.settle()
         self.atlas = Atlas(checkpoint.model, checkpoint.item_counts)
 
     @classmethod
     def load(cls, directory: str | Path, at_once: int, *, compiled: bool = False) -> Engine:
-        """Load a checkpoint and make it ready for batches of up to so many people.
+        """Load a checkpoint, to do nothing but serve, and make it ready for batches of so many.
 
         Raises:
             CheckpointError: it is missing, damaged or of another version, or scores aren't finite.
@@ -83,6 +79,7 @@ class Engine:
         checkpoint = load_checkpoint(directory)
         index = Index.load(present(directory), checkpoint.content)
         engine = cls(checkpoint, Path(directory).resolve().name, index)
+        checkpoint.model.settle()
         if compiled:
             engine.ranker.compile()
         give_back()
