@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from clusterseq.errors import DataError
-from clusterseq.reading.columns import Columns
-from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, place_for_a_copy, raw_lines
+from clusterseq.reading.columns import Columns, doubled
+from clusterseq.reading.lines import (
+    NOT_UTF8,
+    check_text,
+    holds,
+    not_utf8,
+    place_for_a_copy,
+    raw_lines,
+)
 from clusterseq.reading.table import Choose, Collect, Table, event_columns, in_memory, reading
 
 AMAZON_RATINGS = ("user", "item", "rating", "timestamp")
@@ -65,18 +73,19 @@ def read_delimited(
 
     Raises:
         DataError: the file is missing, empty, damaged or binary, a column isn't found, or a line
-            isn't UTF-8, has too many fields or an open quote (the former two are left out and
+            isn't UTF-8, has too many fields or a wrong quote (the former two are left out and
             counted with ``skip_bad``).
     """
     check_text(path)
     dialect = _dialect(path, separator)
     columns = choose(dialect.names, str(path))
+    _check_single(path, dialect, columns)
     dropped: Counter[str] = Counter()
     with reading(str(path), "delimited text"):
         rows: pl.DataFrame | None = None
         with suppress(pl.exceptions.ComputeError):
             rows = None if dialect.spaced else collect(_scan(path, dialect, columns))
-        if rows is None:
+        if rows is None or not _is_agreed(path, dialect, len(rows)):
             with place_for_a_copy() as copy:
                 dropped = _copy_good_lines(path, dialect, copy, skip_bad=skip_bad)
                 rows = collect(_scan(copy, dialect, columns))
@@ -98,6 +107,33 @@ def _scan(source: Path, dialect: Dialect, columns: Columns) -> pl.LazyFrame:
     return frame.select(*event_columns(columns), blank)
 
 
+def _is_agreed(path: Path, dialect: Dialect, rows: int) -> bool:
+    """Whether a strict reader finds so many rows, too, and none of them too long.
+
+    polars takes a quote within a value for one that opens or closes it, and passes over all lines
+    up to the next.
+    """
+    if dialect.quote is None or not holds(path, dialect.quote):
+        return True
+    found = 0
+    for _, fields in _records(path, dialect):
+        found += 1
+        if len(fields) > len(dialect.names):
+            return False
+    return found == rows
+
+
+def _check_single(path: Path, dialect: Dialect, columns: Columns) -> None:
+    """Refuse a column that the header names twice, which polars calls by another name then."""
+    if not any(f"{name}_duplicated_0" in dialect.names for name in columns.names):
+        return
+    unnamed = replace(dialect, has_header=False)
+    header = Counter(next(fields for _, fields in _records(path, unnamed) if fields))
+    for name in columns.names:
+        if header[name] > 1:
+            raise doubled(str(path), name, header[name])
+
+
 def _dialect(path: Path, separator: str) -> Dialect:
     quote = None if ".inter" in path.suffixes else '"'
     names = _header(path, separator, quote)
@@ -114,7 +150,7 @@ def _dialect(path: Path, separator: str) -> Dialect:
     if len(names) > 1 and all(name.startswith(" ") for name in names[1:]):
         unnamed = Dialect(separator, quote, (), has_header=False, spaced=True)
         names = next(fields for _, fields in _records(path, unnamed) if fields)
-        return Dialect(separator, quote, tuple(name.strip("\ufeff") for name in names), spaced=True)
+        return Dialect(separator, quote, tuple(names), spaced=True)
     return Dialect(separator, quote, tuple(names))
 
 
@@ -138,7 +174,10 @@ def _is_amazon_rating(first_line: list[str]) -> bool:
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Each record below the header with the line that it starts on; a byte that isn't UTF-8 is read
     as a surrogate."""
-    text = (line.decode("utf-8", "surrogateescape") for line in raw_lines(path))
+    text = (
+        line.removeprefix(b"" if number else BOM_UTF8).decode("utf-8", "surrogateescape")
+        for number, line in enumerate(raw_lines(path))
+    )
     reader = csv.reader(text, strict=True, **dialect.csv_options)
     start, header_due = 1, dialect.has_header
     former = csv.field_size_limit(LONGEST_FIELD)
@@ -150,7 +189,8 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
             start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{path} line {start}: wrong quoting ({error}); close or double the quotes there",
+            f"{path} line {start}: wrong quoting ({error}); close the quotes there, double those "
+            "within a value, or put quotes around a value that holds a line's end",
             code="row",
         ) from error
     finally:
@@ -202,5 +242,5 @@ def _place(path: Path, dialect: Dialect, row: int) -> str:
                 detail = f" ({len(fields)} of {len(dialect.names)} fields)"
                 return f"line {line}" + (detail if len(fields) < len(dialect.names) else "")
     except DataError:
-        pass  # this reader is stricter about quotes than polars
+        pass  # this reader wants quotes around a carriage return, and polars doesn't
     return f"row {row + 1}"

@@ -17,7 +17,7 @@ import polars as pl
 from clusterseq.errors import DataError
 from clusterseq.extensions import Extension, extension, extensions
 from clusterseq.reading.addresses import fetching, is_address
-from clusterseq.reading.columns import DATA_FRAME, Columns, shown
+from clusterseq.reading.columns import DATA_FRAME, Columns, doubled
 from clusterseq.reading.database import is_database, query_of, rows_of
 from clusterseq.reading.delimited import read_delimited
 from clusterseq.reading.jsonlines import read_json_lines
@@ -209,11 +209,7 @@ def _from_pandas(frame: Any, name: str, choose: Choose) -> Table:
     names = [str(label) for label in frame.columns]
     for column in columns.names:
         if names.count(column) > 1:
-            raise DataError(
-                f"{name}: {names.count(column)} columns are called {shown(column)}; keep one of "
-                "them, or rename the others",
-                code="columns",
-            )
+            raise doubled(name, column, names.count(column))
     series = {column: _from_pandas_column(frame[labels[column]]) for column in columns.names}
     return _from_polars(pl.LazyFrame(series), name, lambda *_: columns, in_memory)
 
