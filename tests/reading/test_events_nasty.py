@@ -104,6 +104,17 @@ def test_quotes_within_values_swallow_no_lines(tmp_path: Path, ending: str) -> N
     assert events.filter(pl.col("item") == 'Monitor 24"')["user"].to_list() == ["u", "v"]
 
 
+def test_a_key_may_begin_late(tmp_path: Path) -> None:
+    lines = ['{"user": "u", "item": 1}'] * 1_200 + ['{"user": "u", "item": 2, "at": 5, "when": 6}']
+    path = written(tmp_path, "e.jsonl", "\n".join(lines))
+    with pytest.raises(DataError, match=r"line 1: the time is missing"):
+        read_events(path)
+    for name, time in ((None, 5), ("when", 6)):
+        events = read_events(path, time_column=name, skip_bad=True)
+        assert events.frame.rows() == [("u", 2, time * SECOND)]
+        assert events.report.dropped == {"time missing": 1_200}
+
+
 def refusal(path: Path) -> str:
     with pytest.raises(DataError) as caught:
         read_events(path)
