@@ -58,7 +58,7 @@ def rectools_frame(data: Data) -> pl.DataFrame:
     """Events as ``rectools.dataset.Dataset.construct`` takes them, once ``.to_pandas()`` is called.
 
     Raises:
-        DataError: the events have no times, which RecTools can't do without, or one that is no date.
+        DataError: the events have no times, which RecTools can't do without, or one is no date.
 
     >>> from clusterseq.reading.events import read_events
     >>> events = read_events(pl.DataFrame({"user": ["u"], "item": [7], "time": ["2024-05-01"]}))
@@ -82,7 +82,7 @@ def _check_dates(times: pl.Series) -> None:
     beyond = times.filter(~times.is_between(*YEARS))
     if len(beyond):
         raise DataError(
-            f"the time {iso(beyond[0])} is outside the years 1 to 9999, which dates end with; leave "
+            f"the time {iso(beyond[0])} is outside the years 1 to 9999, where dates end; leave "
             "such events out, or write .inter"
         )
 

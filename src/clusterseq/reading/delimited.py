@@ -11,7 +11,7 @@ import csv
 import re
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from clusterseq.errors import DataError
 from clusterseq.reading.columns import Columns, doubled
 from clusterseq.reading.lines import (
     NOT_UTF8,
+    OR_DROP,
     check_text,
     holds,
     not_utf8,
@@ -33,6 +34,8 @@ from clusterseq.reading.table import Choose, Collect, Table, event_columns, in_m
 
 AMAZON_RATINGS = ("user", "item", "rating", "timestamp")
 SEPARATORS = ",\t;|"
+RECBOLE = {".inter", ".item"}
+"""Endings of files without quotes."""
 TOO_LONG = "too many fields"
 LONGEST_FIELD = 2**31 - 1
 """Python's own bound is a few pages of text."""
@@ -92,6 +95,28 @@ def read_delimited(
     return Table(str(path), columns, rows, lambda row: _place(path, dialect, row), dropped)
 
 
+def strict_rows(path: Path, separator: str) -> tuple[Sequence[str], Iterator[list[str]]]:
+    """The names of all columns, and every line's values as a strict reader takes them.
+
+    Raises:
+        DataError: as of ``read_delimited``; also while the lines are read.
+    """
+    check_text(path)
+    dialect = _dialect(path, separator)
+    return dialect.names, _good_rows(path, dialect)
+
+
+def _good_rows(path: Path, dialect: Dialect) -> Iterator[list[str]]:
+    width = len(dialect.names)
+    for line, fields in _records(path, dialect):
+        if not _is_utf8(fields):
+            raise not_utf8(path, line, or_else="")
+        if len(fields) > width:
+            raise _too_long(path, line, fields, dialect, or_else="")
+        if fields:
+            yield fields + [""] * (width - len(fields))
+
+
 def _scan(source: Path, dialect: Dialect, columns: Columns) -> pl.LazyFrame:
     frame = pl.scan_csv(
         source,
@@ -135,7 +160,7 @@ def _check_single(path: Path, dialect: Dialect, columns: Columns) -> None:
 
 
 def _dialect(path: Path, separator: str) -> Dialect:
-    quote = None if ".inter" in path.suffixes else '"'
+    quote = None if {*path.suffixes} & RECBOLE else '"'
     names = _header(path, separator, quote)
     if len(names) == 1:
         separator = max(SEPARATORS, key=names[0].count)
@@ -218,10 +243,12 @@ def _copy_good_lines(path: Path, dialect: Dialect, copy: Path, *, skip_bad: bool
     return dropped
 
 
-def _too_long(path: Path, line: int, fields: list[str], dialect: Dialect) -> DataError:
+def _too_long(
+    path: Path, line: int, fields: list[str], dialect: Dialect, or_else: str = OR_DROP
+) -> DataError:
     return DataError(
         f"{path} line {line}: {len(fields)} fields where there are {len(dialect.names)} columns; "
-        f"quote the value that holds a {dialect.separator!r} or drop such lines with --skip-bad",
+        f"quote the value that holds a {dialect.separator!r}{or_else}",
         code="row",
     )
 

@@ -29,6 +29,7 @@ ZSTD_APART = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 """What parallel programs such as pzstd begin their files with."""
 KINDS = {b"PAR1": "Parquet", b"PK\x03\x04": "a zip or Excel file", b"SQLi": "an SQLite file"}
 NOT_UTF8 = "not UTF-8"
+OR_DROP = ", or drop such lines with --skip-bad"
 MOST_TIMES, HARMLESS = 100, 2**26
 """How many times its size a file may unpack to, beyond bytes that do no harm: logs of events unpack
 to 3 … 20 times theirs, and gzip can say a thousand bytes in one."""
@@ -168,11 +169,11 @@ def place_for_a_copy() -> Iterator[Path]:
         ) from error
 
 
-def not_utf8(path: Path, line: int) -> DataError:
+def not_utf8(path: Path, line: int, or_else: str = OR_DROP) -> DataError:
     """The error for a line that isn't UTF-8."""
     return DataError(
         f"{path} line {line}: not UTF-8 text; convert the file, for example with "
-        "iconv -f latin1 -t utf-8, or drop such lines with --skip-bad",
+        f"iconv -f latin1 -t utf-8{or_else}",
         code="row",
     )
 
