@@ -59,6 +59,7 @@ def message_of(source: Any, **options: Any) -> str:
         ("e.csv", "x,user,item\n1,u,i\n1,u,i,9\n", [" line 3: 4 fields where there are 3"]),
         ("e.csv", HEADER + GOOD + 'u,"i,1\nu,i,2\n', [" line 7: wrong quoting"]),
         ("e.csv", HEADER + 'u,"TV 40" black",0\n' * 2 + MANY, [" line 2: wrong quoting", "double"]),
+        ("e.csv", HEADER + f'u,"TV 40"",0\n{MANY}v,"TV 40"",0\n', [" line 2: wrong quoting"]),
         ("e.csv", HEADER + GOOD + 'u,""Great" thing",0\n', [" line 7: wrong quoting"]),
         ("e.csv", HEADER + GOOD + 'u,"a",0\nv,a\rb,0\n', [" line 8: wrong quoting", "line's end"]),
         ("e.csv", "user,item,user,time\nu,i,v,1\n", ['2 columns are called "user"', "keep one"]),
