@@ -194,6 +194,7 @@ def test_train_saves_reports_judges_and_says_what_next(
     out = tmp_path / "model"
     found = run("train", events_file, "--out", out, "--titles", titles, *small_options)
     assert found.status == 0, found.err
+    assert "none of its ids" not in found.err
     assert "events of 300 users and 60 items" in found.err
     assert "pre-training epoch 1: loss" in found.err
     assert "meta-training epoch 1: loss" in found.err

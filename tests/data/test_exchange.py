@@ -82,6 +82,15 @@ def test_rectools_columns_and_types(events: Events) -> None:
     assert frame["weight"].to_list() == [1.0] * len(events)
 
 
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_time_that_is_no_date_is_named(ending: str, tmp_path: Path) -> None:
+    times = [1_700_000_000, 1_700_000_001, 4_000_000_000_000]
+    events = read_events(pl.DataFrame({"user": [1, 1, 1], "item": [1, 2, 3], "time": times}))
+    with pytest.raises(DataError, match=r"the time 4000000000000000000 µs since 1970 is outside"):
+        export_events(events, tmp_path / f"shop{ending}")
+    assert export_events(events, tmp_path / "shop.inter") == 3
+
+
 @pytest.mark.parametrize("as_frame", ["pandas", "arrow", "arrow batches"])
 def test_a_table_of_rectools_is_read_from_every_library(events: Events, as_frame: str) -> None:
     frame: Any = rectools_frame(events)

@@ -144,6 +144,15 @@ def test_times_of_two_units_in_one_file_are_refused(tmp_path: Path) -> None:
         prepare_dataset(tmp_path / "events.parquet", tmp_path / "data")
 
 
+@pytest.mark.usefixtures("few_rows_at_once")
+def test_a_part_without_any_time_says_nothing_of_units(tmp_path: Path) -> None:
+    lines = [f"u,i{row},{row}" for row in range(7)] + [f"u,i{row},n/a" for row in range(7)]
+    (tmp_path / "events.csv").write_text("\n".join(["user,item,time", *lines]))
+    summary = prepare_dataset(tmp_path / "events.csv", tmp_path / "data", skip_bad=True)
+    assert summary.report.dropped["time unusable"] == 7
+    assert summary.report.time_units == ("seconds",)
+
+
 def test_a_task_that_runs_twice_leaves_the_same_bytes(
     tmp_path: Path, events_frame: pl.DataFrame
 ) -> None:

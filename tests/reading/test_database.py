@@ -80,6 +80,20 @@ def test_a_query_gives_what_a_file_gives(
     assert "secret" not in (tmp_path / "data" / "dataset.json").read_text()
 
 
+def test_every_kind_of_number_uuids_and_infinity(clicks: str) -> None:
+    rows = "n::numeric as item, extract(epoch from timestamp '2024-01-01') + n / 4.0 as time"
+    users = "'00000000-0000-0000-0000-00000000000a'::uuid as \"user\""
+    query = f"{clicks}#select {users}, {rows} from generate_series(1, 2) n"
+    start = 1_704_067_200_000_000
+    assert read_events(query).frame.rows() == [
+        ("00000000-0000-0000-0000-00000000000a", "1", start + 250_000),
+        ("00000000-0000-0000-0000-00000000000a", "2", start + 500_000),
+    ]
+    for moment in ("'infinity'::timestamp", "'-infinity'::timestamptz", "'infinity'::date"):
+        with pytest.raises(DataError, match=r'row 1: time "-?\d+" is not a time'):
+            read_events(f'{clicks}#select 1 as "user", 2 as item, {moment} as time')
+
+
 def test_a_bad_row_is_told_by_its_place_in_all_of_the_answer(
     clicks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +114,8 @@ def test_what_the_database_refuses_is_told_without_the_password(clicks: str) -> 
         "#select * from nothing": 'relation "nothing" does not exist',
         "#select 1 as user": "no item column",
         "#select * from clicks where false": "no events in it",
+        '#select 1 as "user", 2 as item, 3 as "user"': "two columns have one name",
+        "#select 1 as item, interval '1 day' as x": "can't be read as a table",
     }
     for query, message in wrong.items():
         with pytest.raises(DataError, match=message) as caught:

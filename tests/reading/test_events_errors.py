@@ -25,7 +25,7 @@ GZIP = gzip.compress((HEADER + MANY).encode(), mtime=0)
 
 
 def zstd(text: str) -> bytes:
-    return bytes(pa.compress(text.encode(), codec="zstd", asbytes=True))
+    return bytes(pa.compress(text.encode("utf-8", "surrogateescape"), codec="zstd", asbytes=True))
 
 
 ZSTD = zstd(HEADER + MANY)
@@ -58,6 +58,18 @@ def message_of(source: Any, **options: Any) -> str:
         ("e.csv", HEADER + GOOD + "u,i,1,2\n", [" line 7: 4 fields where there are 3 columns"]),
         ("e.csv", "x,user,item\n1,u,i\n1,u,i,9\n", [" line 3: 4 fields where there are 3"]),
         ("e.csv", HEADER + GOOD + 'u,"i,1\nu,i,2\n', [" line 7: wrong quoting"]),
+        ("e.csv", HEADER + 'u,"TV 40" black",0\n' * 2 + MANY, [" line 2: wrong quoting", "double"]),
+        ("e.csv", HEADER + f'u,"TV 40"",0\n{MANY}v,"TV 40"",0\n', [" line 2: wrong quoting"]),
+        ("e.csv", HEADER + GOOD + 'u,""Great" thing",0\n', [" line 7: wrong quoting"]),
+        ("e.csv", HEADER + GOOD + 'u,"a",0\nv,a\rb,0\n', [" line 8: wrong quoting", "line's end"]),
+        ("e.csv", "user,item,user,time\nu,i,v,1\n", ['2 columns are called "user"', "keep one"]),
+        (
+            "e.csv.zst",
+            b"\x50\x2a\x4d\x18\x04\x00\x00\x00size" + ZSTD,
+            ["Zstandard", "unpack it first"],
+        ),
+        ("e.csv.zst", zstd(HEADER + GOOD + "u,caf\udce9,1\n"), [" line 7: not UTF-8"]),
+        ("e.jsonl.zst", zstd('{"user": "caf\udce9", "item": 2}\n'), [" line 1: not UTF-8"]),
         (
             "e.csv",
             (HEADER + GOOD + "u,café,1\n").encode("latin-1"),
@@ -156,6 +168,7 @@ def test_bad_values_in_a_data_frame(frame: dict[str, list[Any]], expected: str) 
             | {"too many fields": 1},
         ),
         ("e.csv", (HEADER + "u,café,1\n" + GOOD).encode("latin-1"), {"not UTF-8": 1}),
+        ("e.csv.zst", zstd(HEADER + "caf\udce8,i,1\ncaf\udce9,i,1\n" + GOOD), {"not UTF-8": 2}),
         (
             "e.tsv",
             "user\titem\ttime\nu\ti\t1\t2\nu\ti\t1\n",

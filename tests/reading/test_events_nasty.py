@@ -7,6 +7,7 @@ import resource
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from clusterseq.cli import main
@@ -74,6 +75,8 @@ def written(tmp_path: Path, name: str, data: str | bytes) -> Path:
             '"user", "item", "note"\n"u", "i, j", "a"\n"u", k, "b"\n',
             [("u", "i, j", 0), ("u", "k", 1)],
         ),
+        ("e.csv", '\ufeff"user", "item"\n"u", "i"\n', [("u", "i", 0)]),
+        ("e.csv", "user,item,user_duplicated_0\nu,i,v\n", [("u", "i", 0)]),
         ("e.csv", "user;item\nu; i\n", [("u", " i", 0)]),
         (
             "e.csv",
@@ -86,6 +89,30 @@ def test_what_is_meant_is_read(
     tmp_path: Path, name: str, data: str, rows: list[tuple[str, str, int]]
 ) -> None:
     assert read_events(written(tmp_path, name, data)).frame.rows() == rows
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+def test_quotes_within_values_swallow_no_lines(tmp_path: Path, ending: str) -> None:
+    """Their number is even, as if one opened what the other closes, tens of thousands later."""
+    lines = [f"u{number},i{number},{number}\n" for number in range(60_000)]
+    lines[7], lines[-7] = 'u,Monitor 24",7\n', 'v,Monitor 24",7\n'
+    text = (HEADER + "".join(lines)).encode()
+    packed = {".gz": gzip.compress, ".zst": lambda data: pa.compress(data, "zstd", asbytes=True)}
+    path = written(tmp_path, f"e.csv{ending}", packed.get(ending, bytes)(text))
+    events = read_events(path).frame
+    assert len(events) == len(lines)
+    assert events.filter(pl.col("item") == 'Monitor 24"')["user"].to_list() == ["u", "v"]
+
+
+def test_a_key_may_begin_late(tmp_path: Path) -> None:
+    lines = ['{"user": "u", "item": 1}'] * 1_200 + ['{"user": "u", "item": 2, "at": 5, "when": 6}']
+    path = written(tmp_path, "e.jsonl", "\n".join(lines))
+    with pytest.raises(DataError, match=r"line 1: the time is missing"):
+        read_events(path)
+    for name, time in ((None, 5), ("when", 6)):
+        events = read_events(path, time_column=name, skip_bad=True)
+        assert events.frame.rows() == [("u", 2, time * SECOND)]
+        assert events.report.dropped == {"time missing": 1_200}
 
 
 def refusal(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from clusterseq.errors import DataError
+from clusterseq.reading.events import read_events
 from clusterseq.reading.times import CALENDARS, EPOCH, NEARLY_ALL, iso, microseconds
 
 NOON = 1_365_854_400  # 2013-04-13T12:00:00Z in seconds
@@ -66,7 +69,8 @@ def test_any_iso_datetime_with_a_zone(moment: datetime) -> None:
 def test_seconds_are_exact_also_before_1970(seconds: list[int]) -> None:
     first, last, _ = CALENDARS[0]
     days = sum(first <= second <= last for second in seconds)
-    assume(days < NEARLY_ALL * len(seconds))  # they would be read as days
+    none = sum(second == 0 or 99990000 <= second < 10**8 for second in seconds)
+    assume(not days or days < NEARLY_ALL * (len(seconds) - none))  # they would be read as days
     expected = [second * 10**6 for second in seconds]
     assert microseconds(pl.Series(seconds))[0].to_list() == expected
     assert microseconds(pl.Series(list(map(str, seconds))))[0].to_list() == expected
@@ -101,6 +105,9 @@ def test_one_odd_time_does_not_change_the_unit() -> None:
             NOON,
         ),
         (pl.Series([NOON], dtype=pl.UInt32), NOON),
+        (pl.Series([NOON - 1]).cast(pl.Decimal(38, 0)) + 1, NOON),
+        (pl.Series(["2013-04-13T12:00Z"], dtype=pl.Categorical), NOON),
+        (pl.Series(["2013-04-13T12:00Z"], dtype=pl.Enum(["2013-04-13T12:00Z"])), NOON),
         (pl.Series([NOON + 0.5]), NOON + 0.5),
     ],
 )
@@ -137,3 +144,44 @@ def test_moments_written_as_one_number_are_moments(kind: Any, number: int, expec
 def test_a_value_that_is_none_does_not_make_days_seconds() -> None:
     times, unit = microseconds(pl.Series(["20240131"] * 20 + ["n/a"]))
     assert (unit, times[-1], iso(times[0])) == ("dates", None, "2024-01-31T00:00:00Z")
+
+
+def test_decimals_are_exact() -> None:
+    column = pl.Series([Decimal(1_700_000_000_123_456_789), None], dtype=pl.Decimal(38, 0))
+    assert microseconds(column)[0].to_list() == [1_700_000_000_123_456, None]
+
+
+@pytest.mark.parametrize(
+    ("stored", "kind"),
+    [
+        (2**31 - 1, pl.Date()),
+        (-(2**31) + 5, pl.Date()),
+        (2**62, pl.Datetime("ms")),
+        (-(2**63) + 5, pl.Datetime("us", "UTC")),  # as PostgreSQL's "infinity" comes
+    ],
+)
+def test_what_no_calendar_reaches_is_no_time(stored: int, kind: Any) -> None:
+    width = pl.Int32 if kind == pl.Date else pl.Int64
+    column = pl.Series([stored, 1], dtype=width).cast(kind)
+    assert microseconds(column)[0].is_null().to_list() == [True, False]
+    rows = pl.DataFrame({"user": [1, 1], "item": [1, 2], "time": column})
+    with pytest.raises(DataError, match=rf'row 1: time "{stored}" is not a time'):
+        read_events(rows)
+    assert read_events(rows, skip_bad=True).report.dropped == {"time unusable": 1}
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1))
+def test_the_difference_of_two_times_is_within_64_bits(numbers: list[int]) -> None:
+    for column in (pl.Series(numbers), pl.Series(numbers).cast(pl.Datetime("us"))):
+        times = microseconds(column)[0].drop_nulls()
+        assert times.is_empty() or times.max() - times.min() < 2**63  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("kind", [pl.Int64, pl.Float64, pl.String])
+@pytest.mark.parametrize(
+    ("day", "never"), [(20240131, 99991231), (202401312359, 999912312359), (20240131235959, 0)]
+)
+def test_what_stands_for_no_date_makes_days_no_seconds(kind: Any, day: int, never: int) -> None:
+    times, unit = microseconds(pl.Series([never, day, 0]).cast(kind))
+    assert (unit, times.is_null().to_list()) == ("dates", [True, False, True])
+    assert iso(times[1]).startswith("2024-01-31T")

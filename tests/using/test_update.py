@@ -299,8 +299,12 @@ def test_the_command_replaces_the_model(
     words = ["update", str(model_directory), str(data), "--out", str(tmp_path / "newer")]
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["new_items"] == 10
-    assert main([*words, "--epochs", "1"]) == 0  # the place holds a model, so it is replaced
-    assert "before the update" in capsys.readouterr().out
+    (tmp_path / "titles.csv").write_text("item,title\n3,Three\n")
+    more = ["--epochs", "1", "--titles", str(tmp_path / "titles.csv")]
+    assert main([*words, *more]) == 0  # the place holds a model, so it is replaced
+    told = capsys.readouterr()
+    assert "before the update" in told.out
+    assert "titles.csv: none of its ids is an item's" in told.err
     assert main(["recommend", str(tmp_path / "newer"), "--items", "i03", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["items"]) == 10
 

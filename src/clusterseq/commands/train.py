@@ -90,7 +90,7 @@ def train(
     chosen = configuration(preset, config, assignments or [], split)
     if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
         _together(workers, engine, out, resume=resume, as_json=json)
-    from clusterseq.commands.shared.events import read_data
+    from clusterseq.commands.shared.events import items_of, read_data, warn_of_titles
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.machine.workers import speaks
     from clusterseq.reading.titles import read_titles
@@ -99,6 +99,8 @@ def train(
     names = None if titles is None else read_titles(titles)
     columns = (user_column, item_column, time_column, skip_bad)
     data = read_data(events, *columns, quiet=not speaks())
+    if speaks():
+        warn_of_titles(titles, names, items_of(data))
     runtime = Runtime(seed, threads, device, shard_items)
     experiment = Experiment(data, out, chosen, runtime, names, k)
     checkpoint, comparison = run_experiment(

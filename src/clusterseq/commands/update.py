@@ -52,7 +52,7 @@ def update(
     clusterseq update model this-week.csv --out model
     curl -X POST localhost:8000/v1/model:reload
     """
-    from clusterseq.commands.shared.events import read_data
+    from clusterseq.commands.shared.events import read_data, warn_of_titles
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.checkpoint import load_checkpoint, require_place, save_checkpoint
     from clusterseq.machine.unfinished import alone_at, unfinished_at
@@ -79,6 +79,7 @@ def update(
             )
         indexed = (out / INDEX).exists()
         save_checkpoint(out, newer.checkpoint)
+    warn_of_titles(titles, names, newer.checkpoint.items)
     if indexed:
         note = f"The index was the former model's and is gone; clusterseq index {out} builds one."
         screen(stderr=True).print(note, soft_wrap=True)

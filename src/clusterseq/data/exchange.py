@@ -19,8 +19,11 @@ from clusterseq.data.dataset import Data, Dataset
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.machine.files import write_whole
 from clusterseq.reading.columns import shown
+from clusterseq.reading.times import iso
 
 SECOND = 1_000_000
+YEARS = (-62_135_596_800 * SECOND, 253_402_300_800 * SECOND - 1)
+"""The first and the last microsecond of the years 1 to 9999."""
 INTER = ".inter"
 RECTOOLS: Mapping[str, Callable[[pl.DataFrame, IO[bytes]], Any]] = {
     ".parquet": lambda frame, file: frame.write_parquet(file),
@@ -55,7 +58,7 @@ def rectools_frame(data: Data) -> pl.DataFrame:
     """Events as ``rectools.dataset.Dataset.construct`` takes them, once ``.to_pandas()`` is called.
 
     Raises:
-        DataError: the events have no times, which RecTools can't do without.
+        DataError: the events have no times, which RecTools can't do without, or one is no date.
 
     >>> from clusterseq.reading.events import read_events
     >>> events = read_events(pl.DataFrame({"user": ["u"], "item": [7], "time": ["2024-05-01"]}))
@@ -64,12 +67,24 @@ def rectools_frame(data: Data) -> pl.DataFrame:
     """
     if not data.report.timed:
         raise DataError("these events have no times, and RecTools needs them; write .inter instead")
-    return rows_of(data).select(
+    rows = rows_of(data)
+    _check_dates(rows["time"])
+    return rows.select(
         user_id="user",
         item_id="item",
         weight=pl.lit(1.0),
         datetime=pl.from_epoch("time", time_unit="us"),
     )
+
+
+def _check_dates(times: pl.Series) -> None:
+    """Refuse times that few programs could read as dates."""
+    beyond = times.filter(~times.is_between(*YEARS))
+    if len(beyond):
+        raise DataError(
+            f"the time {iso(beyond[0])} is outside the years 1 to 9999, where dates end; leave "
+            "such events out, or write .inter"
+        )
 
 
 def inter_frame(data: Data) -> pl.DataFrame:

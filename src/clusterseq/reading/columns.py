@@ -151,6 +151,15 @@ def _by_alias(aliases: Sequence[str], names: Sequence[str]) -> str | None:
     return names[indices[0]] if indices else None
 
 
+def doubled(where: str, name: str, times: int) -> DataError:
+    """The error for a column that can't be told from others of its name."""
+    return DataError(
+        f"{where}: {times} columns are called {shown(name)}; keep one of them, or rename the "
+        "others",
+        code="columns",
+    )
+
+
 def listed(names: Sequence[str]) -> str:
     """Some names as a message shows them: the first few, none of them long.
 

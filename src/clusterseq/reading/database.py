@@ -18,6 +18,7 @@ import polars as pl
 
 from clusterseq.errors import DataError
 from clusterseq.machine.extras import needed
+from clusterseq.reading.table import reading
 
 SCHEMES = ("postgresql", "postgres")
 
@@ -71,7 +72,7 @@ def rows_of(query: Query) -> Iterator[pl.DataFrame]:
 
     Raises:
         ConfigError: the driver is not installed.
-        DataError: the database can't be reached, or refuses the query.
+        DataError: the database can't be reached, refuses the query, or its answer is no table.
     """
     with needed("postgresql", query.name):
         from adbc_driver_postgresql import dbapi
@@ -83,9 +84,9 @@ def rows_of(query: Query) -> Iterator[pl.DataFrame]:
             yielded = False
             for batch in reader:
                 yielded = True
-                yield _frame(batch)
+                yield _frame(batch, query.name)
             if not yielded:
-                yield _frame(empty)
+                yield _frame(empty, query.name)
     except dbapi.Error as error:
         reason = " ".join(str(error).split())
         raise DataError(
@@ -93,7 +94,8 @@ def rows_of(query: Query) -> Iterator[pl.DataFrame]:
         ) from error
 
 
-def _frame(rows: object) -> pl.DataFrame:
-    frame = pl.from_arrow(rows)
+def _frame(rows: object, name: str) -> pl.DataFrame:
+    with reading(name, "a table"):
+        frame = pl.from_arrow(rows)
     assert isinstance(frame, pl.DataFrame)
     return frame

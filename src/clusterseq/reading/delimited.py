@@ -9,22 +9,33 @@ from __future__ import annotations
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from clusterseq.errors import DataError
-from clusterseq.reading.columns import Columns
-from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, place_for_a_copy, raw_lines
+from clusterseq.reading.columns import Columns, doubled
+from clusterseq.reading.lines import (
+    NOT_UTF8,
+    OR_DROP,
+    check_text,
+    holds,
+    not_utf8,
+    place_for_a_copy,
+    raw_lines,
+)
 from clusterseq.reading.table import Choose, Collect, Table, event_columns, in_memory, reading
 
 AMAZON_RATINGS = ("user", "item", "rating", "timestamp")
 SEPARATORS = ",\t;|"
+RECBOLE = {".inter", ".item"}
+"""Endings of files without quotes."""
 TOO_LONG = "too many fields"
 LONGEST_FIELD = 2**31 - 1
 """Python's own bound is a few pages of text."""
@@ -65,22 +76,45 @@ def read_delimited(
 
     Raises:
         DataError: the file is missing, empty, damaged or binary, a column isn't found, or a line
-            isn't UTF-8, has too many fields or an open quote (the former two are left out and
+            isn't UTF-8, has too many fields or a wrong quote (the former two are left out and
             counted with ``skip_bad``).
     """
     check_text(path)
     dialect = _dialect(path, separator)
     columns = choose(dialect.names, str(path))
+    _check_single(path, dialect, columns)
     dropped: Counter[str] = Counter()
     with reading(str(path), "delimited text"):
         rows: pl.DataFrame | None = None
         with suppress(pl.exceptions.ComputeError):
             rows = None if dialect.spaced else collect(_scan(path, dialect, columns))
-        if rows is None:
+        if rows is None or not _is_agreed(path, dialect, len(rows)):
             with place_for_a_copy() as copy:
                 dropped = _copy_good_lines(path, dialect, copy, skip_bad=skip_bad)
                 rows = collect(_scan(copy, dialect, columns))
     return Table(str(path), columns, rows, lambda row: _place(path, dialect, row), dropped)
+
+
+def strict_rows(path: Path, separator: str) -> tuple[Sequence[str], Iterator[list[str]]]:
+    """The names of all columns, and every line's values as a strict reader takes them.
+
+    Raises:
+        DataError: as of ``read_delimited``; also while the lines are read.
+    """
+    check_text(path)
+    dialect = _dialect(path, separator)
+    return dialect.names, _good_rows(path, dialect)
+
+
+def _good_rows(path: Path, dialect: Dialect) -> Iterator[list[str]]:
+    width = len(dialect.names)
+    for line, fields in _records(path, dialect):
+        if not _is_utf8(fields):
+            raise not_utf8(path, line, or_else="")
+        if len(fields) > width:
+            raise _too_long(path, line, fields, dialect, or_else="")
+        if fields:
+            yield fields + [""] * (width - len(fields))
 
 
 def _scan(source: Path, dialect: Dialect, columns: Columns) -> pl.LazyFrame:
@@ -98,8 +132,35 @@ def _scan(source: Path, dialect: Dialect, columns: Columns) -> pl.LazyFrame:
     return frame.select(*event_columns(columns), blank)
 
 
+def _is_agreed(path: Path, dialect: Dialect, rows: int) -> bool:
+    """Whether a strict reader finds so many rows, too, and none of them too long.
+
+    polars takes a quote within a value for one that opens or closes it, and passes over all lines
+    up to the next.
+    """
+    if dialect.quote is None or not holds(path, dialect.quote):
+        return True
+    found = 0
+    for _, fields in _records(path, dialect):
+        found += 1
+        if len(fields) > len(dialect.names):
+            return False
+    return found == rows
+
+
+def _check_single(path: Path, dialect: Dialect, columns: Columns) -> None:
+    """Refuse a column that the header names twice, which polars calls by another name then."""
+    if not any(f"{name}_duplicated_0" in dialect.names for name in columns.names):
+        return
+    unnamed = replace(dialect, has_header=False)
+    header = Counter(next(fields for _, fields in _records(path, unnamed) if fields))
+    for name in columns.names:
+        if header[name] > 1:
+            raise doubled(str(path), name, header[name])
+
+
 def _dialect(path: Path, separator: str) -> Dialect:
-    quote = None if ".inter" in path.suffixes else '"'
+    quote = None if {*path.suffixes} & RECBOLE else '"'
     names = _header(path, separator, quote)
     if len(names) == 1:
         separator = max(SEPARATORS, key=names[0].count)
@@ -114,7 +175,7 @@ def _dialect(path: Path, separator: str) -> Dialect:
     if len(names) > 1 and all(name.startswith(" ") for name in names[1:]):
         unnamed = Dialect(separator, quote, (), has_header=False, spaced=True)
         names = next(fields for _, fields in _records(path, unnamed) if fields)
-        return Dialect(separator, quote, tuple(name.strip("\ufeff") for name in names), spaced=True)
+        return Dialect(separator, quote, tuple(names), spaced=True)
     return Dialect(separator, quote, tuple(names))
 
 
@@ -138,7 +199,10 @@ def _is_amazon_rating(first_line: list[str]) -> bool:
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Each record below the header with the line that it starts on; a byte that isn't UTF-8 is read
     as a surrogate."""
-    text = (line.decode("utf-8", "surrogateescape") for line in raw_lines(path))
+    text = (
+        line.removeprefix(b"" if number else BOM_UTF8).decode("utf-8", "surrogateescape")
+        for number, line in enumerate(raw_lines(path))
+    )
     reader = csv.reader(text, strict=True, **dialect.csv_options)
     start, header_due = 1, dialect.has_header
     former = csv.field_size_limit(LONGEST_FIELD)
@@ -150,7 +214,8 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
             start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{path} line {start}: wrong quoting ({error}); close or double the quotes there",
+            f"{path} line {start}: wrong quoting ({error}); close the quotes there, double those "
+            "within a value, or put quotes around a value that holds a line's end",
             code="row",
         ) from error
     finally:
@@ -178,10 +243,12 @@ def _copy_good_lines(path: Path, dialect: Dialect, copy: Path, *, skip_bad: bool
     return dropped
 
 
-def _too_long(path: Path, line: int, fields: list[str], dialect: Dialect) -> DataError:
+def _too_long(
+    path: Path, line: int, fields: list[str], dialect: Dialect, or_else: str = OR_DROP
+) -> DataError:
     return DataError(
         f"{path} line {line}: {len(fields)} fields where there are {len(dialect.names)} columns; "
-        f"quote the value that holds a {dialect.separator!r} or drop such lines with --skip-bad",
+        f"quote the value that holds a {dialect.separator!r}{or_else}",
         code="row",
     )
 
@@ -202,5 +269,5 @@ def _place(path: Path, dialect: Dialect, row: int) -> str:
                 detail = f" ({len(fields)} of {len(dialect.names)} fields)"
                 return f"line {line}" + (detail if len(fields) < len(dialect.names) else "")
     except DataError:
-        pass  # this reader is stricter about quotes than polars
+        pass  # this reader wants quotes around a carriage return, and polars doesn't
     return f"row {row + 1}"

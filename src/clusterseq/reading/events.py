@@ -15,10 +15,10 @@ import polars as pl
 from clusterseq.errors import DataError
 from clusterseq.reading.columns import find_columns, option, shown
 from clusterseq.reading.event_report import EventReport, Figures, Reading
-from clusterseq.reading.identifiers import identifiers, stacked
+from clusterseq.reading.identifiers import identifiers, plain_values, stacked
 from clusterseq.reading.sources import Source, tables_of
 from clusterseq.reading.table import Table
-from clusterseq.reading.times import microseconds
+from clusterseq.reading.times import iso, microseconds
 
 KEY = ("user", "item", "time")
 
@@ -95,6 +95,8 @@ def checked(table: Table, *, skip_bad: bool) -> Part:
     columns = {"user": identifiers(raw["user"]), "item": identifiers(raw["item"])}
     if "time" in raw.columns:
         columns["time"], unit = microseconds(raw["time"])
+        if columns["time"].null_count() == len(raw):
+            unit = None  # where nothing is a time, nothing tells how times are written
     valid = ~raw["blank"]
     dropped = Counter(table.dropped)
     rows = pl.DataFrame({role: column.alias(role) for role, column in columns.items()})
@@ -118,7 +120,7 @@ def _is_missing(column: pl.Series) -> pl.Series:
 
 def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
     role = next(role for role in rows.columns if rows[role][row] is None)
-    value = table.rows[role][row]
+    value = _value(plain_values(table.rows[role]), row)
     kind = "a time" if role == "time" else "a string or a 64-bit integer"
     reason = f"{role} {shown(value)} is not {kind}"
     if value is None or (isinstance(value, str) and not value):
@@ -129,6 +131,14 @@ def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
         f"{option(f'{role}-column', table.name)}",
         code="row",
     )
+
+
+def _value(column: pl.Series, row: int) -> object:
+    """A value for a message; a moment beyond every calendar as the number that is stored."""
+    if not isinstance(column.dtype, pl.Date | pl.Datetime):
+        return column[row]
+    time = microseconds(column.slice(row, 1))[0][0]
+    return column.to_physical()[row] if time is None else iso(time)
 
 
 def _concatenated(parts: Sequence[Part]) -> pl.DataFrame:

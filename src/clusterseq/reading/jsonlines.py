@@ -53,14 +53,12 @@ def read_json_lines(
             is no JSON object (such lines are left out and counted with ``skip_bad``).
     """
     check_text(path)
-    objects = ((line, parsed) for line, raw in _lines(path) if (parsed := _parsed(raw)) is not None)
-    head = dict(islice(objects, HEAD))
+    head = dict(islice(_objects(path), HEAD))
     if not head:
         with place_for_a_copy() as copy:
             _copy_good_lines(path, copy, skip_bad=False)
         raise DataError(f"{path}: the file is empty; give one with events in it")
-    names = list(dict.fromkeys(name for row in head.values() for name in row))
-    columns = choose(names, str(path))
+    columns = _columns(path, head, choose)
     candidates = [_dtypes(head, role, name) for role, name in columns.roles().items()]
     dropped: Counter[str] = Counter()
     with reading(str(path), "JSON lines"):
@@ -72,6 +70,18 @@ def read_json_lines(
                 dropped = _copy_good_lines(path, copy, skip_bad=skip_bad, columns=columns)
                 rows = _scan(glob.escape(str(copy)), columns, candidates, collect)
     return Table(str(path), columns, rows, lambda row: _place(path, row), dropped)
+
+
+def _columns(path: Path, head: dict[int, Object], choose: Choose) -> Columns:
+    """Choose among the keys of the head or, where that lacks one, among those of all objects."""
+    names = dict.fromkeys(name for row in head.values() for name in row)
+    if len(head) == HEAD:
+        with suppress(DataError):
+            columns = choose(list(names), str(path))
+            if columns.time is not None:
+                return columns
+        names = dict.fromkeys(name for _, row in _objects(path) for name in row)
+    return choose(list(names), str(path))
 
 
 def _are_doubtful(rows: pl.DataFrame) -> bool:
@@ -113,6 +123,11 @@ def _dtypes(head: dict[int, Object], role: str, name: str) -> list[Dtype]:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that aren't blank, numbered from 1: the rows as polars counts them."""
     return ((number, line) for number, line in enumerate(raw_lines(path), 1) if not line.isspace())
+
+
+def _objects(path: Path) -> Iterator[tuple[int, Object]]:
+    """The lines that are objects, with their numbers."""
+    return ((line, parsed) for line, raw in _lines(path) if (parsed := _parsed(raw)) is not None)
 
 
 def _parsed(line: bytes) -> Object | None:

@@ -9,11 +9,13 @@ Knows nothing about: what a line holds.
 from __future__ import annotations
 
 import gzip
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -23,11 +25,25 @@ from clusterseq.reading.table import reading
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
+ZSTD_APART = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+"""What parallel programs such as pzstd begin their files with."""
 KINDS = {b"PAR1": "Parquet", b"PK\x03\x04": "a zip or Excel file", b"SQLi": "an SQLite file"}
 NOT_UTF8 = "not UTF-8"
+OR_DROP = ", or drop such lines with --skip-bad"
 MOST_TIMES, HARMLESS = 100, 2**26
 """How many times its size a file may unpack to, beyond bytes that do no harm: logs of events unpack
 to 3 … 20 times theirs, and gzip can say a thousand bytes in one."""
+NOT_CHARACTER = "\ufffd".encode()
+"""What polars puts where bytes aren't UTF-8."""
+AS_LINES: dict[str, Any] = {
+    "has_header": False,
+    "infer_schema": False,
+    "separator": "\x01",
+    "quote_char": None,
+    "truncate_ragged_lines": True,
+    "glob": False,
+}
+"""How polars reads whole lines."""
 PIECE, GZIP_AT_MOST = 2**20, 1_032
 """Bytes unpacked at once, and how many times its size gzip can say."""
 
@@ -52,6 +68,24 @@ def raw_lines(path: Path) -> Iterator[bytes]:
             yield from file
 
 
+def holds(path: Path, character: str) -> bool:
+    """Whether a text file holds an ASCII character anywhere, unpacked if its first bytes say so.
+
+    Raises:
+        DataError: the file is missing, damaged or cut short.
+    """
+    with reading(str(path), "text"), path.open("rb") as file:
+        magic = file.read(4)
+        file.seek(0)
+        if magic == ZSTD:
+            found = pl.first().str.contains(character, literal=True).any()
+            rows = pl.scan_csv(path, encoding="utf8-lossy", **AS_LINES)
+            return bool(rows.select(found).collect(engine="streaming").item())
+        unpacked = gzip.GzipFile(fileobj=file) if magic.startswith(GZIP) else file
+        pieces = iter(lambda: unpacked.read(PIECE), b"")
+        return any(character.encode() in piece for piece in pieces)
+
+
 def check_text(path: Path) -> None:
     """Refuse a binary file, whatever its name.
 
@@ -67,6 +101,11 @@ def check_text(path: Path) -> None:
         check_unpacked(path)
     if head.startswith((GZIP, ZSTD)):
         return
+    if ZSTD_APART.match(head):
+        raise DataError(
+            f"{path}: Zstandard in parts that stand by themselves, which can't be read; unpack it "
+            "first, for example with zstd -d"
+        )
     kind = KINDS.get(head[:4])
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         kind = "UTF-16 text"
@@ -130,26 +169,21 @@ def place_for_a_copy() -> Iterator[Path]:
         ) from error
 
 
-def not_utf8(path: Path, line: int) -> DataError:
+def not_utf8(path: Path, line: int, or_else: str = OR_DROP) -> DataError:
     """The error for a line that isn't UTF-8."""
     return DataError(
         f"{path} line {line}: not UTF-8 text; convert the file, for example with "
-        "iconv -f latin1 -t utf-8, or drop such lines with --skip-bad",
+        f"iconv -f latin1 -t utf-8{or_else}",
         code="row",
     )
 
 
 def _through_polars(path: Path) -> Iterator[bytes]:
-    """Zstandard, which Python reads itself only from 3.14 on."""
-    column = pl.read_csv(
-        path,
-        has_header=False,
-        infer_schema=False,
-        separator="\x01",
-        quote_char=None,
-        encoding="utf8-lossy",
-        truncate_ragged_lines=True,
-        glob=False,
-    ).to_series()
+    """Zstandard, which Python reads itself only from 3.14 on; what isn't UTF-8 stays so."""
+    wrong = NOT_CHARACTER
+    try:
+        column = pl.read_csv(path, **AS_LINES).to_series()
+    except pl.exceptions.ComputeError:
+        column, wrong = pl.read_csv(path, encoding="utf8-lossy", **AS_LINES).to_series(), b"\xff"
     for line in column:
-        yield (line or "").encode() + b"\n"
+        yield (line or "").encode().replace(NOT_CHARACTER, wrong) + b"\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +18,7 @@ import polars as pl
 from clusterseq.errors import DataError
 from clusterseq.extensions import Extension, extension, extensions
 from clusterseq.reading.addresses import fetching, is_address
-from clusterseq.reading.columns import DATA_FRAME, Columns, shown
+from clusterseq.reading.columns import DATA_FRAME, Columns, doubled, shown
 from clusterseq.reading.database import is_database, query_of, rows_of
 from clusterseq.reading.delimited import read_delimited
 from clusterseq.reading.jsonlines import read_json_lines
@@ -39,6 +40,9 @@ DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ",", ".inter": "\t
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 COMPRESSED = (".gz", ".zst")
+# Moments are read as stored, which is in UTC, so that zones polars has no name for (+05:30) do no
+# harm; it looks here whenever it meets one.
+os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
 KINDS = "CSV, TSV, JSON lines (these also .gz or .zst), Parquet or RecBole's .inter"
 
 
@@ -69,7 +73,8 @@ def tables_of(
         for path in files_of(source):
             yield _read_file(path, choose, skip_bad=skip_bad, collect=collect)
     elif _is_frame(source):
-        yield _from_frame(source, DATA_FRAME, choose, collect)
+        with reading(DATA_FRAME, "a data frame"):
+            yield _from_frame(source, DATA_FRAME, choose, collect)
     else:
         raise DataError(
             f"events can't be read from {type(source).__name__}; give a path or a data frame"
@@ -182,7 +187,9 @@ def _without_password(source: str) -> str:
 
 def _is_frame(data: object) -> bool:
     """Whether it is a data frame, as everything is that hands out Arrow's streams."""
-    return isinstance(data, pl.LazyFrame) or _is_pandas(data) or hasattr(data, "__arrow_c_stream__")
+    if _is_pandas(data):
+        return hasattr(data, "columns")
+    return isinstance(data, pl.LazyFrame) or hasattr(data, "__arrow_c_stream__")
 
 
 def _is_pandas(data: object) -> bool:
@@ -209,17 +216,21 @@ def _from_pandas(frame: Any, name: str, choose: Choose) -> Table:
     names = [str(label) for label in frame.columns]
     for column in columns.names:
         if names.count(column) > 1:
-            raise DataError(
-                f"{name}: {names.count(column)} columns are called {shown(column)}; keep one of "
-                "them, or rename the others",
-                code="columns",
-            )
-    series = {column: _from_pandas_column(frame[labels[column]]) for column in columns.names}
+            raise doubled(name, column, names.count(column))
+    try:
+        series = {column: _from_pandas_column(frame[labels[column]]) for column in columns.names}
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{name}: the value {shown(error.object)} holds half a character, which no text can; "
+            "mend or drop it"
+        ) from error
     return _from_polars(pl.LazyFrame(series), name, lambda *_: columns, in_memory)
 
 
 def _from_pandas_column(column: Any) -> pl.Series:
     convert: Callable[[Any], pl.Series] = pl.from_pandas
+    if column.dtype == object and date in set(map(type, column)):
+        return _as_texts(column)  # where days come before moments, Arrow would make days of these
     try:
         return convert(column.reset_index(drop=True))
     except ImportError as error:
@@ -227,7 +238,11 @@ def _from_pandas_column(column: Any) -> pl.Series:
             f"a pandas data frame needs pyarrow ({error}); install pyarrow or give a polars one",
             code="extra",
         ) from error
-    except (TypeError, ValueError):
-        missing = column.isna()  # a mix of kinds, such as strings and integers: all as text
-        texts = [None if null else str(value) for value, null in zip(column, missing, strict=True)]
-        return pl.Series(texts, dtype=pl.String)
+    except (TypeError, ValueError, OverflowError):  # a mix of kinds, or integers beyond 64 bits
+        return _as_texts(column)
+
+
+def _as_texts(column: Any) -> pl.Series:
+    missing = column.isna()
+    texts = [None if null else str(value) for value, null in zip(column, missing, strict=True)]
+    return pl.Series(texts, dtype=pl.String)

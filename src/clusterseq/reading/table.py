@@ -89,6 +89,11 @@ def reading(name: str, kind: str) -> Iterator[None]:
         raise DataError(f"{name}: not allowed to read it; change its permissions") from error
     except pl.exceptions.NoDataError as error:
         raise DataError(f"{name}: the file is empty; give one with events in it") from error
+    except pl.exceptions.DuplicateError as error:
+        raise DataError(
+            f"{name}: two columns have one name ({_first_line(error)}); rename one of them",
+            code="columns",
+        ) from error
     except (OSError, EOFError) as error:
         raise DataError(
             f"{name}: damaged or cut short ({_first_line(error)}); copy or download it again"

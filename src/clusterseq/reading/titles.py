@@ -12,6 +12,7 @@ import polars as pl
 
 from clusterseq.errors import DataError
 from clusterseq.reading.columns import ITEM_ALIASES, listed, plain
+from clusterseq.reading.delimited import strict_rows
 from clusterseq.reading.identifiers import identifiers
 from clusterseq.reading.lines import check_unpacked, raw_lines
 from clusterseq.reading.vocab import UNKNOWN, Vocabulary
@@ -35,10 +36,13 @@ def read_titles(path: str | Path) -> pl.DataFrame:
     It may be CSV, TSV, JSON lines, Parquet, or RecBole's ``.item``.
 
     Raises:
-        DataError: the file is missing or can't be read, or a column isn't found.
+        DataError: the file is missing or can't be read, a column isn't found, or a line of CSV or
+            TSV has too many fields or a wrong quote.
     """
     file = Path(path)
     try:
+        if separator := _separator(file):
+            return _from_text(file, separator)
         frame = _scan(file)
         names = frame.collect_schema().names()
         item = _column(file, names, "item", ITEM_ALIASES)
@@ -70,21 +74,37 @@ def titles_of(rows: pl.DataFrame, items: Vocabulary) -> list[str | None]:
 def _scan(path: Path) -> pl.LazyFrame:
     if path.suffix.lower() == ".gz":
         check_unpacked(path)
-    suffix = next((s for s in reversed(path.suffixes) if s not in (".gz", ".zst")), "").lower()
+    suffix = _suffix(path)
     if suffix in (".parquet", ".pq"):
         return pl.scan_parquet(path, glob=False)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return pl.scan_ndjson(path, infer_schema_length=None)  # titles may be rare
-    if suffix == ".item":
-        return pl.scan_csv(path, separator="\t", quote_char=None, infer_schema=False, glob=False)
-    if suffix in (".csv", ".tsv", ".tab", ".txt"):
-        separator = _separator(path, "," if suffix == ".csv" else "\t")
-        return pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
     raise DataError(f"{path}: unknown kind of file; give titles as CSV, TSV, JSON lines or Parquet")
 
 
-def _separator(path: Path, default: str) -> str:
-    """What stands between the names in the first line most often; else what the ending says."""
+def _suffix(path: Path) -> str:
+    return next((s for s in reversed(path.suffixes) if s not in (".gz", ".zst")), "").lower()
+
+
+def _from_text(path: Path, separator: str) -> pl.DataFrame:
+    if not path.stat().st_size:
+        raise OSError("the file is empty")
+    names, rows = strict_rows(path, separator)
+    item = names.index(_column(path, names, "item", ITEM_ALIASES))
+    title = names.index(_column(path, names, "title", TITLE_ALIASES))
+    pairs = [(row[item] or None, row[title] or None) for row in rows]
+    return pl.DataFrame(pairs, {"item": pl.String, "title": pl.String}, orient="row")
+
+
+def _separator(path: Path) -> str | None:
+    """What stands between the names in the first line most often, else what the ending says; None
+    if it says another format."""
+    suffix = _suffix(path)
+    if suffix == ".item":
+        return "\t"
+    if suffix not in (".csv", ".tsv", ".tab", ".txt"):
+        return None
+    default = "," if suffix == ".csv" else "\t"
     header = next((line for line in raw_lines(path) if line.strip()), b"")
     text = header.decode("utf-8", "replace")
     return max((default, *SEPARATORS), key=text.count)

@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
+
 from clusterseq.data.dataset import Data, Dataset, is_dataset
 from clusterseq.errors import DataError
+from clusterseq.reading.columns import shown
 from clusterseq.reading.event_report import EventReport
 from clusterseq.reading.events import read_events
 from clusterseq.reading.sources import pieces_of
+from clusterseq.reading.titles import titles_of
+from clusterseq.reading.vocab import Vocabulary
 from clusterseq.showing.terminal import screen
 
 
@@ -64,6 +69,20 @@ def refuse_overwriting(paths: Sequence[str], *outputs: Path | None) -> None:
                     f"{output}: is what is read, and would be lost; name another file to write",
                     code="output",
                 )
+
+
+def warn_of_titles(path: Path | None, titles: pl.DataFrame | None, items: Vocabulary) -> None:
+    """Say so where a file of titles has none for any item, as where ids are written otherwise."""
+    if titles is None or any(titles_of(titles, items)):
+        return
+    one, other = shown(next(iter(titles["item"]), None)), shown(next(iter(items.series)))
+    note = f"{path}: none of its ids is an item's, so none gets a title; compare {one} and {other}"
+    screen(stderr=True).print(note, soft_wrap=True)
+
+
+def items_of(data: Data) -> Vocabulary:
+    """All items of the events."""
+    return data.items if isinstance(data, Dataset) else Vocabulary.from_ids(data.frame["item"])
 
 
 def print_report(report: EventReport) -> None:
