@@ -45,9 +45,9 @@ PACKAGES = [
     ("service.store", "protocol codec group_commit sqlite_file sqlite redis_store __init__"),
     (
         "service",
-        "async_store problems access context messages answers admission middleware document",
+        "async_store problems access context messages answers admission local middleware document",
     ),
-    ("service", "address"),
+    ("service", "address path_ids"),
     ("service.routes", "recommend events users items model health page"),
     ("service", "app connections supervisor server on_ray"),
     ("testing", "scorers stores readers parts __init__"),
