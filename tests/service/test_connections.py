@@ -13,7 +13,7 @@ from tests.service.serving import served, wait_until
 
 
 def test_what_a_connection_answers_by_itself_is_counted(model_directory: Path) -> None:
-    with served(model_directory) as (service, client):
+    with served(model_directory, "--store", "memory:") as (service, client):
         with socket.create_connection(("127.0.0.1", service.port), timeout=10) as line:
             line.sendall(b"this is no request\r\n\r\n")
             assert line.recv(100).startswith(b"HTTP/1.1 400")
@@ -29,7 +29,7 @@ def test_an_offer_of_another_protocol_is_ignored(model_directory: Path) -> None:
         b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
         b"Content-Length: %d\r\n\r\n" % len(body)
     )
-    with served(model_directory) as (service, client):
+    with served(model_directory, "--store", "memory:") as (service, client):
         for pieces in ([head + body], [head, body], [head[:90], head[90:] + body[:5], body[5:]]):
             with socket.create_connection(("127.0.0.1", service.port), timeout=10) as line:
                 for piece in pieces:
