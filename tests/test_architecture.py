@@ -12,7 +12,7 @@ import clusterseq
 
 SOURCE = Path(clusterseq.__file__).parent
 PACKAGES = [
-    ("", "errors markdown extensions config values presets overrides"),
+    ("", "errors markdown extensions checks config values presets overrides"),
     (
         "machine",
         "extras progress files directory manifest mapping accelerator compiler workers shard room",
