@@ -39,7 +39,7 @@ PACKAGES = [
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
     ("baselines", "peers __init__"),
     ("using", "comparison evaluation batches experiment former update ray_train explanation"),
-    ("using", "recommendations recommender batch estimator atlas tracing storage demo"),
+    ("using", "recommendations given_ids recommender batch estimator atlas tracing storage demo"),
     ("service", "limits item_search heap ranking engine batcher ranking_cache ranking_service"),
     ("service", "metrics keys logs"),
     ("service.store", "protocol codec group_commit sqlite_file sqlite redis_store __init__"),
