@@ -38,7 +38,10 @@ PACKAGES = [
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
     ("baselines", "peers __init__"),
-    ("using", "comparison evaluation batches experiment former update ray_train explanation"),
+    (
+        "using",
+        "overwriting comparison evaluation batches experiment former update ray_train explanation",
+    ),
     ("using", "recommendations given_ids recommender batch estimator atlas tracing storage demo"),
     ("service", "limits item_search heap ranking engine batcher ranking_cache ranking_service"),
     ("service", "metrics keys logs"),
