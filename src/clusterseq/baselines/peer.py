@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 
+from clusterseq.checks import whole
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Tasks
 from clusterseq.errors import DataError, TrainingError
@@ -42,6 +43,9 @@ class Setting:
     """Seed of everything drawn at random."""
     device: torch.device = CPU
     """Where networks are trained and score; what counts and remembers stays on the processor."""
+
+    def __post_init__(self) -> None:
+        whole("seed", self.seed)
 
     def judges(self) -> Tasks:
         """The prefixes of the validation users, the same for every peer."""

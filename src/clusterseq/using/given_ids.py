@@ -68,7 +68,7 @@ def _entries(given: object, name: str) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     """Python's own value or list, of what a library keeps."""
-    if isinstance(value, str | int):
+    if type(value) in (str, int):
         return value
     way = next((name for name in CONVERSIONS if hasattr(value, name)), None)
     return value if way is None else getattr(value, way)()
