@@ -271,6 +271,9 @@ def test_what_was_not_read_is_told(unchecked: None, tmp_path: Path) -> None:
         lambda: export_events(wrong, tmp_path / "events.inter"),
         lambda: export_events(wrong, tmp_path / "events.parquet"),
     ]
+    wrong_kind: Any = dataset_of([("u", "a", 1)])
+    with pytest.raises(DataError, match="what read_events gives, not Dataset"):
+        Dataset.from_events(wrong_kind)
     for call in calls:
         with pytest.raises(DataError, match="what read_events gives, not str; call read_events fi"):
             call()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -67,7 +68,7 @@ class Dataset:
         >>> data.users.ids, data.items.ids, [row.tolist() for row in data.sequences]
         (['u', 'v'], ['x', 'y'], [[1, 0], [0]])
         """
-        require_data(events)
+        require_data(events, Events)
         frame = events.frame
         users, items = (Vocabulary.from_ids(frame[name]) for name in ("user", "item"))
         sequences = Sequences.from_codes(
@@ -175,13 +176,13 @@ def dataset_of(data: Data) -> Dataset:
     return data if isinstance(data, Dataset) else Dataset.from_events(data)
 
 
-def require_data(data: Data) -> None:
+def require_data(data: object, kinds: type[Data] | UnionType = Events | Dataset) -> None:
     """Refuse what is neither events nor a data set, such as the name of a file of them.
 
     Raises:
         DataError: it is neither.
     """
-    if not isinstance(data, Events | Dataset):
+    if not isinstance(data, kinds):
         raise DataError(
             f"events are what read_events gives, not {type(data).__name__}; call read_events first"
         )
