@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import polars as pl
 import pytest
@@ -31,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of ``make soak``."""
     parser.addoption("--soak", action="store_true", help="run the tests in tests/soak at length")
     parser.addoption("--soak-share", type=float, default=1.0, help="share of their cases to run")
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Types aren't checked, as nowhere but in tests: what is of a wrong one reaches our code."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import clusterseq
 
 SOURCE = Path(clusterseq.__file__).parent
 PACKAGES = [
-    ("", "errors markdown extensions config values presets overrides"),
+    ("", "errors markdown extensions checks config values presets overrides"),
     (
         "machine",
         "extras progress files directory manifest mapping accelerator compiler workers shard room",
@@ -28,7 +28,7 @@ PACKAGES = [
     ),
     ("model", "meta clusterseq index retrieval choice screen adapted one_person ranker"),
     ("model", "portable restore growth indexing"),
-    ("judging", "metrics judge scorer evaluate"),
+    ("judging", "metrics scorer judge evaluate"),
     (
         "learning",
         "footprint stage resume teacher pretrain folds metatrain clusters calibrate trainer train",
@@ -38,8 +38,9 @@ PACKAGES = [
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
     ("baselines", "peers __init__"),
-    ("using", "comparison evaluation batches experiment former update ray_train explanation"),
-    ("using", "recommendations recommender batch estimator atlas tracing storage demo"),
+    ("using", "overwriting titles comparison evaluation batches experiment former update"),
+    ("using", "ray_train explanation recommendations given_ids recommender batch estimator atlas"),
+    ("using", "tracing storage demo"),
     ("service", "limits item_search heap ranking engine batcher ranking_cache ranking_service"),
     ("service", "metrics keys logs"),
     ("service.store", "protocol codec group_commit sqlite_file sqlite redis_store __init__"),

@@ -10,8 +10,10 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from clusterseq.checks import whole
 from clusterseq.config import Config, DataConfig, ModelConfig, Runtime, TrainConfig
 from clusterseq.errors import ConfigError
 from clusterseq.overrides import describe, to_toml, with_assignments
@@ -137,17 +139,60 @@ def test_machine_settings_are_no_options_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "name", "value", "told"),
+    ("kind", "name", "value", "told"),
     [
-        (ModelConfig(), "meta", "Second", "'Second' can't be used; give second or first or none"),
-        (DataConfig(), "split", "any", "'any' can't be used; give temporal or random or none"),
-        (ModelConfig(), "inner_rate", math.nan, "nan can't be used; give a finite number"),
-        (TrainConfig(), "learning_rate", math.inf, "inf can't be used; give a finite number"),
+        (ModelConfig, "meta", "Second", "'Second' can't be used; give one of second, first, none"),
+        (DataConfig, "split", ["any"], "['any'] can't be used; give one of temporal, random, none"),
+        (ModelConfig, "inner_rate", math.nan, "nan can't be used; give a number up to 1e38"),
+        (TrainConfig, "learning_rate", math.inf, "inf can't be used; give a number up to 1e38"),
+        (TrainConfig, "meta_epochs", 1.5, "1.5 can't be used; give a whole number"),
+        (TrainConfig, "meta_epochs", True, "True can't be used; give a whole number"),
+        (ModelConfig, "dim", "64", "'64' can't be used; give a whole number"),
+        (ModelConfig, "dim", None, "None can't be used; give a whole number"),
+        (ModelConfig, "attention", 1, "1 can't be used; give true or false"),
+        (ModelConfig, "attention", "false", "'false' can't be used; give true or false"),
+        (ModelConfig, "scale", False, "False can't be used; give a number up to 1e38"),
+        (ModelConfig, "encoder", 7, "7 can't be used; give a name"),
+        (Config, "model", {"dim": 3}, "{'dim': 3} can't be used; give a ModelConfig"),
+        (Runtime, "seed", "a", "'a' can't be used; give a whole number"),
+        (Runtime, "seed", None, "None can't be used; give a whole number"),
+        (Runtime, "seed", True, "True can't be used; give a whole number"),
+        (Runtime, "seed", 2**70, "1180591620717411303424 can't be used; give a whole number"),
+        (Runtime, "seed", -1, "-1 can't be used; give 0 or more"),
+        (Runtime, "threads", -1, "-1 can't be used; give 0 or more"),
+        (Runtime, "device", None, "None can't be used; give a name"),
     ],
 )
-def test_python_is_told_of_words_and_numbers_without_sense(
-    options: Any, name: str, value: object, told: str
+def test_python_is_told_of_values_without_sense(
+    unchecked: None, kind: type[Any], name: str, value: object, told: str
 ) -> None:
-    object.__setattr__(options, name, value)  # types that are checked here would be in the way
     with pytest.raises(ConfigError, match=re.escape(f"{name} = {told}")):
-        options.__post_init__()
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "plain"),
+    [
+        (TrainConfig, "patience", 2.0, 2),
+        (DataConfig, "min_item_events", np.float64(2), 2),
+        (ModelConfig, "dim", np.int64(16), 16),
+        (ModelConfig, "max_steps", 20.0, 20),
+        (ModelConfig, "scale", np.float32(10), 10.0),
+        (ModelConfig, "scale", 10, 10.0),
+        (ModelConfig, "attention", np.bool_(False), False),
+        (Runtime, "seed", np.int64(3), 3),
+    ],
+)
+def test_numbers_of_other_kinds_become_plain(
+    unchecked: None, kind: type[Any], name: str, value: object, plain: object
+) -> None:
+    found = getattr(kind(**{name: value}), name)
+    assert found == plain
+    assert type(found) is type(plain)
+
+
+def test_whole_numbers_are_counted_as_python_does() -> None:
+    assert type(whole("k", np.int64(3))) is int
+    for value in (2.5, True, None, "3", 0, 2**63):
+        with pytest.raises(ConfigError, match=r"k = .* can't be used; give a whole number, 1 or m"):
+            whole("k", value, least=1)

@@ -9,13 +9,12 @@ Knows nothing about: how options are written, tensors, files of events, what the
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
-from clusterseq.errors import ConfigError
+from clusterseq.checks import require, typed, unwrapped
 
 MetaOrder: TypeAlias = Literal["second", "first", "none"]
 OUR_PARTS = {"encoder": "gru", "clusterer": "autoencoders", "conditioner": "gates"}
@@ -28,32 +27,14 @@ LATER: Mapping[str, Mapping[str, Any]] = {
 leaves them out, so that digests of older configurations stay what they were."""
 
 
-def require(holds: bool, name: str, value: Any, wanted: str) -> None:
-    """Refuse an option's value that can't be used.
-
-    Raises:
-        ConfigError: ``holds`` is false.
-    """
-    if not holds:
-        raise ConfigError(f"{name} = {shown(value)} can't be used; give {wanted}")
-
-
 def _require_sense(options: Any) -> None:
-    """Refuse a number that isn't finite, and a word that isn't among an option's choices."""
+    """Refuse what a field doesn't take; what stands for a plain number becomes one.
+
+    Checked here and not in the training: a model that was trained under 2.0 epochs can't be loaded.
+    """
     for name, kind in typing.get_type_hints(type(options)).items():
-        value = getattr(options, name)
-        if isinstance(value, float):
-            require(math.isfinite(value), name, value, "a finite number")
-        if typing.get_origin(kind) is Literal:
-            require(value in get_args(kind), name, value, " or ".join(get_args(kind)))
-
-
-def shown(value: Any) -> str:
-    """A value in an error, however long it is."""
-    try:
-        return f"{value!r:.60}"
-    except ValueError:  # Python refuses to write so long a number
-        return "a number of thousands of digits"
+        value = typed(kind, name, unwrapped(kind, getattr(options, name)))
+        object.__setattr__(options, name, value)  # frozen for everybody else
 
 
 @dataclass(frozen=True)
@@ -249,6 +230,9 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     """The two stages of training."""
 
+    def __post_init__(self) -> None:
+        _require_sense(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionaries, as JSON and TOML hold them.
 
@@ -275,3 +259,8 @@ class Runtime:
     """Where the training computes: cpu, cuda or cuda:1. The model is saved for any."""
     shard_items: bool = False
     """Whether several processes share out the rows of the item table that they pre-train."""
+
+    def __post_init__(self) -> None:
+        _require_sense(self)
+        for name in ("seed", "threads"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")

@@ -10,16 +10,15 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from clusterseq.config import Config, require, shown
+from clusterseq.checks import shown, typed
+from clusterseq.config import Config
 from clusterseq.errors import ConfigError, nearest
 
 T = TypeVar("T")
-LARGEST, WIDEST = 2**63 - 1, 1e38
-"""Bounds of whole numbers and others: what arrays count in, and what single precision holds."""
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None) -> T:
@@ -68,16 +67,4 @@ def _converted(kind: Any, value: Any, name: str, current: Any) -> Any:
         if not isinstance(value, Mapping):
             raise ConfigError(f'"{name}" is a table, not {shown(value)}; write [{name}]')
         return from_dict(typing.cast(type[Any], kind), value, base=current)
-    if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        require(value in choices, name, value, "one of " + ", ".join(map(str, choices)))
-        return value
-    accepts: Mapping[Any, Callable[[Any], bool]] = {
-        bool: lambda v: isinstance(v, bool),
-        int: lambda v: type(v) is int and abs(v) <= LARGEST,
-        float: lambda v: type(v) in (int, float) and abs(v) <= WIDEST,
-        str: lambda v: isinstance(v, str),
-    }
-    nouns = {bool: "true or false", int: "a whole number", str: "a name"}
-    require(accepts[kind](value), name, value, nouns.get(kind, "a number up to 1e38"))
-    return kind(value)
+    return typed(kind, name, value)

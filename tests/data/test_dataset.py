@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterseq.data.dataset import Dataset
+from clusterseq.data.exchange import export_events
 from clusterseq.data.sequences import Sequences
+from clusterseq.data.split import split_users
 from clusterseq.errors import DataError
 from clusterseq.machine.directory import present, replacing
 from clusterseq.reading.events import read_events
@@ -259,3 +262,20 @@ def test_people_that_do_not_fit_are_refused(tmp_path: Path, columns: dict[str, p
     (tmp_path / "data" / "dataset.json").write_text(json.dumps(told))
     with pytest.raises(DataError, match=r"damaged|don't fit"):
         Dataset.load(tmp_path / "data")
+
+
+def test_what_was_not_read_is_told(unchecked: None, tmp_path: Path) -> None:
+    wrong: Any = "events.csv"
+    calls: list[Callable[[], object]] = [
+        lambda: Dataset.from_events(wrong),
+        lambda: export_events(wrong, tmp_path / "events.inter"),
+        lambda: export_events(wrong, tmp_path / "events.parquet"),
+    ]
+    wrong_kind: Any = dataset_of([("u", "a", 1)])
+    with pytest.raises(DataError, match="what read_events gives, not Dataset"):
+        Dataset.from_events(wrong_kind)
+    for call in calls:
+        with pytest.raises(DataError, match="what read_events gives, not str; call read_events fi"):
+            call()
+    with pytest.raises(DataError, match="split_users takes a Dataset, not str"):
+        split_users(wrong)

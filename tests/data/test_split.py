@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import Split, SplitKind, all_new, split_users
-from clusterseq.errors import DataError
+from clusterseq.errors import ConfigError, DataError
 from clusterseq.reading.events import read_events
 from clusterseq.reading.vocab import RawId, Vocabulary
 
@@ -212,6 +212,14 @@ def test_a_temporal_split_needs_times() -> None:
     frame = pl.DataFrame({"user": ["u", "v"], "item": ["a", "b"]})
     with pytest.raises(DataError, match="use --split random or name the column with --time-column"):
         split_users(Dataset.from_events(read_events(frame)), "temporal")
+
+
+def test_a_seed_is_a_whole_number(unchecked: None) -> None:
+    data = dataset_of(grid(50, 3))
+    for seed in (-1, 0.5, True, None):
+        with pytest.raises(ConfigError, match=f"seed = {seed} can't be used; give a whole number"):
+            split_users(data, "random", seed=seed)  # type: ignore[arg-type]
+    assert type(split_users(data, "random", seed=np.int64(3)).seed) is int  # type: ignore[arg-type]
 
 
 def test_shares_out_of_range_are_refused() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from clusterseq.baselines.peer import Setting
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ClusterSeqError, ConfigError, DataError
@@ -239,13 +242,47 @@ def test_scores_of_the_wrong_shape_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (lambda scores: scores.numpy(), "scores of type ndarray; a scorer must give a tensor of"),
+        (lambda scores: scores.tolist(), "scores of type list; a scorer must give a tensor of peo"),
+        (lambda scores: None, "scores of type NoneType; a scorer must give a tensor of people × i"),
+        (lambda scores: scores[0], r"scores of shape \(5,\) for 1 people and 5 items"),
+    ],
+)
+def test_what_is_no_tensor_of_scores_is_told(
+    unchecked: None, given: Callable[[Tensor], Any], told: str
+) -> None:
+    class Strange(Fixed):
+        def score(self, histories: Histories) -> Any:
+            return given(super().score(histories))
+
+    scorer, people = Strange([0.0] * 5), sequences([0, 1, 2, 3])
+    with pytest.raises(ConfigError, match=told) as caught:
+        evaluate(scorer, people, item_counts=counts(scorer))
+    assert str(caught.value.code) == "extension"
+    with pytest.raises(ConfigError, match=told.partition(" for")[0]):
+        Setting(people, sequences([0, 1]), 5).mrr(scorer)
+
+
+def test_what_a_scorer_lacks_is_told(unchecked: None) -> None:
+    scorer: Any = Fixed([0.0] * 5)
+    del scorer.n_items
+    told = "the scorer Fixed has no n_items; give it needs_history, n_items, score"
+    with pytest.raises(ConfigError, match=told):
+        evaluate(scorer, sequences([0, 1, 2, 3]), item_counts=np.ones(5, dtype=np.int64))
+    with pytest.raises(ConfigError, match=told):
+        Setting(sequences([0, 1]), sequences([0, 1]), 5).mrr(scorer)
+
+
+@pytest.mark.parametrize(
     ("people", "options", "error", "message"),
     [
         (sequences([0, 1, 2]), {}, DataError, "none of 1 people has more than k = 3 events"),
         (sequences(), {}, DataError, "none of 0 people"),
         (sequences([0, 1, 2, 5]), {}, DataError, r"outside 0 … 4"),
         (sequences([0, 1, 2, -1]), {}, DataError, r"outside 0 … 4"),
-        (sequences([0, 1, 2, 3]), {"k": -1}, ConfigError, "k = -1 is negative"),
+        (sequences([0, 1, 2, 3]), {"k": -1}, ConfigError, "k = -1 can't be used; give a whole num"),
         (
             sequences([0, 1, 2, 3]),
             {"item_counts": np.ones(7, dtype=np.int64)},

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from clusterseq.baselines.peer import Setting
+from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.judging.metrics import (
     METRICS,
@@ -135,6 +137,18 @@ def test_intervals_and_tests_repeat_with_their_seed() -> None:
     assert intervals_of_ranks(ranks, seed=1) == intervals_of_ranks(ranks, seed=1)
     assert intervals_of_ranks(ranks, seed=1) != intervals_of_ranks(ranks, seed=2)
     assert paired_test(ranks, others, flips=100) == paired_test(ranks, others, flips=100)
+
+
+def test_a_seed_that_cannot_be_used_is_told() -> None:
+    ranks = np.arange(1.0, 40.0)
+    with pytest.raises(
+        ConfigError, match="seed = -1 can't be used; give a whole number, 0 or more"
+    ):
+        intervals_of_ranks(ranks, seed=-1)
+    with pytest.raises(ConfigError, match="seed = -1 can't be used"):
+        paired_test(ranks, ranks, seed=-1)
+    with pytest.raises(ConfigError, match="seed = -1 can't be used"):
+        Setting(Sequences.from_rows([]), Sequences.from_rows([]), 3, seed=-1)
 
 
 def test_paired_test_against_all_sign_flips() -> None:

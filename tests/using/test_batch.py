@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -102,3 +104,36 @@ def test_a_wrong_place_is_told_before_anything_is_read(
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="name a place that can be written"):
         recommend_file(recommender, "nowhere.csv", tmp_path / "file" / "recs.csv")
+
+
+def test_what_is_read_is_not_written_over(recommender: Recommender, tmp_path: Path) -> None:
+    NEWCOMERS.write_csv(tmp_path / "people.csv")
+    before = (tmp_path / "people.csv").read_bytes()
+    for source in (tmp_path / "people.csv", tmp_path, str(tmp_path / "*.csv")):
+        with pytest.raises(DataError, match="is what is read, and would be lost; name another"):
+            recommend_file(recommender, source, tmp_path / "people.csv")
+    assert (tmp_path / "people.csv").read_bytes() == before
+
+
+def test_columns_can_be_named_and_bad_rows_passed_over(
+    recommender: Recommender, tmp_path: Path
+) -> None:
+    strange = NEWCOMERS.rename({"user": "a", "item": "b", "time": "c"})
+    bad = pl.concat([strange, pl.DataFrame({"a": [None], "b": ["i03"], "c": [6]})])
+    columns: dict[str, Any] = {"user_column": "a", "item_column": "b", "time_column": "c"}
+    with pytest.raises(DataError, match="skip_bad="):
+        recommend_file(recommender, bad, tmp_path / "recs.csv", **columns)
+    recommend_file(recommender, bad, tmp_path / "recs.csv", k=4, skip_bad=True, **columns)
+    rows = pl.read_csv(tmp_path / "recs.csv").select("user", "rank", "item").rows()
+    assert rows == expected(recommender, 4)
+
+
+@pytest.mark.parametrize("k", [0, 2.5, True, None])
+def test_k_is_a_whole_number(
+    unchecked: None, recommender: Recommender, tmp_path: Path, k: Any
+) -> None:
+    with pytest.raises(ConfigError, match=rf"k = {k} can't be used; give a whole number, 1 or mor"):
+        recommend_file(recommender, NEWCOMERS, tmp_path / "recs.csv", k=k)
+    with pytest.raises(ConfigError, match=rf"k = {k} can't be used; give a whole number, 1 or mor"):
+        recommender.recommend(["i03"], k)
+    assert recommend_file(recommender, NEWCOMERS, tmp_path / "recs.csv", k=np.int64(2)).rows == 6  # type: ignore[arg-type]

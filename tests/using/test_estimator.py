@@ -20,7 +20,9 @@ import clusterseq
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.overrides import with_assignments
 from clusterseq.presets import preset
+from clusterseq.reading.events import read_events
 from clusterseq.using.estimator import Estimator
+from clusterseq.using.evaluation import evaluate_checkpoint
 from clusterseq.using.recommender import Recommender
 from tests.conftest import SMALL
 
@@ -103,6 +105,29 @@ def test_a_second_fit_gives_the_same_and_another_seed_another(
 
 def test_the_score_is_better_than_chance(fitted: Estimator, events_frame: pl.DataFrame) -> None:
     assert fitted.score(events_frame) > 2 / fitted.n_items_in_
+
+
+def test_the_score_lets_compete_what_recommendations_may_hold(
+    fitted: Estimator, events_frame: pl.DataFrame
+) -> None:
+    keeping = copy.copy(fitted).set_params(filter_seen=False)
+    checkpoint, events = fitted.recommender_.checkpoint, read_events(events_frame)
+    kept = evaluate_checkpoint(checkpoint, events, all_new=True, keep_seen=True, baselines=False)
+    assert keeping.score(events_frame) == kept.to_dict()["full"]["mrr"] < fitted.score(events_frame)
+
+
+def test_bad_rows_are_passed_over_if_asked(fitted: Estimator) -> None:
+    rows = pl.DataFrame({"user": ["x", None], "item": ["i03", "i05"]})
+    with pytest.raises(DataError, match="skip_bad="):
+        fitted.recommend(rows)
+    lenient = copy.copy(fitted).set_params(skip_bad=True)
+    assert lenient.recommend(rows)["user"].unique().to_list() == ["x"]
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None])
+def test_a_seed_that_cannot_be_used_is_told(unchecked: None, seed: Any) -> None:
+    with pytest.raises(ConfigError, match=f"seed = {seed!r} can't be used"):
+        Estimator(options=OPTIONS, seed=seed).fit(pl.DataFrame({"user": ["a"], "item": ["b"]}))
 
 
 def test_what_is_saved_is_loaded_by_all_others(fitted: Estimator, tmp_path: Path) -> None:

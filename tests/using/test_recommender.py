@@ -5,11 +5,18 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import os
 import pickle
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 
@@ -142,6 +149,106 @@ def test_arrays_are_lists_too(recommender: Recommender) -> None:
     found = numbered.recommend(np.array([103, 5]))  # type: ignore[call-overload]
     assert found.ids == numbered.recommend([103, 5]).ids
     assert json.dumps(found.to_dict()["ignored_items"]) == "[5]"
+
+
+IDS: dict[str, Callable[[list[int | None]], Any]] = {
+    "pandas": pd.Series,
+    "nullable pandas": lambda ids: pd.Series(ids, dtype="Int64"),
+    "polars": pl.Series,
+    "pyarrow": pa.array,
+    "array of floats": lambda ids: np.array(ids, dtype=float),
+    "tensor": lambda ids: torch.tensor([float("nan") if raw is None else raw for raw in ids]),
+    "tensors": lambda ids: [torch.tensor(raw) for raw in ids if raw is not None],
+    "arrays": lambda ids: [np.array(raw) for raw in ids if raw is not None],
+    "set": set,
+}
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_ids_are_understood_in_whatever_keeps_them(
+    unchecked: None, recommender: Recommender, kind: str
+) -> None:
+    numbered = with_integer_ids(recommender)
+    given = IDS[kind]([110, None, 111])
+    assert sorted(numbered.recommend([], only=given).ids) == [110, 111]
+    assert {110, 111}.isdisjoint(numbered.recommend([], k=999, exclude=given).ids)
+    if kind != "set":
+        assert numbered.recommend(given) == numbered.recommend([110, 111])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([[1010]], r"holds \[1010\], which is no id; give strings and whole numbers alone"),
+        ([10.5], "holds 10.5, which"),
+        ([True], "holds True, which"),
+        ([b"1010"], "holds b'1010', which"),
+        (pl.DataFrame({"item": [1010]}), "is of type DataFrame"),
+        (pd.DataFrame({"item": [1010]}), "is of type DataFrame"),
+        (pa.table({"item": [1010]}), "is of type Table"),
+        (np.array(1010), "is the single value 1010; give a list"),
+        (torch.tensor(1010), "is the single value 1010; give a list"),
+    ],
+)
+def test_a_filter_that_is_not_understood_is_refused(
+    unchecked: None, recommender: Recommender, given: Any, told: str
+) -> None:
+    for name in ("only", "exclude"):
+        with pytest.raises(DataError, match=f"{name} {told}"):
+            recommender.recommend([], **{name: given})
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        np.empty((0, 3)),
+        torch.empty((0, 3)),
+        pl.Series([], dtype=pl.List(pl.String)),
+        pl.Series([], dtype=pl.Array(pl.Int64, 3)),
+        pa.array([], type=pa.list_(pa.string())),
+    ],
+)
+def test_a_batch_of_nobody_is_empty(recommender: Recommender, batch: Any) -> None:
+    assert recommender.recommend(batch) == []
+    assert isinstance(recommender.recommend([]), Recommendations)
+    assert isinstance(recommender.recommend(pl.Series([], dtype=pl.String)), Recommendations)  # type: ignore[call-overload]
+
+
+def test_lists_of_histories_are_understood_in_whatever_keeps_them(recommender: Recommender) -> None:
+    numbered = with_integer_ids(recommender)
+    expected = numbered.recommend([[110, 111], [112, 113]])
+    table = np.array([[110, 111], [112, 113]])
+    lists: list[Any] = [table, torch.from_numpy(table), pl.Series([*table]), pa.array([*table])]
+    for given in (*lists, list(table), pd.Series([*table])):
+        assert numbered.recommend(given) == expected
+
+
+FORKED = """
+import os, sys, torch, clusterseq
+recommender = clusterseq.Recommender.load(sys.argv[1])
+before = recommender.recommend(["i03"])
+for threads in (1, 2):
+    torch.set_num_threads(threads)
+    if not os.fork():
+        try:
+            print(recommender.recommend(["i03"]).ids == before.ids, flush=True)
+        except clusterseq.ConfigError as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_a_forked_process_is_told_and_does_not_hang(model_directory: Path) -> None:
+    words = [sys.executable, "-W", "ignore", "-c", FORKED, str(model_directory)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    fine, told = done.stdout.splitlines()
+    assert fine == "True"
+    assert "loaded before this process was forked" in told
+    assert "get_context('spawn')" in told
 
 
 def test_titles_go_along(recommender: Recommender) -> None:

@@ -17,11 +17,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 
+from clusterseq.checks import whole
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Tasks
-from clusterseq.errors import TrainingError
+from clusterseq.errors import DataError, TrainingError
 from clusterseq.judging.judge import judged_tasks, mean_reciprocal_rank
-from clusterseq.judging.scorer import Scorer
+from clusterseq.judging.scorer import Scorer, require_scorer
 from clusterseq.machine.accelerator import CPU
 
 Settings: TypeAlias = Mapping[str, Any]
@@ -43,6 +44,9 @@ class Setting:
     device: torch.device = CPU
     """Where networks are trained and score; what counts and remembers stays on the processor."""
 
+    def __post_init__(self) -> None:
+        whole("seed", self.seed)
+
     def judges(self) -> Tasks:
         """The prefixes of the validation users, the same for every peer."""
         return judged_tasks(self.validation, np.random.default_rng([self.seed, *b"judges"]))
@@ -54,6 +58,7 @@ class Setting:
 
     def mrr(self, scorer: Scorer) -> float:
         """How well a scorer foresees what the validation users do next."""
+        require_scorer(scorer)
         return mean_reciprocal_rank(scorer.score, self.judges())
 
 
@@ -100,8 +105,15 @@ def tune(peer: Peer, setting: Setting) -> Tuned:
     """Fit a peer with every point of its grid and keep the best; one that diverges reaches 0.
 
     Raises:
-        ClusterSeqError: the peer can't be fitted to this data, or needs an extra to be installed.
+        ClusterSeqError: the peer can't be fitted to this data, or needs an extra to be installed;
+            or nobody can judge.
     """
+    if not len(setting.judges()):
+        raise DataError(
+            "no validation user has two events, so nobody can judge; give others, or fit the peer "
+            "with options of your choice",
+            code="split",
+        )
     best: tuple[float, Scorer, Settings] | None = None
     failure: TrainingError | None = None
     trials = []

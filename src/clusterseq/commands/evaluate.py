@@ -52,7 +52,7 @@ def evaluate(
     """
     import polars as pl
 
-    from clusterseq.commands.shared.events import read_data, refuse_overwriting
+    from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.commands.shared.results import print_comparison
     from clusterseq.learning.checkpoint import load_checkpoint
@@ -61,6 +61,7 @@ def evaluate(
     from clusterseq.machine.manifest import as_json
     from clusterseq.showing.terminal import Bar
     from clusterseq.using.evaluation import evaluate_checkpoint
+    from clusterseq.using.overwriting import refuse_overwriting
 
     refuse_overwriting(events, output, csv)
     torch_device = device_named(device)

@@ -41,11 +41,12 @@ def export(
     clusterseq export events.csv --out shop/shop.inter
     clusterseq export shop-data --out interactions.parquet
     """
-    from clusterseq.commands.shared.events import read_data, refuse_overwriting
+    from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.data.exchange import export_events
     from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
     from clusterseq.showing.terminal import screen
+    from clusterseq.using.overwriting import refuse_overwriting
     from clusterseq.using.tracing import export_model
 
     models = [path for path in what if is_checkpoint(path)]

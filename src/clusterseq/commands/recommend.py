@@ -86,9 +86,10 @@ def recommend(
         )
         _show(recommendations, history, as_json=json)
         return
-    from clusterseq.commands.shared.events import read_data, refuse_overwriting
+    from clusterseq.commands.shared.events import read_data
     from clusterseq.machine.mapping import by_ray, one_by_one
     from clusterseq.using.batch import recommend_file
+    from clusterseq.using.overwriting import refuse_overwriting
 
     refuse_overwriting([source], output)
     events = read_data([source], user_column, item_column, time_column, skip_bad)

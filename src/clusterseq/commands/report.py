@@ -70,11 +70,12 @@ def report(
     if kind not in FORMATS:
         raise ConfigError(f"format = {kind!r} can't be used; give html, md or json")
     from clusterseq.bench.results import holds_results
-    from clusterseq.commands.shared.events import read_data, refuse_overwriting
+    from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.machine.files import write_whole
     from clusterseq.report.page import markdown, page
     from clusterseq.showing.terminal import screen
+    from clusterseq.using.overwriting import refuse_overwriting
 
     refuse_overwriting(events or [], out)
     if holds_results(subject):

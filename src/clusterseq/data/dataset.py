@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -58,12 +59,16 @@ class Dataset:
     def from_events(cls, events: Events) -> Dataset:
         """Number users and items.
 
+        Raises:
+            DataError: it isn't what ``read_events`` gives.
+
         >>> from clusterseq.reading.events import read_events
         >>> rows = {"user": ["u", "u", "v"], "item": ["y", "x", "x"]}
         >>> data = Dataset.from_events(read_events(pl.DataFrame(rows)))
         >>> data.users.ids, data.items.ids, [row.tolist() for row in data.sequences]
         (['u', 'v'], ['x', 'y'], [[1, 0], [0]])
         """
+        require_data(events, Events)
         frame = events.frame
         users, items = (Vocabulary.from_ids(frame[name]) for name in ("user", "item"))
         sequences = Sequences.from_codes(
@@ -163,8 +168,24 @@ Data: TypeAlias = Events | Dataset
 
 
 def dataset_of(data: Data) -> Dataset:
-    """A data set, made from events if it isn't one yet."""
+    """A data set, made from events if it isn't one yet.
+
+    Raises:
+        DataError: it is neither.
+    """
     return data if isinstance(data, Dataset) else Dataset.from_events(data)
+
+
+def require_data(data: object, kinds: type[Data] | UnionType = Events | Dataset) -> None:
+    """Refuse what is neither events nor a data set, such as the name of a file of them.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if not isinstance(data, kinds):
+        raise DataError(
+            f"events are what read_events gives, not {type(data).__name__}; call read_events first"
+        )
 
 
 def is_dataset(path: str | Path) -> bool:

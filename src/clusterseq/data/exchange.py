@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from clusterseq.data.dataset import Data, Dataset
+from clusterseq.data.dataset import Data, Dataset, require_data
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.machine.files import write_whole
 from clusterseq.reading.columns import shown
@@ -36,11 +36,15 @@ RECTOOLS: Mapping[str, Callable[[pl.DataFrame, IO[bytes]], Any]] = {
 def rows_of(data: Data) -> pl.DataFrame:
     """``user``, ``item`` and ``time`` of every event, in the order that they were read or happened.
 
+    Raises:
+        DataError: it is neither events nor a data set.
+
     >>> from clusterseq.reading.events import read_events
     >>> events = read_events(pl.DataFrame({"user": ["u", "v"], "item": [7, 8], "time": [20, 10]}))
     >>> rows_of(Dataset.from_events(events)).rows()
     [('v', 8, 10000000), ('u', 7, 20000000)]
     """
+    require_data(data)
     if not isinstance(data, Dataset):
         return data.frame
     sequences = data.sequences
@@ -65,6 +69,7 @@ def rectools_frame(data: Data) -> pl.DataFrame:
     >>> rectools_frame(events).columns, rectools_frame(events)["datetime"].dt.year().to_list()
     (['user_id', 'item_id', 'weight', 'datetime'], [2024])
     """
+    require_data(data)
     if not data.report.timed:
         raise DataError("these events have no times, and RecTools needs them; write .inter instead")
     rows = rows_of(data)

@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from jaxtyping import Int32, Int64
 
+from clusterseq.checks import whole
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import DataError
@@ -78,7 +79,9 @@ def split_users(
     Raises:
         DataError: an argument is out of range, the dataset has no times for a temporal split, no
             known or no new user would be left, or the catalogue's ids are of another kind.
+        ConfigError: the seed is no whole number, or negative.
     """
+    seed = whole("seed", seed)
     _check_arguments(dataset, kind, new_share, validation_share)
     generator = np.random.default_rng(seed)
     everyone = np.arange(len(dataset.sequences), dtype=np.int64)
@@ -135,6 +138,11 @@ def all_new(dataset: Dataset, items: Vocabulary) -> tuple[Sequences, float]:
 
 
 def _check_arguments(dataset: Dataset, kind: str, new: float, validation: float) -> None:
+    if not isinstance(dataset, Dataset):
+        raise DataError(
+            f"split_users takes a Dataset, not {type(dataset).__name__}; make one of what "
+            "read_events gives: Dataset.from_events(events)"
+        )
     if kind not in get_args(SplitKind):
         raise DataError(f'split "{kind}" is unknown; use {", ".join(get_args(SplitKind))}')
     if not 0 < new < 1 or not 0 <= validation < 1:

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
+from clusterseq.checks import whole
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import ConfigError, DataError, TrainingError
@@ -29,7 +30,7 @@ from clusterseq.judging.metrics import (
     metrics_of_ranks,
     rank_of_target,
 )
-from clusterseq.judging.scorer import Scorer
+from clusterseq.judging.scorer import Scorer, require_scorer, require_scores
 from clusterseq.machine.progress import Progress
 
 NEGATIVES = 100
@@ -111,11 +112,13 @@ def evaluate(
         progress: called with the people done and all people after every batch.
 
     Raises:
-        ConfigError: ``k`` is negative, or 0 for a scorer that needs a history; the catalogues of
-            scorer and counts differ; or scores aren't people × items.
+        ConfigError: ``k`` is no whole number, negative, or 0 for a scorer that needs a history;
+            the catalogues of scorer and counts differ; the scorer lacks something, or its scores
+            aren't a tensor of people × items.
         DataError: nobody has more than ``k`` events, or an item is outside the catalogue.
         TrainingError: the scorer gave scores that are not finite.
     """
+    k, seed = whole("k", k), whole("seed", seed)
     _check(scorer, sequences, len(item_counts), k)
     users = people_to_judge(sequences, k)
     step = max(1, SCORES_AT_ONCE // len(item_counts))
@@ -170,8 +173,7 @@ def draw_negatives(
 
 
 def _check(scorer: Scorer, sequences: Sequences, n_items: int, k: int) -> None:
-    if k < 0:
-        raise ConfigError(f"k = {k} is negative; give the number of support items, 0 or more")
+    require_scorer(scorer)
     if k == 0 and scorer.needs_history:
         raise ConfigError("this scorer needs a history and k = 0 gives it none; use k = 1 or more")
     if scorer.n_items != n_items:
@@ -198,13 +200,9 @@ def _targets(sequences: Sequences, k: int) -> Int64[Tensor, " users"]:
 
 def _scored(scorer: Scorer, batch: Sequences, k: int) -> Float[Tensor, "users items"]:
     """The scores of a batch, once they are known to be fit for ranking."""
-    scores = scorer.score(Histories.from_lists(_support(batch, k))).detach().cpu()
-    if scores.shape != (len(batch), scorer.n_items):
-        raise ConfigError(
-            f"scores of shape {tuple(scores.shape)} for {len(batch)} people and "
-            f"{scorer.n_items} items; a scorer must give people × items",
-            code="extension",
-        )
+    scores = scorer.score(Histories.from_lists(_support(batch, k)))
+    require_scores(scores, len(batch), scorer.n_items)
+    scores = scores.detach().cpu()
     invalid = ~torch.isfinite(scores)
     if invalid.any():
         person, item = invalid.nonzero()[0].tolist()

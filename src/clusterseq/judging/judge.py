@@ -23,6 +23,7 @@ from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Tasks, prefixes
 from clusterseq.errors import TrainingError
 from clusterseq.judging.metrics import rank_of_target
+from clusterseq.judging.scorer import require_scores
 from clusterseq.model.losses import cross_entropy
 
 AT_MOST = 2_000
@@ -63,6 +64,7 @@ def _judged(
     for start in range(0, len(tasks), at_once):
         batch = tasks[slice(start, start + at_once)]
         scores = score(batch.support)
+        require_scores(scores, len(batch))
         if not bool(torch.isfinite(scores).all()):
             raise TrainingError("scores that are not finite; lower the learning rate")
         batch = batch.to(scores.device)  # a network scores where it lies

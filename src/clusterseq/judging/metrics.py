@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from clusterseq.checks import whole
 from clusterseq.errors import ConfigError, DataError
 
 Ranks: TypeAlias = Float64[np.ndarray, " users"]
@@ -97,9 +98,13 @@ def metrics_of_ranks(ranks: Ranks) -> dict[str, float]:
 
 
 def intervals_of_ranks(ranks: Ranks, *, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap interval of every metric's mean over people."""
+    """95 % bootstrap interval of every metric's mean over people.
+
+    Raises:
+        ConfigError: the seed is no whole number, or negative.
+    """
     return {
-        name: bootstrap_interval(metric(ranks), np.random.default_rng(seed))
+        name: bootstrap_interval(metric(ranks), np.random.default_rng(whole("seed", seed)))
         for name, metric in METRICS.items()
     }
 
@@ -157,13 +162,13 @@ def paired_test(
 
     Raises:
         DataError: the ranks are not of the same number of people.
-        ConfigError: there is no such metric.
+        ConfigError: there is no such metric, or the seed is no whole number or negative.
     """
     if metric not in METRICS:
         raise ConfigError(f"metric = {metric!r} can't be used; give {', '.join(METRICS)}")
     if len(ranks_a) != len(ranks_b):
         raise DataError(f"{len(ranks_a)} ranks against {len(ranks_b)}; evaluate the same people")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(whole("seed", seed))
     differences = METRICS[metric](ranks_a) - METRICS[metric](ranks_b)
     total = differences.sum()
     flipped = np.concatenate(

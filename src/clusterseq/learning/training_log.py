@@ -19,14 +19,16 @@ class TrainingLog:
     """Keeps every epoch in a file of JSON lines, while the training runs."""
 
     def __init__(self, path: Path) -> None:
+        """Begin a file that isn't there yet: a training without epochs has an empty log."""
         self._path = path
+        path.touch()
 
     def step(self, stage: str, done: int, total: int) -> None:
         """Steps are too many to keep."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Add one line; an epoch that is run again, after a kill, takes the former one's place."""
-        lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
+        lines = self._path.read_text("utf-8").splitlines()
         earlier = takewhile(lambda line: not _same(json.loads(line), record), lines)
         added = json.dumps(record, ensure_ascii=False)
         write_whole(self._path, "".join(f"{line}\n" for line in (*earlier, added)).encode())

@@ -130,11 +130,12 @@ class StoreContract:
         assert store.history("ann") == before
 
     def test_a_cap_that_became_smaller_holds(self, place: Place) -> None:
+        if not place.shared:
+            pytest.skip("its handles share nothing")
         place.store(length=5).append("ann", events(1.0, 2.0, 3.0, 4.0, 5.0))
-        if place.shared:
-            smaller = place.store(length=2)
-            smaller.append("ann", events(6.0, start=5))
-            assert ids(smaller) == ["e4", "e5"]
+        smaller = place.store(length=2)
+        smaller.append("ann", events(6.0, start=5))
+        assert ids(smaller) == ["e4", "e5"]
 
     def test_a_user_expires(self, place: Place) -> None:
         store = place.store(seconds=0.2)

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from clusterseq.checks import whole
 from clusterseq.data.dataset import Data, Dataset, dataset_of
 from clusterseq.data.shards import people_of, read_arrow, sequences_of, write_arrow
 from clusterseq.data.split import all_new
@@ -33,6 +34,7 @@ from clusterseq.model.retrieval import NOTHING
 from clusterseq.reading.events import Events, read_events
 from clusterseq.reading.sources import Source
 from clusterseq.reading.vocab import RawId
+from clusterseq.using.overwriting import refuse_overwriting
 from clusterseq.using.recommender import Recommender
 
 ROWS_PER_PART = 200_000
@@ -113,6 +115,10 @@ def recommend_file(
     exclude: Iterable[RawId] = (),
     only: Iterable[RawId] | None = None,
     filter_seen: bool = True,
+    user_column: str | None = None,
+    item_column: str | None = None,
+    time_column: str | None = None,
+    skip_bad: bool = False,
     mapper: Mapper = one_by_one,
     progress: Progress | None = None,
 ) -> BatchSummary:
@@ -125,21 +131,23 @@ def recommend_file(
     Args:
         source: a file of newcomers or a data frame, what ``read_events`` gives for one, or a data
             set.
+        user_column: where users stand, if that isn't recognised; likewise items and times.
+        skip_bad: pass over rows that can't be used; else the first is an error.
         mapper: what runs the parts; with ``clusterseq.machine.mapping.by_ray`` many machines do,
             which must all see the output's folder and the model's.
         progress: called with the people done and all people after every part.
 
     Raises:
-        ConfigError: ``k`` is below 1, or the output's ending is unknown.
-        DataError: the input can't be read or the output can't be written.
+        ConfigError: ``k`` is no whole number or below 1, or the output's ending is unknown.
+        DataError: the input can't be read, or the output can't be written or is the input.
     """
-    if k < 1:
-        raise ConfigError(f"k = {k} recommends nothing; ask for 1 or more")
-    allowed = recommender.allowed(exclude, only).numpy()
+    k, allowed = whole("k", k, least=1), recommender.allowed(exclude, only).numpy()
+    columns = {"user_column": user_column, "item_column": item_column, "time_column": time_column}
     with _writing(Path(output)) as folder:
-        dataset = dataset_of(
-            source if isinstance(source, Events | Dataset) else read_events(source)
-        )
+        if not isinstance(source, Events | Dataset):
+            refuse_overwriting(source, Path(output))
+            source = read_events(source, **columns, skip_bad=skip_bad)
+        dataset = dataset_of(source)
         sequences, coverage = all_new(dataset, recommender.items)
         write_arrow(folder / HISTORIES, people_of(dataset.users.series, sequences))
         work = _Work(recommender, folder, k, allowed, filter_seen)

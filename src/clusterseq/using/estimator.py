@@ -50,6 +50,7 @@ class Estimator:
         user_column: str | None = None,
         item_column: str | None = None,
         time_column: str | None = None,
+        skip_bad: bool = False,
     ) -> None:
         """Keep the parameters; nothing is looked at before ``fit``.
 
@@ -61,6 +62,7 @@ class Estimator:
             seed: of every random draw.
             threads: of the tensor library; 0 leaves the choice to it.
             user_column: where users stand, if that isn't recognised; likewise items and times.
+            skip_bad: pass over rows that can't be used; else the first is an error.
         """
         self.preset = preset
         self.options = options
@@ -71,6 +73,7 @@ class Estimator:
         self.user_column = user_column
         self.item_column = item_column
         self.time_column = time_column
+        self.skip_bad = skip_bad
 
     def fit(self, X: Source, y: object = None) -> Estimator:
         """Train on all events of ``X``, what ``read_events`` takes; ``y`` is ignored.
@@ -94,7 +97,7 @@ class Estimator:
 
         Raises:
             DataError: ``X`` can't be read.
-            ConfigError: nothing is fitted yet, or ``k`` is below 1.
+            ConfigError: nothing is fitted yet, or ``k`` is no whole number or below 1.
         """
         recommender, events = self._fitted(), self._events(X)
         with tempfile.TemporaryDirectory(prefix="clusterseq-") as folder:
@@ -105,14 +108,21 @@ class Estimator:
     def score(self, X: Source, y: object = None) -> float:
         """MRR over the whole catalogue on the people of ``X``, who count as new; ``y`` is ignored.
 
-        The first three items of each are shown, the fourth is to be foreseen.
+        The first three items of each are shown, the fourth is to be foreseen; without
+        ``filter_seen`` those three compete with it, too.
 
         Raises:
             DataError: ``X`` can't be read, or nobody has more than three events.
             ConfigError: nothing is fitted yet.
         """
         checkpoint = self._fitted().checkpoint
-        comparison = evaluate_checkpoint(checkpoint, self._events(X), all_new=True, baselines=False)
+        comparison = evaluate_checkpoint(
+            checkpoint,
+            self._events(X),
+            all_new=True,
+            keep_seen=not self.filter_seen,
+            baselines=False,
+        )
         return float(comparison.to_dict()["full"]["mrr"])
 
     def save(self, directory: str | Path) -> None:
@@ -184,6 +194,7 @@ class Estimator:
             user_column=self.user_column,
             item_column=self.item_column,
             time_column=self.time_column,
+            skip_bad=self.skip_bad,
         )
 
 

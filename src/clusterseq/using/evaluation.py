@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from clusterseq.baselines import Popularity
+from clusterseq.checks import whole
 from clusterseq.config import DataConfig
 from clusterseq.data.dataset import Data, dataset_of
 from clusterseq.data.sequences import Sequences
@@ -45,7 +46,9 @@ def evaluate_checkpoint(
 
     Raises:
         DataError: the events are not those it was trained on, or nobody has more than ``k``.
+        ConfigError: ``k`` is no whole number or negative, or there is no such part.
     """
+    k = whole("k", k)
     if part not in PARTS:
         raise ConfigError(f"part = {part!r} can't be used; give {' or '.join(PARTS)}")
     if all_new:

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
+from clusterseq.checks import whole
 from clusterseq.config import Config, Runtime
 from clusterseq.data.dataset import Data
 from clusterseq.data.histories import Histories
@@ -40,6 +40,7 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.titles import titles_of
 from clusterseq.using.comparison import Comparison
 from clusterseq.using.evaluation import judged, split_events
+from clusterseq.using.titles import Titles, titles_frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,8 @@ class Experiment:
     """Options of data, model and training."""
     runtime: Runtime = field(default_factory=Runtime)
     """Seed, threads, device, and whether processes share out the item table."""
-    titles: pl.DataFrame | None = None
-    """The columns item and title, if items have names."""
+    titles: Titles | None = None
+    """A data frame with the columns item and title, if items have names."""
     k: int = 3
     """Support items of the evaluation."""
 
@@ -79,7 +80,8 @@ class Experiment:
         """Train, judge on the test users beside the baselines, save; without a split, don't judge.
 
         Raises:
-            ClusterSeqError: the events don't allow it, or the place is taken by something else.
+            ClusterSeqError: the events, the titles or ``k`` don't allow it, or the place is taken
+                by something else.
             KeyboardInterrupt: stopped by Ctrl-C; ``resume=True`` goes on.
         """
         split = self._prepared(resume=resume)
@@ -115,6 +117,9 @@ class Experiment:
     def _prepared(self, *, resume: bool) -> Split:
         """The split, once nothing is left that would spoil the minutes of training to come."""
         require_place(self.out)
+        k = whole("k", self.k)
+        if self.titles is not None:
+            titles_frame(self.titles)
         if resume and not can_go_on(self.unfinished):
             message = f"{self.unfinished}: nothing to resume; train without --resume"
             raise CheckpointError(message, code="resume")
@@ -125,7 +130,7 @@ class Experiment:
             for config in (self.config, *self._teachers()):
                 require_room(config.model, n_items, events, shares=shares)
         if split.kind != "none":
-            people_to_judge(split.test, self.k)
+            people_to_judge(split.test, k)
         return split
 
     def _teachers(self) -> list[Config]:
@@ -148,13 +153,16 @@ class Experiment:
             events=len(split.known.items),
             timed=self.events.timed,
         )
+        titles = None
+        if self.titles is not None:
+            titles = titles_of(titles_frame(self.titles), split.items)
         return Checkpoint(
             model=model,
             config=dataclasses.replace(self.config, model=model.config),
             items=split.items,
             item_counts=split.known.counts(len(split.items)),
             provenance=provenance,
-            titles=None if self.titles is None else titles_of(self.titles, split.items),
+            titles=titles,
             ledger=Ledger.of(split.known, len(split.items)),
             metrics={"cluster_sizes": _cluster_sizes(model, split.known)},
         )

@@ -5,8 +5,9 @@ Knows nothing about: users, training, files of histories.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias, overload
@@ -16,6 +17,7 @@ import torch
 from jaxtyping import Bool, Int, Int32, Int64
 from torch import Tensor
 
+from clusterseq.checks import whole
 from clusterseq.data.histories import Histories
 from clusterseq.errors import CheckpointError, ConfigError, DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
@@ -26,6 +28,7 @@ from clusterseq.model.ranker import Ranker
 from clusterseq.model.retrieval import NOTHING, TopK
 from clusterseq.reading.vocab import UNKNOWN, RawId, Vocabulary
 from clusterseq.using import explanation
+from clusterseq.using.given_ids import histories_of, ids_of
 from clusterseq.using.recommendations import Because, Recommendation, Recommendations, Why
 
 Row: TypeAlias = list[str] | list[int] | list[RawId] | tuple[RawId, ...]
@@ -44,6 +47,8 @@ class Recommender:
     """What ``load`` was given, if it was loaded."""
     index: Index | None = None
     """What finds items of a huge catalogue; None looks at all of them."""
+    process: int = field(default_factory=os.getpid, init=False, repr=False)
+    """The process that it lives in; one that is forked from it can't use its threads."""
 
     @classmethod
     def load(
@@ -129,7 +134,8 @@ class Recommender:
         means the catalogue. The filters hold for everybody in the call.
 
         Args:
-            history: raw item ids, oldest first, or a list of such lists.
+            history: raw item ids, oldest first, or a list of such lists; also as an array, a
+                column or a tensor. None and NaN are passed over.
             exclude: items never to recommend.
             only: the items to choose from; None for all.
             filter_seen: leave out what is in the person's own history.
@@ -138,12 +144,14 @@ class Recommender:
 
         Raises:
             DataError: ``history``, ``exclude`` or ``only`` isn't a list of ids.
-            ConfigError: ``k`` is no whole number, or below 1.
+            ConfigError: ``k`` is no whole number or below 1, or this process was forked from the
+                one that loaded the model.
         """
-        if not isinstance(k, int | np.integer):
-            raise ConfigError(f"k = {k!r} can't be used; give a whole number, 1 or more")
-        batch, single = _batch(history)
+        k = whole("k", k, least=1)
+        batch, single = histories_of(history)
         allowed = self.allowed(exclude, only)
+        if not batch:
+            return []
         results = self._recommended(batch, k, allowed, filter_seen=filter_seen, explained=explain)
         return results[0] if single else results
 
@@ -153,8 +161,8 @@ class Recommender:
         """Which items two lists of raw ids leave; unknown ids in them change nothing."""
         mask = torch.full((len(self.items),), only is None)
         if only is not None:
-            mask[self._known(_ids(only, "only"))] = True
-        mask[self._known(_ids(exclude, "exclude"))] = False
+            mask[self._known(ids_of(only, "only"))] = True
+        mask[self._known(ids_of(exclude, "exclude"))] = False
         return mask
 
     def best(
@@ -165,7 +173,12 @@ class Recommender:
         allowed: Bool[Tensor, " items"],
         filter_seen: bool = True,
     ) -> TopK:
-        """The best ``k`` items for each of some histories of item indices, all at once."""
+        """The best ``k`` items for each of some histories of item indices, all at once.
+
+        Raises:
+            ConfigError: this process was forked from the one that loaded the model.
+        """
+        self._require_own_threads()
         mask = None if bool(allowed.all()) else allowed
         seen = [np.asarray(row if filter_seen else [], dtype=np.int64) for row in rows]
         histories = self._newest(rows)
@@ -179,6 +192,14 @@ class Recommender:
             for part in self.ranker.parts(len(rows))
         ]
         return TopK(torch.cat([top.items for top in tops]), torch.cat([top.scores for top in tops]))
+
+    def _require_own_threads(self) -> None:
+        """PyTorch would wait for ever for threads that a fork has left behind."""
+        if self.process != os.getpid() and torch.get_num_threads() > 1:
+            raise ConfigError(
+                "the model was loaded before this process was forked; start processes by "
+                "multiprocessing.get_context('spawn'), or load it in each of them"
+            )
 
     def _recommended(
         self,
@@ -261,28 +282,6 @@ def _loaded(directory: str, device: str, compiled: bool, content: str) -> Recomm
             f"{directory}: holds another model than the one that was sent here; load it anew"
         )
     return recommender
-
-
-def _batch(history: object) -> tuple[list[list[Any]], bool]:
-    """The histories as lists, and whether it was a single one."""
-    rows = _ids(history, "history")
-    nested = [isinstance(row, Iterable) and not isinstance(row, str | bytes) for row in rows]
-    if not any(nested):
-        return [rows], True
-    if not all(nested):
-        raise DataError("history mixes ids and lists; give one list of ids or a list of lists")
-    return [_ids(row, "history") for row in rows], False
-
-
-def _ids(values: Any, name: str) -> list[Any]:
-    """A list of whatever was given, if it has an order and isn't a bare id."""
-    if isinstance(values, str | bytes | int):
-        raise DataError(f"{name} is the single value {values!r}; give a list: [{values!r}]")
-    unordered = name == "history" and isinstance(values, set | frozenset | dict)
-    if unordered or not isinstance(values, Iterable):
-        kind = type(values).__name__
-        raise DataError(f"{name} is of type {kind}; give a list of item ids, oldest first")
-    return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
 def unknown_items(

@@ -19,6 +19,7 @@ import polars as pl
 import torch
 from jaxtyping import Int32
 
+from clusterseq.checks import whole
 from clusterseq.config import Runtime, TrainConfig
 from clusterseq.data.dataset import Data, Dataset, dataset_of
 from clusterseq.data.graph import SmoothingGraph
@@ -44,6 +45,7 @@ from clusterseq.using.batches import new_batch
 from clusterseq.using.comparison import BEFORE, CLUSTERSEQ, Comparison, compare
 from clusterseq.using.evaluation import split_events
 from clusterseq.using.former import Former
+from clusterseq.using.titles import Titles, titles_frame
 
 UPDATE = "update"
 EPOCHS = 4
@@ -70,7 +72,7 @@ def update_checkpoint(
     *,
     epochs: int = EPOCHS,
     rate: float = RATE,
-    titles: pl.DataFrame | None = None,
+    titles: Titles | None = None,
     k: int = 3,
     runtime: Runtime | None = None,
     watcher: Watcher | None = None,
@@ -85,13 +87,16 @@ def update_checkpoint(
     Args:
         epochs: passes over the new events.
         rate: share of the configuration's learning rate.
-        titles: the columns item and title, for items that have no title yet.
+        titles: a data frame with the columns item and title, for items that have none yet.
         k: items that each person of the comparison shows.
 
     Raises:
-        DataError: the model was saved without what an update needs, or knows these events.
+        DataError: the model was saved without what an update needs, or knows these events; or the
+            titles can't be used.
+        ConfigError: ``k`` is no whole number, or negative.
     """
-    runtime = runtime or Runtime()
+    runtime, k = runtime or Runtime(), whole("k", k)
+    named = None if titles is None else titles_frame(titles)
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     events = dataset_of(events)
@@ -119,7 +124,7 @@ def update_checkpoint(
         )
     newer = dataclasses.replace(
         _checkpoint(checkpoint, model, ledger, split, comparison, batch),
-        titles=_titles(checkpoint, split.items, indices, titles),
+        titles=_titles(checkpoint, split.items, indices, named),
     )
     return Update(newer, len(split.items) - len(indices), comparison)
 

@@ -5,7 +5,6 @@ Knows nothing about: what becomes of the events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +14,6 @@ from clusterseq.errors import DataError
 from clusterseq.reading.columns import shown
 from clusterseq.reading.event_report import EventReport
 from clusterseq.reading.events import read_events
-from clusterseq.reading.sources import pieces_of
 from clusterseq.reading.titles import titles_of
 from clusterseq.reading.vocab import Vocabulary
 from clusterseq.showing.terminal import screen
@@ -53,22 +51,6 @@ def read_data(
     if not quiet:
         print_report(data.report)
     return data
-
-
-def refuse_overwriting(paths: Sequence[str], *outputs: Path | None) -> None:
-    """Refuse to write over what is about to be read.
-
-    Raises:
-        DataError: an output is one of the inputs.
-    """
-    existing = [output for output in outputs if output is not None and output.is_file()]
-    for piece in pieces_of([*paths]) if existing else ():
-        for output in existing:
-            if isinstance(piece, str | Path) and Path(piece).exists() and output.samefile(piece):
-                raise DataError(
-                    f"{output}: is what is read, and would be lost; name another file to write",
-                    code="output",
-                )
 
 
 def warn_of_titles(path: Path | None, titles: pl.DataFrame | None, items: Vocabulary) -> None:
