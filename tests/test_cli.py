@@ -559,6 +559,75 @@ def test_an_error_is_one_line_its_page_and_status_two(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_read_is_never_replaced(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(model_directory, tmp_path / "model")
+    data = tmp_path / "data"
+    assert run("prepare", events_file, "--out", data).status == 0
+    for folder in (model, data):
+        shutil.copy(events_file, folder / "mine.csv")
+    (model / "titles.csv").write_text("item,title\ni03,Three\n")
+    (tmp_path / "link.csv").symlink_to(model / "mine.csv")
+    mine, titles, traces = model / "mine.csv", model / "titles.csv", model / "traces"
+    for words in (
+        ["train", mine, "--out", model],
+        ["train", mine, "--out", model, "--workers", 2],
+        ["train", tmp_path / "link.csv", "--out", model],
+        ["train", model / "*.csv", "--out", model],
+        ["train", events_file, "--out", model, "--titles", titles],
+        ["train", events_file, "--out", model, "--config", titles],
+        ["train", events_file, "--out", tmp_path / "new", "--profile", tmp_path / "new" / "traces"],
+        ["train", events_file, "--out", model, "--profile", traces],
+        ["update", model, mine, "--out", model],
+        ["update", model, events_file, "--out", model, "--titles", titles],
+        ["prepare", data / "mine.csv", "--out", data],
+        ["prepare", data, "--out", data],
+    ):
+        found = run(*words)
+        assert found.status == 2, words
+        assert "is replaced, and would be lost" in found.error
+    assert mine.read_bytes() == (data / "mine.csv").read_bytes() == events_file.read_bytes()
+    assert titles.exists()
+
+
+def test_outputs_spoil_neither_the_model_nor_each_other(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    inside, target = model_directory / "config.json", tmp_path / "figures"
+    before = inside.read_bytes()
+    for words in (
+        ["evaluate", model_directory, events_file, "--output", inside],
+        ["recommend", model_directory, "--input", events_file, "--output", inside],
+        ["report", model_directory, "--out", inside],
+        ["export", model_directory, "--out", model_directory / "model.pt2"],
+    ):
+        assert "lies in" in run(*words).error
+    assert inside.read_bytes() == before
+    words = ["evaluate", model_directory, events_file, "--output", target, "--csv", target]
+    assert "is to be written twice" in run(*words).error
+    assert not target.exists()
+
+
+def test_figures_of_a_data_set_go_where_a_file_is(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    data, figures = tmp_path / "data", tmp_path / "figures.json"
+    assert run("prepare", events_file, "--out", data).status == 0
+    for _ in range(2):
+        words = ["evaluate", model_directory, data, "--all-new", "--json", "--output", figures]
+        assert run(*words).status == 0
+    refused = run("evaluate", model_directory, data, "--output", data / "dataset.json")
+    assert "is what is read" in refused.error
+
+
+def test_an_index_is_removed_from_a_model_alone(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_text("{}")
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert "no model there" in run("index", folder, "--remove").error
+    assert (tmp_path / "index.json").exists()
+
+
 def test_untimed_events_ask_for_another_split(run: Run, tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("user,item\na,x\na,y\nb,x\n")
     found = run("train", tmp_path / "events.csv", "--out", tmp_path / "model")

@@ -62,7 +62,7 @@ def evaluate(
     from clusterseq.showing.terminal import Bar
     from clusterseq.using.evaluation import evaluate_checkpoint
 
-    refuse_overwriting(events, output, csv)
+    refuse_overwriting(events, output, csv, model=model)
     torch_device = device_named(device)
     checkpoint = load_checkpoint(model)
     checkpoint.model.on(torch_device)

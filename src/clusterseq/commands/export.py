@@ -52,6 +52,7 @@ def export(
     if models and len(what) > 1:
         raise ConfigError(f"{models[0]} is a model, which stands alone; export one at a time")
     if models:
+        refuse_overwriting([], out, model=Path(what[0]))
         checkpoint = load_checkpoint(what[0])
         export_model(checkpoint, out)
         kind, number = "items", len(checkpoint.items)

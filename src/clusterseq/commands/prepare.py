@@ -49,12 +49,13 @@ def prepare(
     clusterseq prepare 'postgresql://me@db/shop#select user_id, item_id, at from clicks' --out data
     clusterseq train shop-data --out model
     """
-    from clusterseq.commands.shared.events import print_report
+    from clusterseq.commands.shared.events import print_report, refuse_replacing
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.data.prepare import prepare_dataset
     from clusterseq.machine.mapping import by_ray, one_by_one
     from clusterseq.showing.terminal import Bars, screen
 
+    refuse_replacing(out, events)
     with Bars() as progress:
         summary = prepare_dataset(
             events,

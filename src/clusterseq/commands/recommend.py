@@ -90,7 +90,7 @@ def recommend(
     from clusterseq.machine.mapping import by_ray, one_by_one
     from clusterseq.using.batch import recommend_file
 
-    refuse_overwriting([source], output)
+    refuse_overwriting([source], output, model=model)
     events = read_data([source], user_column, item_column, time_column, skip_bad)
     write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
     mapper = by_ray if engine == "ray" else one_by_one

@@ -76,8 +76,9 @@ def report(
     from clusterseq.report.page import markdown, page
     from clusterseq.showing.terminal import screen
 
-    refuse_overwriting(events or [], out)
-    if holds_results(subject):
+    of_results = holds_results(subject)
+    refuse_overwriting(events or [], out, model=None if of_results else subject)
+    if of_results:
         if events:
             raise ConfigError(f"{subject} is a bench, which knows its events; leave EVENTS out")
         content = of_bench(subject)

@@ -87,10 +87,14 @@ def train(
 
     Ctrl-C keeps what was learnt; the same command with --resume goes on.
     """
+    from clusterseq.commands.shared.events import read_data, refuse_replacing
+    from clusterseq.learning.checkpoint import require_place
+
+    refuse_replacing(out, events, titles, config, profile)
+    require_place(out)
     chosen = configuration(preset, config, assignments or [], split)
     if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
         _together(workers, engine, out, resume=resume, as_json=json)
-    from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.machine.workers import speaks
     from clusterseq.reading.titles import read_titles

@@ -52,7 +52,7 @@ def update(
     clusterseq update model this-week.csv --out model
     curl -X POST localhost:8000/v1/model:reload
     """
-    from clusterseq.commands.shared.events import read_data
+    from clusterseq.commands.shared.events import read_data, refuse_replacing
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.checkpoint import load_checkpoint, require_place, save_checkpoint
     from clusterseq.machine.unfinished import alone_at, unfinished_at
@@ -61,6 +61,7 @@ def update(
     from clusterseq.showing.terminal import TrainingScreen, screen
     from clusterseq.using.update import update_checkpoint
 
+    refuse_replacing(out, events, titles, model)
     names = None if titles is None else read_titles(titles)
     require_place(out)
     data = read_data(events, user_column, item_column, time_column, skip_bad)
