@@ -211,12 +211,13 @@ def _storage(folder: Path) -> str:
 @contextmanager
 def _kept_in(folder: Path) -> Iterator[None]:
     """Say where it was, and what to do, if the search's file can't be read or written."""
-    from optuna.exceptions import StorageInternalError
+    with needed("tune", "tuning"):
+        import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (SQLAlchemyError, StorageInternalError, OSError) as error:
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError) as error:
         why = getattr(error, "strerror", None) or str(error.__cause__ or error).splitlines()[0]
         raise DataError(
             f"{folder / FILE}: {why}; free some room, delete the file if it is damaged, or name "
