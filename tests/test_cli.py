@@ -446,6 +446,8 @@ def test_recommend_filters(run: Run, model_directory: Path) -> None:
     assert [one["item"] for one in few] == ["i10"]
     kept = run(*words, "--only", "i03,i10", "--keep-seen").json["items"]
     assert {one["item"] for one in kept} == {"i03", "i10"}
+    lines = run(*words, "--only", "i03\r\ni10\ni11\r", "--exclude", "\ni11\n").json["items"]
+    assert lines == few
     prior = run("recommend", model_directory, "--items", "", "--json", "--k", 1000).json
     assert len(prior["items"]) == 60
 
@@ -626,6 +628,62 @@ def test_an_index_is_removed_from_a_model_alone(run: Run, tmp_path: Path) -> Non
     for folder in (tmp_path, tmp_path / "nowhere"):
         assert "no model there" in run("index", folder, "--remove").error
     assert (tmp_path / "index.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["inspect", ""], ["train", "", "--out", "m"], ["train", "x.csv", "--out", ""]),
+        *(["train", "x.csv", "--out", "m", "--titles", ""], ["evaluate", "", "x.csv"]),
+        *(["index", ""], ["serve", "--store", ""], ["bench", "", "--out", "b"], ["keys", ""]),
+        *(["recommend", "m", "--input", "", "--output", "o.csv"], ["report", "m", ""]),
+        *(["push", "", "file:///m"], ["export", "", "--out", "m.pt2"], ["demo", "--out", ""]),
+    ],
+)
+def test_an_empty_path_is_not_the_folder_here(
+    run: Run, model_directory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(model_directory)
+    found = run(*words)
+    assert found.status == 2
+    assert "it is empty; name a place" in found.error
+
+
+def test_a_folder_can_be_replaced_from_inside(
+    run: Run,
+    events_file: Path,
+    small_options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "model")
+    monkeypatch.setattr(sys, "argv", ["bin/clusterseq"])
+    monkeypatch.setenv("PATH", "")
+    found = run("train", events_file, "--out", ".", *small_options)
+    assert found.status == 0, found.err
+    assert 'cd "$PWD" enters the new one' in found.out
+    assert run("inspect", tmp_path / "model").status == 0
+
+
+def test_what_an_encoding_lacks_spoils_nothing() -> None:
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "clusterseq", "help", "push"]
+    shown = [
+        subprocess.run([*words, *more], env=environment, capture_output=True, check=True).stdout
+        for more in ([], ["--json"])
+    ]
+    assert b"gs://?, az://?" in shown[0]
+    assert "gs://…, az://…" in json.loads(shown[1].decode("ascii"))["text"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seed", 2**64 - 1), ("--seed", 2**63), ("--threads", 99_999_999_999)]
+)
+def test_numbers_beyond_what_can_be_had_are_refused(run: Run, option: str, value: int) -> None:
+    found = run("train", "x.csv", "--out", "m", option, value)
+    assert found.status == 2
+    assert option in found.error
 
 
 def test_untimed_events_ask_for_another_split(run: Run, tmp_path: Path) -> None:

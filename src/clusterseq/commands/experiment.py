@@ -25,12 +25,16 @@ def experiment(
         str | None,
         typer.Argument(metavar="NAME", help="A study, or a TOML file; left out, all are listed."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all results are kept.")] = Path(
-        "experiments"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=options.path, help="Where all results are kept.")
+    ] = Path("experiments"),
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the data sets are, each a file of its name."),
+        typer.Option(
+            metavar="DIR",
+            parser=options.path,
+            help="Where the data sets are, each a file of its name.",
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,2", help="Seeds, instead of the study's own.")

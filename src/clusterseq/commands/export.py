@@ -16,10 +16,16 @@ from clusterseq.errors import ConfigError
 
 def export(
     what: Annotated[
-        list[str], typer.Argument(metavar="MODEL|EVENTS", help="A saved model, or events.")
+        list[str],
+        typer.Argument(
+            metavar="MODEL|EVENTS", parser=options.named, help="A saved model, or events."
+        ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="What is written; its ending says for whom.")
+        Path,
+        typer.Option(
+            metavar="FILE", parser=options.path, help="What is written; its ending says for whom."
+        ),
     ],
     json: options.Json = False,
     user_column: options.UserColumn = None,

@@ -45,11 +45,18 @@ def recommend(
     device: options.Device = "cpu",
     json: options.Json = False,
     source: Annotated[
-        str | None, typer.Option("--input", metavar="EVENTS", help="Events of many people.")
+        str | None,
+        typer.Option(
+            "--input", metavar="EVENTS", parser=options.named, help="Events of many people."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Their recommendations: .parquet, .csv or .jsonl."),
+        typer.Option(
+            metavar="FILE",
+            parser=options.path,
+            help="Their recommendations: .parquet, .csv or .jsonl.",
+        ),
     ] = None,
     engine: options.Engine = "local",
     user_column: options.UserColumn = None,

@@ -36,15 +36,22 @@ def report(
     subject: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL|BENCH", help="The directory that train has saved, or bench's --out."
+            metavar="MODEL|BENCH",
+            parser=options.path,
+            help="The directory that train has saved, or bench's --out.",
         ),
     ],
     events: Annotated[
         list[str] | None,
-        typer.Argument(metavar="EVENTS", help="The events that the model was trained on."),
+        typer.Argument(
+            metavar="EVENTS", parser=options.named, help="The events that the model was trained on."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where it is written (MODEL-report.html).")
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=options.path, help="Where it is written (MODEL-report.html)."
+        ),
     ] = None,
     kind: Annotated[
         str, typer.Option("--format", metavar="html|md|json", help="For people or for programs.")

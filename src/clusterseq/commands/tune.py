@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def tune(
     events: options.EventPaths,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the search is kept.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=options.path, help="Where the search is kept.")
+    ],
     trials: Annotated[
         int, typer.Option(metavar="N", min=1, help="Trainings in all, earlier runs counted in.")
     ] = 30,
@@ -34,7 +36,8 @@ def tune(
     ] = None,
     preset: options.Preset = "default",
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="Options to change.")
+        Path | None,
+        typer.Option(metavar="FILE.toml", parser=options.path, help="Options to change."),
     ] = None,
     assignments: Annotated[
         list[str] | None,

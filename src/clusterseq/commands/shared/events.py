@@ -109,7 +109,8 @@ def _files(paths: Sequence[str]) -> Iterator[Path]:
 def _lies_in(path: Path, folder: Path) -> bool:
     """Whether it, or the link that it is, is inside of the folder."""
     home = folder.resolve()
-    return any(home in place.parents for place in (path.resolve(), path.absolute()))
+    places = (path.resolve(), path.parent.resolve() / path.name)
+    return any(home in place.parents for place in places)
 
 
 def print_report(report: EventReport) -> None:
