@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -750,6 +751,17 @@ def test_ctrl_c_is_status_130(
     monkeypatch.setattr("clusterseq.learning.checkpoint.load_checkpoint", stop)
     found = run("inspect", model_directory)
     assert (found.status, found.out, found.err) == (130, "", "clusterseq: stopped\n")
+
+
+def test_ctrl_c_may_come_before_anything_is_imported(tmp_path: Path) -> None:
+    stop = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / "typer.py").write_text(stop)  # which the command line imports first of all
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}
+    words = [sys.executable, "-m", "clusterseq", "config"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "clusterseq: stopped\n")
+    project = tomllib.loads((SOURCE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"clusterseq": "clusterseq.__main__:main"}
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
