@@ -707,6 +707,19 @@ def test_what_would_spoil_the_training_is_told_before_it(
     assert "none of 42 people has more than k = 99" in found.error
     assert "epoch" not in found.err
     assert "name another place" in run(*words, "/proc/nowhere/model").error
+    words = ["train", "nowhere.csv", "--out", tmp_path / "model", "--profile"]
+    assert "dear.txt: can't be a folder" in run(*words, tmp_path / "letters" / "dear.txt").error
+
+
+@pytest.mark.parametrize("command", ["train", "update", "prepare", "bench", "demo", "pull"])
+def test_the_root_of_all_folders_is_never_replaced(
+    run: Run, model_directory: Path, events_file: Path, command: str
+) -> None:
+    models = {"update": [model_directory], "pull": [model_directory.as_uri()]}
+    events = [] if command in ("demo", "pull") else [events_file]
+    found = run(command, *models.get(command, []), *events, "--out", "/")
+    assert found.status == 2
+    assert found.err.endswith("clusterseq help output tells more\n")
 
 
 def test_debug_shows_where_an_error_comes_from(run: Run) -> None:

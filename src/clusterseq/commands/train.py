@@ -102,9 +102,12 @@ def train(
     """
     from clusterseq.commands.shared.events import read_data, refuse_replacing
     from clusterseq.learning.checkpoint import require_place
+    from clusterseq.machine.files import make_folder
 
     refuse_replacing(out, events, titles, config, profile)
     require_place(out)
+    if profile is not None:
+        make_folder(profile)
     chosen = configuration(preset, config, assignments or [], split)
     if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
         _together(workers, engine, out, resume=resume, as_json=json)
