@@ -715,9 +715,9 @@ def test_what_would_spoil_the_training_is_told_before_it(
 def test_the_root_of_all_folders_is_never_replaced(
     run: Run, model_directory: Path, events_file: Path, command: str
 ) -> None:
-    models = {"update": [model_directory], "pull": [model_directory.as_uri()]}
-    events = [] if command in ("demo", "pull") else [events_file]
-    found = run(command, *models.get(command, []), *events, "--out", "/")
+    given: dict[str, list[object]] = {"update": [model_directory, events_file], "demo": []}
+    given["pull"] = [model_directory.as_uri()]
+    found = run(command, *given.get(command, [events_file]), "--out", "/")
     assert found.status == 2
     assert found.err.endswith("clusterseq help output tells more\n")
 
