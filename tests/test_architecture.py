@@ -17,7 +17,7 @@ PACKAGES = [
         "machine",
         "extras progress files directory manifest mapping accelerator compiler workers shard room",
     ),
-    ("machine", "unfinished tensors"),
+    ("machine", "unfinished tensors launcher"),
     ("reading", "identifiers times columns addresses table spill lines delimited jsonlines"),
     ("reading", "database sources event_report events vocab titles"),
     ("data", "sequences clock shards dataset exchange prepare split histories packing tasks"),

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -447,6 +448,8 @@ def test_recommend_filters(run: Run, model_directory: Path) -> None:
     assert [one["item"] for one in few] == ["i10"]
     kept = run(*words, "--only", "i03,i10", "--keep-seen").json["items"]
     assert {one["item"] for one in kept} == {"i03", "i10"}
+    lines = run(*words, "--only", "i03\r\ni10\ni11\r", "--exclude", "\ni11\n").json["items"]
+    assert lines == few
     prior = run("recommend", model_directory, "--items", "", "--json", "--k", 1000).json
     assert len(prior["items"]) == 60
 
@@ -560,6 +563,131 @@ def test_an_error_is_one_line_its_page_and_status_two(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_read_is_never_replaced(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(model_directory, tmp_path / "model")
+    data = tmp_path / "data"
+    assert run("prepare", events_file, "--out", data).status == 0
+    for folder in (model, data):
+        shutil.copy(events_file, folder / "mine.csv")
+    (model / "titles.csv").write_text("item,title\ni03,Three\n")
+    (tmp_path / "link.csv").symlink_to(model / "mine.csv")
+    mine, titles, traces = model / "mine.csv", model / "titles.csv", model / "traces"
+    for words in (
+        ["train", mine, "--out", model],
+        ["train", mine, "--out", model, "--workers", 2],
+        ["train", tmp_path / "link.csv", "--out", model],
+        ["train", model / "*.csv", "--out", model],
+        ["train", events_file, "--out", model, "--titles", titles],
+        ["train", events_file, "--out", model, "--config", titles],
+        ["train", events_file, "--out", tmp_path / "new", "--profile", tmp_path / "new" / "traces"],
+        ["train", events_file, "--out", model, "--profile", traces],
+        ["update", model, mine, "--out", model],
+        ["update", model, events_file, "--out", model, "--titles", titles],
+        ["prepare", data / "mine.csv", "--out", data],
+        ["prepare", data, "--out", data],
+    ):
+        found = run(*words)
+        assert found.status == 2, words
+        assert "is replaced, and would be lost" in found.error
+    assert mine.read_bytes() == (data / "mine.csv").read_bytes() == events_file.read_bytes()
+    assert titles.exists()
+
+
+def test_outputs_spoil_neither_the_model_nor_each_other(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    inside, target = model_directory / "config.json", tmp_path / "figures"
+    before = inside.read_bytes()
+    for words in (
+        ["evaluate", model_directory, events_file, "--output", inside],
+        ["recommend", model_directory, "--input", events_file, "--output", inside],
+        ["report", model_directory, "--out", inside],
+        ["export", model_directory, "--out", model_directory / "model.pt2"],
+    ):
+        assert "lies in" in run(*words).error
+    assert inside.read_bytes() == before
+    words = ["evaluate", model_directory, events_file, "--output", target, "--csv", target]
+    assert "is to be written twice" in run(*words).error
+    assert not target.exists()
+
+
+def test_figures_of_a_data_set_go_where_a_file_is(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    data, figures = tmp_path / "data", tmp_path / "figures.json"
+    assert run("prepare", events_file, "--out", data).status == 0
+    for _ in range(2):
+        words = ["evaluate", model_directory, data, "--all-new", "--json", "--output", figures]
+        assert run(*words).status == 0
+    refused = run("evaluate", model_directory, data, "--output", data / "dataset.json")
+    assert "is what is read" in refused.error
+
+
+def test_an_index_is_removed_from_a_model_alone(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_text("{}")
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert "no model there" in run("index", folder, "--remove").error
+    assert (tmp_path / "index.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["inspect", ""], ["train", "", "--out", "m"], ["train", "x.csv", "--out", ""]),
+        *(["train", "x.csv", "--out", "m", "--titles", ""], ["evaluate", "", "x.csv"]),
+        *(["index", ""], ["serve", "--store", ""], ["bench", "", "--out", "b"], ["keys", ""]),
+        *(["recommend", "m", "--input", "", "--output", "o.csv"], ["report", "m", ""]),
+        *(["push", "", "file:///m"], ["export", "", "--out", "m.pt2"], ["demo", "--out", ""]),
+    ],
+)
+def test_an_empty_path_is_not_the_folder_here(
+    run: Run, model_directory: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(model_directory)
+    found = run(*words)
+    assert found.status == 2
+    assert "it is empty; name a place" in found.error
+
+
+def test_a_folder_can_be_replaced_from_inside(
+    run: Run,
+    events_file: Path,
+    small_options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "model")
+    monkeypatch.setattr(sys, "argv", ["bin/clusterseq"])
+    monkeypatch.setenv("PATH", "")
+    found = run("train", events_file, "--out", ".", *small_options)
+    assert found.status == 0, found.err
+    assert 'cd "$PWD" enters the new one' in found.out
+    assert run("inspect", tmp_path / "model").status == 0
+
+
+def test_what_an_encoding_lacks_spoils_nothing() -> None:
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "clusterseq", "help", "push"]
+    shown = [
+        subprocess.run([*words, *more], env=environment, capture_output=True, check=True).stdout
+        for more in ([], ["--json"])
+    ]
+    assert b"gs://?, az://?" in shown[0]
+    assert "gs://…, az://…" in json.loads(shown[1].decode("ascii"))["text"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seed", 2**64 - 1), ("--seed", 2**63), ("--threads", 99_999_999_999)]
+)
+def test_numbers_beyond_what_can_be_had_are_refused(run: Run, option: str, value: int) -> None:
+    found = run("train", "x.csv", "--out", "m", option, value)
+    assert found.status == 2
+    assert option in found.error
+
+
 def test_untimed_events_ask_for_another_split(run: Run, tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("user,item\na,x\na,y\nb,x\n")
     found = run("train", tmp_path / "events.csv", "--out", tmp_path / "model")
@@ -580,6 +708,19 @@ def test_what_would_spoil_the_training_is_told_before_it(
     assert "none of 42 people has more than k = 99" in found.error
     assert "epoch" not in found.err
     assert "name another place" in run(*words, "/proc/nowhere/model").error
+    words = ["train", "nowhere.csv", "--out", tmp_path / "model", "--profile"]
+    assert "dear.txt: can't be a folder" in run(*words, tmp_path / "letters" / "dear.txt").error
+
+
+@pytest.mark.parametrize("command", ["train", "update", "prepare", "bench", "demo", "pull"])
+def test_the_root_of_all_folders_is_never_replaced(
+    run: Run, model_directory: Path, events_file: Path, command: str
+) -> None:
+    given: dict[str, list[object]] = {"update": [model_directory, events_file], "demo": []}
+    given["pull"] = [model_directory.as_uri()]
+    found = run(command, *given.get(command, [events_file]), "--out", "/")
+    assert found.status == 2
+    assert found.err.endswith("clusterseq help output tells more\n")
 
 
 def test_debug_shows_where_an_error_comes_from(run: Run) -> None:
@@ -624,6 +765,17 @@ def test_ctrl_c_is_status_130(
     monkeypatch.setattr("clusterseq.learning.checkpoint.load_checkpoint", stop)
     found = run("inspect", model_directory)
     assert (found.status, found.out, found.err) == (130, "", "clusterseq: stopped\n")
+
+
+def test_ctrl_c_may_come_before_anything_is_imported(tmp_path: Path) -> None:
+    stop = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / "typer.py").write_text(stop)  # which the command line imports first of all
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}
+    words = [sys.executable, "-m", "clusterseq", "config"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "clusterseq: stopped\n")
+    project = tomllib.loads((SOURCE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"clusterseq": "clusterseq.__main__:main"}
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

@@ -52,6 +52,23 @@ def test_a_training_keeps_the_former_model(
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_search_says_where_nothing_more_can_be_kept(events_file: Path, tmp_path: Path) -> None:
+    done = bounded("tune", str(events_file), "--out", str(tmp_path / "search"))
+    assert done.returncode == 2, done.stderr
+    told, more = done.stderr.splitlines()[-2:]
+    assert f"{tmp_path / 'search' / 'search.db'}: " in told
+    assert "free some room" in told
+    assert more == "clusterseq help output tells more"
+
+
+def test_a_push_says_that_there_is_no_room(model_directory: Path, tmp_path: Path) -> None:
+    done = bounded("push", str(model_directory), (tmp_path / "there").as_uri())
+    assert done.returncode == 2, done.stderr
+    told, more = done.stderr.splitlines()[-2:]
+    assert told.endswith("nothing more can be written; free some room there")
+    assert more == "clusterseq help output tells more"
+
+
 def test_an_update_keeps_the_former_model(
     model_directory: Path, events_file: Path, tmp_path: Path
 ) -> None:

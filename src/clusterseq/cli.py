@@ -9,6 +9,7 @@ Knows nothing about: what the commands do.
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the status that the program ends with."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what an encoding lacks spoils no finished work
+            stream.reconfigure(errors="replace")
     try:
         status = _run([word for word in words if word != "--debug"])
         if sys.stdout is not None:  # whoever started this may have closed it

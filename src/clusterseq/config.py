@@ -171,8 +171,7 @@ class TrainConfig:
     leave_out: bool = False
     """Smooth items without the transitions of the windows at hand: a newcomer's aren't there."""
     mutual_share: float = 0.0
-    """Share of what members expect together in what pre-training teaches each (0: events alone); of
-    no meaning with a teacher."""
+    """Share of what all members expect in what pre-training teaches each; not with a teacher."""
     teacher_members: int = 0
     """Members of a model that is trained first, whose scores pre-training learns (0: events)."""
     teacher_dim: int = 128

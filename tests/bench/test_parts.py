@@ -114,6 +114,10 @@ def test_seeds_are_whole_numbers() -> None:
     assert numbers("3,1", "--seeds") == [3, 1]
     with pytest.raises(ConfigError, match=r"--seeds '1,,2' can't be used"):
         numbers("1,,2", "--seeds")
+    assert numbers(f"{2**63 - 1}", "--seeds") == [2**63 - 1]
+    for text in (str(2**63), "1" * 5000):
+        with pytest.raises(ConfigError, match="too large; give 9223372036854775807 at most"):
+            numbers(f"0,{text}", "--seeds")
 
 
 def cell(data: str = "d", settings: str = "s", **others: object) -> Cell:

@@ -155,6 +155,18 @@ def test_studies_share_a_folder_and_show_their_own_alone(
     assert labels == {"3", "4"}
 
 
+def test_made_up_people_are_studied_in_a_new_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    planted = FILE.replace('["events:random", "nowhere:random"]', '["planted:random"]')
+    name = study_file(tmp_path, planted)
+    assert main(["experiment", name, "--seeds", "0;1"]) == 2
+    assert not (tmp_path / "experiments").exists()
+    assert main(["experiment", name]) == 0, capsys.readouterr().err
+    assert (tmp_path / "experiments" / "mine.md").exists()
+
+
 def test_without_data_and_without_a_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

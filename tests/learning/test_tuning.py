@@ -17,6 +17,7 @@ from clusterseq.learning import tuning
 from clusterseq.learning.ranges import Range
 from clusterseq.learning.train import fit
 from clusterseq.learning.tuning import Search, best_assignments, importances, open_search
+from clusterseq.machine.unfinished import alone_at
 from clusterseq.overrides import flat
 from clusterseq.values import read_toml
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, tiny
@@ -205,6 +206,32 @@ def test_the_command_writes_what_train_reads(
     assert len((out / "trials.csv").read_text().splitlines()) == 5
     with sqlite3.connect(out / "search.db") as database:
         assert database.execute("select count(*) from trials").fetchone() == (4,)
+
+
+@pytest.mark.parametrize("name", ["q?x#y", "z%20b", "ü:@ &"])
+def test_a_search_is_kept_where_it_was_named(tmp_path: Path, name: str) -> None:
+    search().run(tmp_path / name, 1, lambda *told: None)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["search.db"]
+
+
+def test_a_place_that_cannot_keep_a_search_is_told_before_reading(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "search.db").write_text("no database " * 99)
+    with alone_at(tmp_path / "busy"):
+        for place, told in (
+            (tmp_path / "file", "File exists; name another place"),
+            (Path("/proc/foo"), "name another place"),
+            (tmp_path / "damaged", "search.db: file is not a database"),
+            (tmp_path / "busy", "another training is at work here"),
+        ):
+            assert main(["tune", "nowhere.csv", "--out", str(place)]) == 2
+            assert told in (err := capsys.readouterr().err)
+            assert "clusterseq help output tells more" in err
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_what_cannot_be_built_is_refused_before_a_trial() -> None:

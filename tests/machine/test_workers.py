@@ -164,7 +164,9 @@ def test_a_killed_worker_ends_the_training_and_resume_goes_on(
         os.kill(_worker(process.pid), signal.SIGKILL)
         assert process.wait(timeout=60) == 2
     again = [*command(events_file, out, "--set", "train.pretrain_epochs=400"), "--resume"]
-    with subprocess.Popen(again, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        again, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "pre-training epoch" in line:
@@ -172,10 +174,13 @@ def test_a_killed_worker_ends_the_training_and_resume_goes_on(
                 break
         else:
             pytest.fail("no epoch was told")
-        process.send_signal(signal.SIGINT)
-        for child in _children(process.pid):
-            os.kill(child, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        rest = process.stderr.read()
         assert process.wait(timeout=60) == 130
+    assert "Traceback" not in rest
+    assert "the same command with --resume goes on" in rest
+    assert rest.endswith("clusterseq: stopped\n")
+    assert state.exists()
 
 
 def test_bad_input_is_an_error_like_any_other(tmp_path: Path) -> None:

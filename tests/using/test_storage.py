@@ -69,6 +69,14 @@ def test_a_model_comes_back_as_it_was(
     assert found.recommend(history) == expected.recommend(history)
 
 
+def test_a_place_that_is_no_folder_is_told(model_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "model"):
+        with pytest.raises(DataError, match="can't be a folder"):
+            push_model(model_directory, place.as_uri())
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_both_take_the_place_of_a_former_model(
     address: str, model_directory: Path, other: Path, tmp_path: Path
 ) -> None:

@@ -19,6 +19,9 @@ from clusterseq.errors import ConfigError, DataError
 from clusterseq.judging.evaluate import people_to_judge
 from clusterseq.using.evaluation import split_events
 
+LARGEST = 2**63 - 1
+"""What a column of whole numbers holds at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -100,15 +103,18 @@ class Plan:
 
 
 def numbers(text: str, option: str) -> list[int]:
-    """Read ``0,1,2``: whole numbers of 0 or more, each once.
+    """Read ``0,1,2``: whole numbers of 0 or more, each once, that a column of the table can hold.
 
     >>> numbers("0, 2,1,2", "--seeds")
     [0, 2, 1]
 
     Raises:
-        ConfigError: the text is no whole numbers between commas.
+        ConfigError: the text is no whole numbers between commas, or one is too large.
     """
     words = [word.strip() for word in text.split(",")]
     if not all(word.isascii() and word.isdigit() for word in words):
         raise ConfigError(f"{option} {text!r} can't be used; give whole numbers such as 0,1,2")
+    for word in words:
+        if len(word.lstrip("0")) > len(str(LARGEST)) or int(word) > LARGEST:
+            raise ConfigError(f"{option} {word} is too large; give {LARGEST} at most")
     return list(dict.fromkeys(map(int, words)))

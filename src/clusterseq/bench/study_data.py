@@ -14,6 +14,7 @@ import polars as pl
 
 from clusterseq.bench.datasets import DataSet
 from clusterseq.bench.planted import World
+from clusterseq.bench.results import SPLITS
 from clusterseq.bench.study import Study
 from clusterseq.machine.files import write_whole
 from clusterseq.reading.sources import of_events
@@ -28,7 +29,8 @@ USERS, SHORTEST, LONGEST = 6_000, 4, 10
 def find(study: Study, folder: Path | None, out: Path) -> tuple[list[DataSet], list[str]]:
     """The data sets that there are, and the names of those that there aren't.
 
-    Made-up people are written into ``out`` first, the same ones every time.
+    Made-up people are written into ``out`` first, the same ones every time, and among its splits,
+    so that it counts as a store of results from then on.
     """
     datasets, missing = [], []
     for text in study.data:
@@ -43,7 +45,7 @@ def find(study: Study, folder: Path | None, out: Path) -> tuple[list[DataSet], l
 
 def _path_of(name: str, folder: Path | None, out: Path) -> Path | None:
     if name == PLANTED:
-        return _planted(out / f"{PLANTED}.parquet")
+        return _planted(out / SPLITS / f"{PLANTED}.parquet")
     for file in sorted(of_events(folder.glob(f"{name}.*"))) if folder is not None else ():
         if DataSet(str(file), "random").name == name:
             return file

@@ -61,10 +61,13 @@ def bench(
         list[str],
         typer.Argument(
             metavar="DATA",
+            parser=options.named,
             help="Data sets, each a file, glob or folder; FILE:random gives one its own split.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all results are kept.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=options.path, help="Where all results are kept.")
+    ],
     models: Annotated[
         str,
         typer.Option(
@@ -81,7 +84,10 @@ def bench(
         typer.Option(metavar="temporal|random", help="Who is new, where DATA doesn't say it."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="Options to change in our models.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml", parser=options.path, help="Options to change in our models."
+        ),
     ] = None,
     assignments: Annotated[
         list[str] | None,

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the model is saved.")] = Path(
-        "clusterseq-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=options.path, help="Where the model is saved.")
+    ] = Path("clusterseq-demo"),
     seed: options.Seed = 0,
     threads: options.Threads = 0,
     json: options.Json = False,

@@ -32,10 +32,16 @@ def evaluate(
     device: options.Device = "cpu",
     json: options.Json = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Write the JSON object to a file, too.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", parser=options.path, help="Write the JSON object to a file, too."
+        ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write every figure as a row of CSV.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", parser=options.path, help="Write every figure as a row of CSV."
+        ),
     ] = None,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,
@@ -63,7 +69,7 @@ def evaluate(
     from clusterseq.using.evaluation import evaluate_checkpoint
     from clusterseq.using.overwriting import refuse_overwriting
 
-    refuse_overwriting(events, output, csv)
+    refuse_overwriting(events, output, csv, model=model)
     torch_device = device_named(device)
     checkpoint = load_checkpoint(model)
     checkpoint.model.on(torch_device)

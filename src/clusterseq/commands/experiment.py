@@ -25,12 +25,16 @@ def experiment(
         str | None,
         typer.Argument(metavar="NAME", help="A study, or a TOML file; left out, all are listed."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where all results are kept.")] = Path(
-        "experiments"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=options.path, help="Where all results are kept.")
+    ] = Path("experiments"),
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the data sets are, each a file of its name."),
+        typer.Option(
+            metavar="DIR",
+            parser=options.path,
+            help="Where the data sets are, each a file of its name.",
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,2", help="Seeds, instead of the study's own.")
@@ -65,8 +69,8 @@ def experiment(
         _list(as_json=json)
         return
     study = read_study(name)
+    results = Results(out)  # before anything is written there
     plan = _plan(study, data, out, seeds, threads)
-    results = Results(out)
     compute(plan, results, lambda dataset: read_data([dataset.path]), jobs)
     cells = set(plan.cells())  # the folder may hold other studies' results, too
     with Bar("drawing people for intervals") as bar:
@@ -107,11 +111,12 @@ def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threa
     from clusterseq.presets import PRESETS
 
     default = PRESETS["default"]
+    chosen_seeds = list(study.seeds) if seeds is None else numbers(seeds, "--seeds")
     reading = {"columns": (None, None, None, False)}  # as the bench reads a file of its own
     return Plan(
         {dataset: dataset.digest(default.data, reading) for dataset in _data(study, folder, out)},
         chosen(study.models.values(), PRESETS),
-        list(study.seeds) if seeds is None else numbers(seeds, "--seeds"),
+        chosen_seeds,
         study.k,
         default.data,
         threads,

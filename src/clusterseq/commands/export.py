@@ -16,10 +16,16 @@ from clusterseq.errors import ConfigError
 
 def export(
     what: Annotated[
-        list[str], typer.Argument(metavar="MODEL|EVENTS", help="A saved model, or events.")
+        list[str],
+        typer.Argument(
+            metavar="MODEL|EVENTS", parser=options.named, help="A saved model, or events."
+        ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="What is written; its ending says for whom.")
+        Path,
+        typer.Option(
+            metavar="FILE", parser=options.path, help="What is written; its ending says for whom."
+        ),
     ],
     json: options.Json = False,
     user_column: options.UserColumn = None,
@@ -53,6 +59,7 @@ def export(
     if models and len(what) > 1:
         raise ConfigError(f"{models[0]} is a model, which stands alone; export one at a time")
     if models:
+        refuse_overwriting([], out, model=Path(what[0]))
         checkpoint = load_checkpoint(what[0])
         export_model(checkpoint, out)
         kind, number = "items", len(checkpoint.items)

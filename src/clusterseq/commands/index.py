@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from clusterseq.commands.shared import options
+from clusterseq.errors import CheckpointError
 
 
 def index(
@@ -31,12 +32,14 @@ def index(
     clusterseq index model --remove
     """
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.learning.checkpoint import load_checkpoint
+    from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
     from clusterseq.machine.directory import present
     from clusterseq.model.index import ABOUT, FILE
     from clusterseq.model.indexing import index_of
     from clusterseq.showing.terminal import screen
 
+    if not is_checkpoint(model):
+        raise CheckpointError(f"{model}: no model there; give the directory that train has saved")
     directory = present(model)
     if remove:
         exists = (directory / FILE).exists()

@@ -13,7 +13,12 @@ from clusterseq.commands.shared import options
 
 
 def inspect(
-    path: Annotated[str, typer.Argument(metavar="MODEL|EVENTS", help="A saved model, or events.")],
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|EVENTS", parser=options.named, help="A saved model, or events."
+        ),
+    ],
     json: options.Json = False,
     user_column: options.UserColumn = None,
     item_column: options.ItemColumn = None,

@@ -16,7 +16,10 @@ from clusterseq.errors import ConfigError
 
 
 def keys(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file of a service's keys.")],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", parser=options.path, help="The file of a service's keys."),
+    ],
     add: Annotated[
         str | None, typer.Option(metavar="NAME", help="Make a key for somebody, shown once.")
     ] = None,

@@ -17,11 +17,17 @@ from clusterseq.commands.shared import options
 
 def prepare(
     events: options.EventPaths,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the data set is written.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", parser=options.path, help="Where the data set is written."),
+    ],
     min_item_events: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, help="Leave out items with fewer events; their count is kept."
+            metavar="N",
+            min=1,
+            max=2**63 - 1,
+            help="Leave out items with fewer events; their count is kept.",
         ),
     ] = 1,
     shards: Annotated[
@@ -54,7 +60,9 @@ def prepare(
     from clusterseq.data.prepare import prepare_dataset
     from clusterseq.machine.mapping import by_ray, one_by_one
     from clusterseq.showing.terminal import Bars, screen
+    from clusterseq.using.overwriting import refuse_replacing
 
+    refuse_replacing(out, events)
     with Bars() as progress:
         summary = prepare_dataset(
             events,

@@ -15,10 +15,18 @@ from clusterseq.commands.shared import options
 
 def pull(
     address: Annotated[
-        str, typer.Argument(metavar="ADDRESS", help="Where push has copied a model to.")
+        str,
+        typer.Argument(
+            metavar="ADDRESS", parser=options.named, help="Where push has copied a model to."
+        ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Directory of the model; a former one is replaced.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            parser=options.path,
+            help="Directory of the model; a former one is replaced.",
+        ),
     ],
     json: options.Json = False,
 ) -> None:

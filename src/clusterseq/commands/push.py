@@ -17,7 +17,11 @@ def push(
     model: options.ModelPath,
     address: Annotated[
         str,
-        typer.Argument(metavar="ADDRESS", help="s3://bucket/folder, gs://…, az://… or file://…"),
+        typer.Argument(
+            metavar="ADDRESS",
+            parser=options.named,
+            help="s3://bucket/folder, gs://…, az://… or file://…",
+        ),
     ],
     json: options.Json = False,
 ) -> None:

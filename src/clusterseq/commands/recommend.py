@@ -45,11 +45,18 @@ def recommend(
     device: options.Device = "cpu",
     json: options.Json = False,
     source: Annotated[
-        str | None, typer.Option("--input", metavar="EVENTS", help="Events of many people.")
+        str | None,
+        typer.Option(
+            "--input", metavar="EVENTS", parser=options.named, help="Events of many people."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Their recommendations: .parquet, .csv or .jsonl."),
+        typer.Option(
+            metavar="FILE",
+            parser=options.path,
+            help="Their recommendations: .parquet, .csv or .jsonl.",
+        ),
     ] = None,
     engine: options.Engine = "local",
     user_column: options.UserColumn = None,
@@ -91,7 +98,7 @@ def recommend(
     from clusterseq.using.batch import recommend_file
     from clusterseq.using.overwriting import refuse_overwriting
 
-    refuse_overwriting([source], output)
+    refuse_overwriting([source], output, model=model)
     events = read_data([source], user_column, item_column, time_column, skip_bad)
     write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
     mapper = by_ray if engine == "ray" else one_by_one

@@ -36,15 +36,22 @@ def report(
     subject: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL|BENCH", help="The directory that train has saved, or bench's --out."
+            metavar="MODEL|BENCH",
+            parser=options.path,
+            help="The directory that train has saved, or bench's --out.",
         ),
     ],
     events: Annotated[
         list[str] | None,
-        typer.Argument(metavar="EVENTS", help="The events that the model was trained on."),
+        typer.Argument(
+            metavar="EVENTS", parser=options.named, help="The events that the model was trained on."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where it is written (MODEL-report.html).")
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=options.path, help="Where it is written (MODEL-report.html)."
+        ),
     ] = None,
     kind: Annotated[
         str, typer.Option("--format", metavar="html|md|json", help="For people or for programs.")
@@ -77,8 +84,9 @@ def report(
     from clusterseq.showing.terminal import screen
     from clusterseq.using.overwriting import refuse_overwriting
 
-    refuse_overwriting(events or [], out)
-    if holds_results(subject):
+    of_results = holds_results(subject)
+    refuse_overwriting(events or [], out, model=None if of_results else subject)
+    if of_results:
         if events:
             raise ConfigError(f"{subject} is a bench, which knows its events; leave EVENTS out")
         content = of_bench(subject)

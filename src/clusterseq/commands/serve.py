@@ -29,6 +29,7 @@ def serve(
         Path | None,
         typer.Argument(
             metavar="MODEL",
+            parser=options.path,
             help=f"The directory that train has saved; without it ./{DEMO}, which is made first "
             "if it isn't there.",
         ),
@@ -46,6 +47,7 @@ def serve(
         str,
         typer.Option(
             metavar="FILE|redis://…",
+            parser=options.named,
             help="Where histories are kept: an SQLite file, Redis, or what a package brings.",
         ),
     ] = "clusterseq-histories.sqlite",
@@ -60,7 +62,11 @@ def serve(
     ] = 200,
     keys: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ask for an API key of this file (clusterseq keys)."),
+        typer.Option(
+            metavar="FILE",
+            parser=options.path,
+            help="Ask for an API key of this file (clusterseq keys).",
+        ),
     ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen to other machines without keys.")
@@ -99,7 +105,13 @@ def serve(
         ),
     ] = 1,
     threads: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Threads of the tensor library in each process.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=options.MOST_THREADS,
+            help="Threads of the tensor library in each process.",
+        ),
     ] = 1,
     compiled: Annotated[
         bool,

@@ -22,7 +22,9 @@ PROGRAM = "clusterseq.cli:main"
 
 def train(
     events: options.EventPaths,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the model is saved.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=options.path, help="Where the model is saved.")
+    ],
     split: Annotated[
         str | None,
         typer.Option(
@@ -35,14 +37,21 @@ def train(
     preset: options.Preset = "default",
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.toml", help="Options to change; clusterseq config lists them."),
+        typer.Option(
+            metavar="FILE.toml",
+            parser=options.path,
+            help="Options to change; clusterseq config lists them.",
+        ),
     ] = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="One option, such as model.dim=64."),
     ] = None,
     titles: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Names of items: columns item and title.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=options.path, help="Names of items: columns item and title."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the training that was stopped.")
@@ -65,7 +74,11 @@ def train(
     ] = False,
     profile: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write traces of some steps of each stage there."),
+        typer.Option(
+            metavar="DIR",
+            parser=options.path,
+            help="Write traces of some steps of each stage there.",
+        ),
     ] = None,
     tracker: Annotated[
         str | None,
@@ -87,10 +100,18 @@ def train(
 
     Ctrl-C keeps what was learnt; the same command with --resume goes on.
     """
+    from clusterseq.commands.shared.events import items_of, read_data, warn_of_titles
+    from clusterseq.learning.checkpoint import require_place
+    from clusterseq.machine.files import make_folder
+    from clusterseq.using.overwriting import refuse_replacing
+
+    refuse_replacing(out, events, titles, config, profile)
+    require_place(out)
+    if profile is not None:
+        make_folder(profile)
     chosen = configuration(preset, config, assignments or [], split)
     if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
         _together(workers, engine, out, resume=resume, as_json=json)
-    from clusterseq.commands.shared.events import items_of, read_data, warn_of_titles
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.machine.workers import speaks
     from clusterseq.reading.titles import read_titles

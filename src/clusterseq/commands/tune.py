@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def tune(
     events: options.EventPaths,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the search is kept.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=options.path, help="Where the search is kept.")
+    ],
     trials: Annotated[
         int, typer.Option(metavar="N", min=1, help="Trainings in all, earlier runs counted in.")
     ] = 30,
@@ -34,7 +36,8 @@ def tune(
     ] = None,
     preset: options.Preset = "default",
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="Options to change.")
+        Path | None,
+        typer.Option(metavar="FILE.toml", parser=options.path, help="Options to change."),
     ] = None,
     assignments: Annotated[
         list[str] | None,
@@ -66,7 +69,8 @@ def tune(
     from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.ranges import DEFAULT_RANGES, Range
-    from clusterseq.learning.tuning import Search, best_assignments
+    from clusterseq.learning.tuning import Search, best_assignments, require_search
+    from clusterseq.machine.unfinished import alone_at
     from clusterseq.overrides import flat, with_assignments
     from clusterseq.showing.terminal import screen
     from clusterseq.using.evaluation import split_events
@@ -75,22 +79,19 @@ def tune(
     if chosen.data.split == "none":
         raise ConfigError('split = "none" leaves nobody to judge; give temporal or random')
     searched = [Range.parse(text, chosen) for text in ranges or DEFAULT_RANGES]
-    data = read_data(events, user_column, item_column, time_column, skip_bad)
     if threads:
         import torch
 
         torch.set_num_threads(threads)
-    parts = split_events(data, chosen.data, seed)
-    search = Search(parts.known, parts.validation, len(parts.items), chosen, searched, seed)
-    try:
+    with alone_at(out):
+        require_search(out)
+        data = read_data(events, user_column, item_column, time_column, skip_bad)
+        parts = split_events(data, chosen.data, seed)
+        search = Search(parts.known, parts.validation, len(parts.items), chosen, searched, seed)
         study = _run(search, out, trials)
-    except KeyboardInterrupt:
-        note = f"What was finished is kept in {out}; the same command goes on."
-        screen(stderr=True).print(note, soft_wrap=True)
-        raise
-    best = best_assignments(study, searched, chosen)
-    tuned = with_assignments(chosen, [f"{option}={value}" for option, value in best.items()])
-    written = _write(study, out, tuned)
+        best = best_assignments(study, searched, chosen)
+        tuned = with_assignments(chosen, [f"{option}={value}" for option, value in best.items()])
+        written = _write(study, out, tuned)
     if json:
         values = {"out": str(out), "trials": len(study.trials), search.measure: study.best_value}
         print_json({**values, "best": {option: flat(tuned)[option] for option in best}})
@@ -100,7 +101,11 @@ def tune(
 
 
 def _run(search: Search, out: Path, trials: int) -> Study:
-    """Search under the eyes of the user: a line for every trial, and how many are left."""
+    """Search under the eyes of the user: a line for every trial, and how many are left.
+
+    Raises:
+        KeyboardInterrupt: after saying how to go on.
+    """
     from clusterseq.showing.terminal import Bar, screen
 
     notes, measure = screen(stderr=True), search.measure.replace("_", " ")
@@ -113,7 +118,12 @@ def _run(search: Search, out: Path, trials: int) -> Study:
             bar(number, trials)
 
         bar(0, trials)
-        return search.run(out, trials, report)
+        try:
+            return search.run(out, trials, report)
+        except KeyboardInterrupt:
+            note = f"What was finished is kept in {out}; the same command goes on."
+            notes.print(note, soft_wrap=True)
+            raise
 
 
 def _write(study: Study, out: Path, best: Config) -> list[Path]:

@@ -22,7 +22,12 @@ def update(
     model: options.ModelPath,
     events: options.EventPaths,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the newer model goes; MODEL replaces it.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            parser=options.path,
+            help="Where the newer model goes; MODEL replaces it.",
+        ),
     ],
     epochs: Annotated[
         int, typer.Option(metavar="N", min=0, help="Passes over the new events.")
@@ -32,7 +37,11 @@ def update(
     ] = 1.0,
     titles: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Columns item and title, for items without a title."),
+        typer.Option(
+            metavar="FILE",
+            parser=options.path,
+            help="Columns item and title, for items without a title.",
+        ),
     ] = None,
     k: options.Support = 3,
     seed: options.Seed = 0,
@@ -59,8 +68,10 @@ def update(
     from clusterseq.model.index import ABOUT as INDEX
     from clusterseq.reading.titles import read_titles
     from clusterseq.showing.terminal import TrainingScreen, screen
+    from clusterseq.using.overwriting import refuse_replacing
     from clusterseq.using.update import update_checkpoint
 
+    refuse_replacing(out, events, titles, model)
     names = None if titles is None else read_titles(titles)
     require_place(out)
     data = read_data(events, user_column, item_column, time_column, skip_bad)

@@ -59,8 +59,7 @@ def _judged(
     tuple[Float[Tensor, "users items"], Int64[Tensor, " users"], Bool[Tensor, "users items"]]
 ]:
     """Scores, targets and what was touched before, for some people at a time."""
-    n_items = score(tasks[slice(0, 1)].support).shape[1]
-    at_once = min(SCORED_AT_ONCE, max(1, CELLS // n_items))
+    at_once = min(SCORED_AT_ONCE, max(1, CELLS // _n_items(score, tasks)))
     for start in range(0, len(tasks), at_once):
         batch = tasks[slice(start, start + at_once)]
         scores = score(batch.support)
@@ -69,3 +68,10 @@ def _judged(
             raise TrainingError("scores that are not finite; lower the learning rate")
         batch = batch.to(scores.device)  # a network scores where it lies
         yield scores, batch.targets, batch.support.touched(scores.shape[1])
+
+
+def _n_items(score: Score, tasks: Tasks) -> int:
+    """As one person's scores tell it."""
+    scores = score(tasks[slice(0, 1)].support)
+    require_scores(scores, min(1, len(tasks)))
+    return max(1, scores.shape[1])

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
+from clusterseq.machine.files import make_folder
 from clusterseq.machine.progress import Watcher
 
 WARMING = 3
@@ -31,6 +32,9 @@ class Profiler:
 
     Files are ``STAGE.trace.json`` and ``STAGE.table.txt``. Recording makes those steps slower, and
     changes no number of the training.
+
+    Raises:
+        DataError: the folder can't be made.
     """
 
     def __init__(self, watcher: Watcher, folder: Path) -> None:
@@ -39,7 +43,7 @@ class Profiler:
         self._running: profile | None = None
         self._stage, self._last = "", 0
         os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # or it tells the terminal when it starts
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
     def __enter__(self) -> Profiler:
         return self

@@ -10,7 +10,8 @@ Knows nothing about: terminals, files of events.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial, Trial
 
-STUDY = "clusterseq"
+STUDY, FILE = "clusterseq", "search.db"
 PRETRAIN_EPOCHS = "train.pretrain_epochs"
 Told: TypeAlias = Callable[[int, float | None, Mapping[str, Any]], None]
 """Told of each trial: its number, what it reached (None if it was stopped), its options."""
@@ -63,14 +64,15 @@ class Search:
         Raises:
             ConfigError: Optuna isn't installed, the folder holds a search of something else, an
                 option has two ranges, or some trials would have no pre-training and others would.
-            DataError: nobody is left to judge.
+            DataError: nobody is left to judge, or the folder can't be used.
             KeyboardInterrupt: on Ctrl-C; what is finished is kept.
         """
         self._check()
-        study = self._claimed(open_search(folder, self.seed), folder)
-        while (done := len(_finished(study))) < trials:
-            finished = self._try(study, study.ask())
-            told(done + 1, _reached(finished), finished.params)
+        with _kept_in(folder):
+            study = self._claimed(open_search(folder, self.seed), folder)
+            while (done := len(_finished(study))) < trials:
+                finished = self._try(study, study.ask())
+                told(done + 1, _reached(finished), finished.params)
         return study
 
     def _check(self) -> None:
@@ -168,26 +170,60 @@ def open_search(folder: Path, seed: int = 0) -> Study:
 
     Raises:
         ConfigError: Optuna isn't installed.
+        DataError: what the folder keeps is damaged, or nothing can be kept there.
     """
     with needed("tune", "tuning"):
         import optuna
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    folder.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=_storage(folder),
-        study_name=STUDY,
-        direction="maximize",
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
-    )
+    with _kept_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(
+            storage=_storage(folder),
+            study_name=STUDY,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+        )
     # A search that goes on draws on, and doesn't propose once more what it began with.
     (word,) = np.random.SeedSequence([seed, len(study.trials)]).generate_state(1)
     study.sampler = optuna.samplers.TPESampler(seed=int(word))
     return study
 
 
+def require_search(folder: Path) -> None:
+    """Refuse a folder whose search can't be gone on with, before events are read for it.
+
+    Raises:
+        ConfigError: Optuna isn't installed.
+        DataError: what the folder keeps is damaged.
+    """
+    if (folder / FILE).exists():
+        open_search(folder)
+
+
 def _storage(folder: Path) -> str:
-    return f"sqlite:///{folder.resolve() / 'search.db'}"
+    from sqlalchemy import URL
+
+    address = URL.create("sqlite", database=str(folder.resolve() / FILE))  # whatever it is called
+    return address.render_as_string()
+
+
+@contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    """Say where it was, and what to do, if the search's file can't be read or written."""
+    with needed("tune", "tuning"):
+        import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError) as error:
+        why = getattr(error, "strerror", None) or str(error.__cause__ or error).splitlines()[0]
+        raise DataError(
+            f"{folder / FILE}: {why}; free some room, delete the file if it is damaged, or name "
+            "another place",
+            code="output",
+        ) from error
 
 
 def best_assignments(study: Study, ranges: Sequence[Range], config: Config) -> dict[str, str]:

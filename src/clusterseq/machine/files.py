@@ -1,4 +1,4 @@
-"""A file written whole or not at all, so that a kill leaves the former one or none.
+"""A file written whole or not at all, so that a kill leaves the former one or none; folders.
 
 Knows nothing about: what the files hold.
 """
@@ -47,6 +47,20 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         raise DataError(
             f"{path}: {error.strerror}; name a place that can be written", code="output"
+        ) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where there is none yet.
+
+    Raises:
+        DataError: something else lies there, or nothing can be put there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path}: can't be a folder ({error.strerror}); name another place", code="output"
         ) from error
 
 

@@ -21,10 +21,15 @@ LOCK = "lock"
 def unfinished_at(out: str | Path) -> Path:
     """Where a training that is to end in ``out`` keeps its state and its log.
 
+    Raises:
+        DataError: it is the root of all folders, which nothing lies beside.
+
     >>> unfinished_at("models/films").name
     'films.training'
     """
     path = Path(out).resolve() if Path(out).name in ("", "..") else Path(out)
+    if not path.name:
+        raise DataError(f"{out}: nothing can take its place; name a folder inside", code="output")
     return path.with_name(path.name + ".training")
 
 

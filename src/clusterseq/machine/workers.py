@@ -158,7 +158,7 @@ def run_processes(words: Sequence[str], workers: int) -> None:
         KeyboardInterrupt: they were stopped, and have ended.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [sys.executable, "-m", "clusterseq.machine.launcher", "--standalone"]
     command += [f"--nproc-per-node={workers}", "-m", "clusterseq", *words]
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
     with subprocess.Popen(command, env=environment) as process:

@@ -113,8 +113,10 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
     In a folder, hidden files and those of unknown formats are passed over.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or the name is empty, as a variable's that isn't set.
     """
+    if not os.fspath(source):
+        raise DataError("a path is empty; name a file, or . for the folder here")
     path = Path(source)
     if path.is_dir():
         files = [file for file in of_events(path.rglob("*")) if not _hidden(file, path)]

@@ -9,6 +9,7 @@ Knows nothing about: what the files mean, who serves them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,6 +21,7 @@ from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.checkpoint import CARD, FILES, LOG
 from clusterseq.machine.directory import present, replacing
 from clusterseq.machine.extras import needed
+from clusterseq.machine.files import FULL, make_folder
 from clusterseq.machine.manifest import MANIFEST, read_manifest
 from clusterseq.machine.progress import Progress
 from clusterseq.model.index import ABOUT, FILE
@@ -45,15 +47,15 @@ def push_model(directory: str | Path, address: str, *, progress: Progress | None
     Raises:
         CheckpointError: there is no model in the directory, or it is damaged.
         ConfigError: the extra ``storage`` isn't installed.
-        DataError: the storage refuses, doesn't answer, or isn't known, or something else lies
-            there under a name that a model's file has.
+        DataError: the storage refuses, doesn't answer, is full or isn't known, or something else
+            lies there, perhaps under a name that a model's file has.
     """
     source = present(directory)
     read_manifest(source, FILES)
     names = [*FILES, *(name for name in BESIDE if (source / name).is_file()), MANIFEST]
     transfer = _Transfer(sum((source / name).stat().st_size for name in names), progress)
     if address.startswith("file://"):  # elsewhere a folder is but a part of a name
-        Path(url2pathname(urlsplit(address).path)).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(url2pathname(urlsplit(address).path)))
     folder = _Folder(address)
     there = folder.sizes().keys() & {*FILES, *BESIDE, MANIFEST}
     if MANIFEST not in there:
@@ -153,7 +155,11 @@ class _Folder:
         try:
             yield
         except (self._library.exceptions.BaseError, FileNotFoundError) as error:
-            first = str(error).splitlines()[0][:200]
+            text = str(error)
+            if any(os.strerror(number) in text for number in FULL):
+                message = f"{self.address}: nothing more can be written; free some room there"
+                raise DataError(message, code="output") from error
+            first = text.splitlines()[0][:200]
             advice = advice_on(self.address, error) or f"{first}; check the address"
             raise DataError(f"{self.address}: {advice}") from error
 

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 
 def split_ids(text: str) -> list[str]:
-    """The ids between commas, without the spaces around them.
+    """The ids between commas or line breaks, without the spaces around them.
 
     >>> split_ids('milk, "bread, white",, tea')
     ['milk', 'bread, white', 'tea']
+    >>> split_ids("milk\\r\\ntea\\n")
+    ['milk', 'tea']
     """
-    rows = csv.reader([text], skipinitialspace=True)
+    rows = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     return [part.strip() for row in rows for part in row if part.strip()]
 
 

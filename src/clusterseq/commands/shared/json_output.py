@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
 
 def print_json(values: Mapping[str, Any]) -> None:
     """Print it on standard output, where nothing else is, over as many lines as read well."""
-    print(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False))
+    print(_written(values, sys.stdout, indent=2))
 
 
 def print_json_line(values: Mapping[str, Any], stream: TextIO) -> None:
     """Print it as one line at once, where others come before or somebody waits for it."""
-    print(json.dumps(values, ensure_ascii=False, allow_nan=False), file=stream, flush=True)
+    print(_written(values, stream), file=stream, flush=True)
+
+
+def _written(values: Mapping[str, Any], stream: TextIO | None, indent: int | None = None) -> str:
+    """As it is read best; with escapes where the stream's encoding lacks a character."""
+    text = json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(values, indent=indent, allow_nan=False)
+    return text
 
 
 def nobody_reads(stream: TextIO) -> None:

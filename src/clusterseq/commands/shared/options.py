@@ -17,16 +17,38 @@ if TYPE_CHECKING:
 else:
     Context = typer.Context.__bases__[0]  # which commands are given; typer's own is never made
 
+
+def path(text: str | Path) -> Path:
+    """A path as it was given.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    return Path(named(text))
+
+
+def named(text: str | Path) -> str:
+    """What names a place; a variable that isn't set names none, and surely not the folder here.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    if not (name := str(text)):
+        raise typer.BadParameter("it is empty; name a place, which may be . for the folder here")
+    return name
+
+
 EventPaths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
         metavar="EVENTS",
+        parser=named,
         help="Files, globs or folders of events (CSV, TSV, JSON lines, Parquet, RecBole .inter), "
         "the address of Parquet or of a PostgreSQL query, or what prepare has made.",
     ),
 ]
 ModelPath: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="The directory that train has saved.")
+    Path, typer.Argument(metavar="MODEL", parser=path, help="The directory that train has saved.")
 ]
 UserColumn: TypeAlias = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column of the user, if it isn't recognised.")
@@ -51,12 +73,14 @@ Json: TypeAlias = Annotated[
     typer.Option("--json", is_eager=True, help="Print one JSON object and nothing else."),
 ]
 """Eager, since an option that prints and ends, such as ``bench --list``, has to know."""
+MOST_THREADS = 4096
+"""More than any machine has processors for; the tensor library takes no number at all."""
 PRESET_NAMES = "|".join(PRESETS)
 Preset: TypeAlias = Annotated[
     str, typer.Option(metavar=PRESET_NAMES, help="The options to start from.")
 ]
 Seed: TypeAlias = Annotated[
-    int, typer.Option(metavar="N", min=0, help="Seed of every random draw.")
+    int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Seed of every random draw.")
 ]
 Device: TypeAlias = Annotated[
     str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where tensors are computed.")
@@ -70,6 +94,9 @@ Engine: TypeAlias = Annotated[
 Threads: TypeAlias = Annotated[
     int,
     typer.Option(
-        metavar="N", min=0, help="Threads of the tensor library; 0 leaves the choice to it."
+        metavar="N",
+        min=0,
+        max=MOST_THREADS,
+        help="Threads of the tensor library; 0 leaves the choice to it.",
     ),
 ]

@@ -38,6 +38,8 @@ def print_next(directory: Path, checkpoint: Checkpoint) -> None:
     console.print(f"\nThe model is saved in {directory}. What to type next:", soft_wrap=True)
     for words in (["recommend", str(directory), "--items", items], ["inspect", str(directory)]):
         console.print(f"  {program()} {shlex.join(words)}", soft_wrap=True)
+    if _here() is None:
+        console.print('This shell is in the former folder still; cd "$PWD" enters the new one.')
 
 
 def program() -> str:
@@ -47,5 +49,13 @@ def program() -> str:
     path = Path(sys.argv[0])
     if path.name != "clusterseq":
         return "python -m clusterseq"
-    cwd = Path.cwd()
-    return str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)
+    cwd = _here()
+    return str(path.relative_to(cwd) if cwd and path.is_relative_to(cwd) else path)
+
+
+def _here() -> Path | None:
+    """The folder that the user is in; None if it is what the command has just replaced."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
