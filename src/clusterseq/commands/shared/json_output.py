@@ -14,19 +14,20 @@ from typing import Any, TextIO
 
 def print_json(values: Mapping[str, Any]) -> None:
     """Print it on standard output, where nothing else is, over as many lines as read well."""
-    print(_written(values, sys.stdout, indent=2))
+    print(_written(values, getattr(sys.stdout, "encoding", None), indent=2))
 
 
 def print_json_line(values: Mapping[str, Any], stream: TextIO) -> None:
     """Print it as one line at once, where others come before or somebody waits for it."""
-    print(_written(values, stream), file=stream, flush=True)
+    encoding = getattr(stream, "encoding", None)  # whoever started this may have closed it
+    print(_written(values, encoding), file=stream, flush=True)
 
 
-def _written(values: Mapping[str, Any], stream: TextIO | None, indent: int | None = None) -> str:
-    """As it is read best; with escapes where the stream's encoding lacks a character."""
+def _written(values: Mapping[str, Any], encoding: str | None, indent: int | None = None) -> str:
+    """As it is read best; with escapes where the encoding lacks a character."""
     text = json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False)
     try:
-        text.encode(getattr(stream, "encoding", None) or "utf-8")
+        text.encode(encoding or "utf-8")
     except UnicodeEncodeError:
         return json.dumps(values, indent=indent, allow_nan=False)
     return text
