@@ -20,7 +20,7 @@ from clusterseq.data.exchange import export_events
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import split_users
 from clusterseq.errors import DataError
-from clusterseq.machine.directory import present, replacing
+from clusterseq.machine.directory import current_path, replacing
 from clusterseq.reading.events import read_events
 
 ROWS = st.lists(
@@ -204,7 +204,7 @@ def test_a_kill_between_the_two_renames_leaves_the_former_one(tmp_path: Path) ->
     assert len(Dataset.load(tmp_path / "data").users) == 2
     dataset_of(SMALL[:1]).save(tmp_path / "data")
     assert len(Dataset.load(tmp_path / "data").users) == 1
-    assert present(tmp_path / "data") == tmp_path / "data"
+    assert current_path(tmp_path / "data") == tmp_path / "data"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 

@@ -11,11 +11,11 @@ import pytest
 from clusterseq.config import ModelConfig
 from clusterseq.errors import TrainingError
 from clusterseq.learning.footprint import NUMBER, STATES, require_room
-from clusterseq.machine.room import there_is
+from clusterseq.machine.room import memory_limit
 
 
 def test_what_fits_is_let_through_and_what_does_not_is_refused() -> None:
-    there = there_is()
+    there = memory_limit()
     assert there is not None
     config = ModelConfig(members=1, dim=64)
     require_room(config, 1_000, 10_000)
@@ -25,7 +25,7 @@ def test_what_fits_is_let_through_and_what_does_not_is_refused() -> None:
 
 
 def test_a_table_in_shares_fits_where_a_whole_one_does_not() -> None:
-    there = there_is()
+    there = memory_limit()
     assert there is not None
     config = ModelConfig(members=1, dim=64, clustering=False)
     items = there // (NUMBER * STATES * config.width) + 1

@@ -17,7 +17,7 @@ from clusterseq.learning import tuning
 from clusterseq.learning.ranges import Range
 from clusterseq.learning.train import fit
 from clusterseq.learning.tuning import Search, best_assignments, importances, open_search
-from clusterseq.machine.unfinished import alone_at
+from clusterseq.machine.unfinished import exclusive_lock
 from clusterseq.overrides import flat
 from clusterseq.values import read_toml
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, tiny
@@ -221,7 +221,7 @@ def test_a_place_that_cannot_keep_a_search_is_told_before_reading(
     (tmp_path / "file").write_text("mine")
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "search.db").write_text("no database " * 99)
-    with alone_at(tmp_path / "busy"):
+    with exclusive_lock(tmp_path / "busy"):
         for place, told in (
             (tmp_path / "file", "File exists; name another place"),
             (Path("/proc/foo"), "name another place"),

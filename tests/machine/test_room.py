@@ -11,21 +11,21 @@ from clusterseq.machine import room
 
 
 def test_a_container_may_have_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = room.there_is()
+    whole = room.memory_limit()
     bound, unbounded = tmp_path / "memory.max", tmp_path / "other"
     bound.write_text("1000000\n")
     unbounded.write_text("max\n")
     monkeypatch.setattr(room, "CGROUPS", (tmp_path / "absent", unbounded))
-    assert room.there_is() == whole or whole is None or room.there_is() > whole  # type: ignore[operator]
+    assert room.memory_limit() == whole or whole is None or room.memory_limit() > whole  # type: ignore[operator]
     monkeypatch.setattr(room, "CGROUPS", (unbounded, bound))
-    assert room.there_is() == 1_000_000
+    assert room.memory_limit() == 1_000_000
 
 
 def test_a_process_may_have_less() -> None:
-    whole, former = room.there_is(), resource.getrlimit(resource.RLIMIT_AS)
+    whole, former = room.memory_limit(), resource.getrlimit(resource.RLIMIT_AS)
     assert whole is not None
     try:
         resource.setrlimit(resource.RLIMIT_AS, (whole - 1, former[1]))
-        assert room.there_is() == whole - 1
+        assert room.memory_limit() == whole - 1
     finally:
         resource.setrlimit(resource.RLIMIT_AS, former)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from clusterseq import cli
 from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.learning.pretrain import require_shardable
-from clusterseq.learning.resume import Keeper
+from clusterseq.learning.resume import StateSaver
 from clusterseq.learning.stage import Place
 from clusterseq.machine.workers import ALONE, Workers
 from tests.tiny import N_ITEMS, tiny
@@ -126,7 +126,7 @@ def test_a_state_goes_on_as_it_was_kept(
     run = json.loads((folder / state / "manifest.json").read_text())["run"]
     model, place = torch.nn.Linear(1, 1), Place("pretrain")
     with pytest.raises(CheckpointError, match=told):
-        Keeper(tmp_path, model, place, run, Workers(0, size), divided).restore()
+        StateSaver(tmp_path, model, place, run, Workers(0, size), divided).restore()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from clusterseq.errors import ConfigError
-from clusterseq.machine.workers import ALONE, Workers, joined
+from clusterseq.machine.workers import ALONE, Workers, process_group
 
 FIT = """
 import sys
@@ -28,21 +28,21 @@ torch.set_num_threads(1)
 from clusterseq.learning import metatrain
 from clusterseq.config import Runtime
 from clusterseq.learning.train import fit
-from clusterseq.machine.workers import speaks
+from clusterseq.machine.workers import is_main_process
 from tests.tiny import KNOWN, N_ITEMS, VALIDATION, tiny
 
 metatrain.MOST_RIVALS = 12
 config = tiny({"dropout": 0.0}, rivals=12, meta_epochs=2, fast_softmax=False)
 model = fit(KNOWN, VALIDATION, config, n_items=N_ITEMS, runtime=Runtime(threads=1))
-if speaks():
+if is_main_process():
     save_file(model.tensors(), sys.argv[1])
 """
 SUM = """
 import torch
 from torch import nn
-from clusterseq.machine.workers import joined
+from clusterseq.machine.workers import process_group
 
-with joined(torch.device("cpu")) as workers:
+with process_group(torch.device("cpu")) as workers:
     both, one, none = (nn.Parameter(torch.zeros(2)) for _ in range(3))
     both.grad = torch.ones(2)
     if workers.first:
@@ -104,7 +104,7 @@ def test_a_half_set_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("WORLD_SIZE", "2")
     for name in ("RANK", "MASTER_ADDR"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ConfigError, match="RANK is not set"), joined(torch.device("cpu")):
+    with pytest.raises(ConfigError, match="RANK is not set"), process_group(torch.device("cpu")):
         pass
 
 
@@ -113,7 +113,7 @@ def test_several_processes_on_an_accelerator_are_refused(monkeypatch: pytest.Mon
         monkeypatch.setenv(name, value)
     with (
         pytest.raises(ConfigError, match="on processors, not on cuda"),
-        joined(torch.device("cuda")),
+        process_group(torch.device("cuda")),
     ):
         pass
 

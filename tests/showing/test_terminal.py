@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from clusterseq.learning.training_log import Together, TrainingLog
+from clusterseq.learning.training_log import CompositeWatcher, TrainingLog
 from clusterseq.showing.terminal import Bar, TrainingScreen, screen
 
 
@@ -93,7 +93,7 @@ def test_lines_come_seldom_and_not_at_the_end(
 
 def test_every_epoch_is_kept_as_it_comes_and_told_to_everyone(tmp_path: Path) -> None:
     first, second = TrainingLog(tmp_path / "1.jsonl"), TrainingLog(tmp_path / "2.jsonl")
-    together = Together(first, second)
+    together = CompositeWatcher(first, second)
     together.step("pretrain", 1, 2)
     for epoch in (1, 2):
         together.epoch({"stage": "pretrain", "epoch": epoch})

@@ -17,7 +17,7 @@ from clusterseq.data.dataset import MANIFEST as DATASET
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.histories import Histories
 from clusterseq.learning.checkpoint import CONFIG, FILES, ITEMS, METRICS, WEIGHTS, load_checkpoint
-from clusterseq.learning.resume import MARKER, Keeper
+from clusterseq.learning.resume import MARKER, StateSaver
 from clusterseq.learning.stage import Place
 from clusterseq.machine.manifest import MANIFEST, read_json, write_manifest
 from clusterseq.model.ranker import Ranker
@@ -131,7 +131,7 @@ def test_the_state_of_a_training(tmp_path: Path, cases: Cases, record_property: 
     model, place = torch.nn.Linear(2, 1), Place("meta", 3, 0, 1.25, 0.5, 2)
     place.kept_tensors = {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}
     place.moments = {"0.step": torch.tensor(7.0), "0.exp_avg": torch.ones(1, 2)}
-    with Keeper(tmp_path, model, place, "run") as keeper:
+    with StateSaver(tmp_path, model, place, "run") as keeper:
         keeper.checkpoint()
     marker, tensors = tmp_path / "state" / MARKER, tmp_path / "state" / "state.safetensors"
     told, weights = marker.read_bytes(), tensors.read_bytes()
@@ -139,7 +139,7 @@ def test_the_state_of_a_training(tmp_path: Path, cases: Cases, record_property: 
     def case(tally: Tally, draws: random.Random) -> None:
         marker.write_bytes(mutated(told, draws))
         tensors.write_bytes(mutated(weights, draws) if draws.random() < 0.5 else weights)
-        keeper = Keeper(tmp_path, torch.nn.Linear(2, 1), Place("pretrain"), "run")
+        keeper = StateSaver(tmp_path, torch.nn.Linear(2, 1), Place("pretrain"), "run")
         tally.attempt(keeper.restore)
 
     fuzz(case, cases(15), record_property)

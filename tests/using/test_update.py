@@ -20,7 +20,7 @@ from clusterseq.data.memory import Memory
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from clusterseq.machine.unfinished import alone_at, unfinished_at
+from clusterseq.machine.unfinished import exclusive_lock, unfinished_at
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
@@ -285,7 +285,7 @@ def test_two_updates_at_once_do_not_lose_one(
 ) -> None:
     later.frame.write_csv(tmp_path / "later.csv")
     words = ["update", str(model_directory), str(tmp_path / "later.csv")]
-    with alone_at(unfinished_at(tmp_path / "newer")):
+    with exclusive_lock(unfinished_at(tmp_path / "newer")):
         assert main([*words, "--out", str(tmp_path / "newer")]) == 2
     assert "another training is at work here" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["later.csv"], "no lock is left behind"

@@ -21,7 +21,7 @@ from clusterseq.baselines.evidence import popularity_order
 from clusterseq.data.graph import incidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 
 ITERATIONS = 15
 
@@ -54,7 +54,7 @@ class ALS:
         Raises:
             ClusterSeqError: the extra ``bench`` is not installed.
         """
-        with needed("bench", "ALS"):
+        with require_extra("bench", "ALS"):
             from implicit.cpu.als import AlternatingLeastSquares
         touched = incidence(known, n_items)
         with _one_blas_thread():
@@ -82,6 +82,6 @@ class ALS:
 
 def _one_blas_thread() -> Any:
     """The library's threads each call BLAS, whose own threads would get in their way."""
-    with needed("bench", "ALS"):
+    with require_extra("bench", "ALS"):
         from threadpoolctl import threadpool_limits
     return threadpool_limits(1, "blas")

@@ -24,7 +24,7 @@ from clusterseq.baselines.evidence import popularity_order, reached_first, recen
 from clusterseq.data.graph import incidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 
 Similarity: TypeAlias = Literal["cosine", "tfidf", "bm25"]
 BM25 = {"K1": 1.2, "B": 0.75}
@@ -64,7 +64,7 @@ class ItemKNN:
         Raises:
             ClusterSeqError: the extra ``bench`` is not installed.
         """
-        with needed("bench", "item kNN"):
+        with require_extra("bench", "item kNN"):
             import implicit.nearest_neighbours as library
         touched = incidence(known, n_items)
         weighted = _weighted(library, touched, similarity)

@@ -33,14 +33,14 @@ def index(
     """
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
-    from clusterseq.machine.directory import present
+    from clusterseq.machine.directory import current_path
     from clusterseq.model.index import ABOUT, FILE
     from clusterseq.model.indexing import index_of
     from clusterseq.showing.terminal import screen
 
     if not is_checkpoint(model):
         raise CheckpointError(f"{model}: no model there; give the directory that train has saved")
-    directory = present(model)
+    directory = current_path(model)
     if remove:
         exists = (directory / FILE).exists()
         for name in (ABOUT, FILE):

@@ -16,7 +16,7 @@ import typer
 from clusterseq.commands.shared import options
 from clusterseq.commands.shared.json_output import nobody_reads, print_json_line
 from clusterseq.errors import ConfigError
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 
 if TYPE_CHECKING:
     from clusterseq.service.server import Settings
@@ -140,7 +140,7 @@ def serve(
     from clusterseq.service.heap import share_one_arena
 
     share_one_arena()  # before a library starts a thread
-    with needed("serve", "the service"):
+    with require_extra("serve", "the service"):
         from clusterseq.service.server import Settings
         from clusterseq.service.server import serve as run
     from clusterseq.service.limits import Limits

@@ -113,23 +113,23 @@ def train(
     if (workers > 1 or engine == "ray") and "WORLD_SIZE" not in os.environ:
         _together(workers, engine, out, resume=resume, as_json=json)
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.machine.workers import speaks
+    from clusterseq.machine.workers import is_main_process
     from clusterseq.reading.titles import read_titles
     from clusterseq.using.experiment import Experiment
 
     names = None if titles is None else read_titles(titles)
     columns = (user_column, item_column, time_column, skip_bad)
-    data = read_data(events, *columns, quiet=not speaks())
-    if speaks():
+    data = read_data(events, *columns, quiet=not is_main_process())
+    if is_main_process():
         warn_of_titles(titles, names, items_of(data))
     runtime = Runtime(seed, threads, device, shard_items)
     experiment = Experiment(data, out, chosen, runtime, names, k)
     checkpoint, comparison = run_experiment(
         experiment, resume=resume, profile=profile, tracker=tracker
     )
-    if json and speaks():
+    if json and is_main_process():
         print_json(as_dict(out, checkpoint))
-    elif speaks():
+    elif is_main_process():
         print_outcome(out, checkpoint, comparison)
 
 

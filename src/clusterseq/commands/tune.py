@@ -70,7 +70,7 @@ def tune(
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.ranges import DEFAULT_RANGES, Range
     from clusterseq.learning.tuning import Search, best_assignments, require_search
-    from clusterseq.machine.unfinished import alone_at
+    from clusterseq.machine.unfinished import exclusive_lock
     from clusterseq.overrides import flat, with_assignments
     from clusterseq.showing.terminal import screen
     from clusterseq.using.evaluation import split_events
@@ -83,7 +83,7 @@ def tune(
         import torch
 
         torch.set_num_threads(threads)
-    with alone_at(out):
+    with exclusive_lock(out):
         require_search(out)
         data = read_data(events, user_column, item_column, time_column, skip_bad)
         parts = split_events(data, chosen.data, seed)

@@ -64,7 +64,7 @@ def update(
     from clusterseq.commands.shared.events import read_data, warn_of_titles
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.learning.checkpoint import load_checkpoint, require_place, save_checkpoint
-    from clusterseq.machine.unfinished import alone_at, unfinished_at
+    from clusterseq.machine.unfinished import exclusive_lock, unfinished_at
     from clusterseq.model.index import ABOUT as INDEX
     from clusterseq.reading.titles import read_titles
     from clusterseq.showing.terminal import TrainingScreen, screen
@@ -75,7 +75,9 @@ def update(
     names = None if titles is None else read_titles(titles)
     require_place(out)
     data = read_data(events, user_column, item_column, time_column, skip_bad)
-    with alone_at(unfinished_at(out)):  # of two updates at once the later would lose the earlier
+    with exclusive_lock(
+        unfinished_at(out)
+    ):  # of two updates at once the later would lose the earlier
         with TrainingScreen() as display:
             newer = update_checkpoint(
                 load_checkpoint(model),

@@ -26,7 +26,7 @@ from clusterseq.data.shards import (
     write_shard,
 )
 from clusterseq.errors import DataError
-from clusterseq.machine.directory import present, replacing
+from clusterseq.machine.directory import current_path, replacing
 from clusterseq.machine.files import file_sha256
 from clusterseq.reading.event_report import EventReport
 from clusterseq.reading.events import Events
@@ -144,7 +144,7 @@ class Dataset:
         Raises:
             DataError: the directory is missing, damaged or of another version.
         """
-        path = present(directory)
+        path = current_path(directory)
         manifest = _manifest(path)
         items = _checked(path / ITEMS, manifest, KINDS_OF_ITEMS)["id"]
         shards = [_checked(path / name, manifest, KINDS_OF_PEOPLE) for name in manifest["shards"]]
@@ -190,7 +190,7 @@ def require_data(data: object, kinds: type[Data] | UnionType = Events | Dataset)
 
 def is_dataset(path: str | Path) -> bool:
     """Whether a path is the directory of a saved data set, be it whole or damaged."""
-    return (present(path) / MANIFEST).is_file()
+    return (current_path(path) / MANIFEST).is_file()
 
 
 def write_items(directory: Path, ids: pl.Series, counts: pl.Series) -> None:

@@ -30,7 +30,7 @@ from clusterseq.data.ledger import HALF_LIVES, Ledger
 from clusterseq.errors import CheckpointError, ConfigError
 from clusterseq.learning.card import model_card
 from clusterseq.learning.provenance import Provenance
-from clusterseq.machine.directory import present, replacing, require_replaceable
+from clusterseq.machine.directory import current_path, replacing, require_replaceable
 from clusterseq.machine.manifest import (
     MANIFEST,
     damaged,
@@ -123,7 +123,7 @@ def load_checkpoint(directory: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: it is missing, damaged, of a newer version, or its parts don't fit.
     """
-    path = present(directory)
+    path = current_path(directory)
     manifest = read_manifest(path, FILES)
     provenance = Provenance.from_dict(manifest.get("provenance"))
     if provenance is None:
@@ -159,7 +159,7 @@ def require_place(directory: str | Path) -> None:
 
 def is_checkpoint(directory: str | Path) -> bool:
     """Whether a path looks like a checkpoint, be it whole or damaged."""
-    return any((present(directory) / name).is_file() for name in (MANIFEST, WEIGHTS))
+    return any((current_path(directory) / name).is_file() for name in (MANIFEST, WEIGHTS))
 
 
 def _items_frame(checkpoint: Checkpoint) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from clusterseq.config import ModelConfig
 from clusterseq.errors import TrainingError
-from clusterseq.machine.room import there_is
+from clusterseq.machine.room import memory_limit
 
 NUMBER = 4
 STATES = 5
@@ -41,7 +41,7 @@ def require_room(config: ModelConfig, n_items: int, events: int, *, shares: int 
     Raises:
         TrainingError: it takes more than there is.
     """
-    needed, available = least(config, n_items, events, shares=shares), there_is()
+    needed, available = least(config, n_items, events, shares=shares), memory_limit()
     if available is not None and needed > available:
         raise TrainingError(
             f"{n_items:,} items × {config.width} take {needed / 2**30:,.1f} GiB at least while "

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.stage import Place
-from clusterseq.machine.directory import present, replacing
+from clusterseq.machine.directory import current_path, replacing
 from clusterseq.machine.manifest import MANIFEST, check_files, read_manifest, write_manifest
 from clusterseq.machine.tensors import write_tensors
 from clusterseq.machine.workers import ALONE, Workers
@@ -37,7 +37,7 @@ PLACE = ("stage", "epoch", "step", "best", "since_kept", "total")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Keeper:
+class StateSaver:
     """Keeps a model and its place in training; a directory of None keeps nothing.
 
     In the stages ``divided``, every process holds a part of the model that no other has.
@@ -58,7 +58,7 @@ class Keeper:
         self._stopped = False
         self._former: dict[int, Any] = {}
 
-    def __enter__(self) -> Keeper:
+    def __enter__(self) -> StateSaver:
         if threading.current_thread() is threading.main_thread():
             self._former = {number: signal.signal(number, self._stop) for number in SIGNALS}
         return self
@@ -94,7 +94,7 @@ class Keeper:
         Raises:
             CheckpointError: there is no state, it is damaged, or it is of another run.
         """
-        path = present(self._state) if self._state else None
+        path = current_path(self._state) if self._state else None
         if path is None or not (path / MARKER).exists():
             raise CheckpointError(
                 f"{self._state}: no state to resume; train without --resume", code="resume"
@@ -186,7 +186,7 @@ class Keeper:
 
 def kept(directory: Path) -> bool:
     """Whether a state is kept there."""
-    return present(directory / STATE).exists()
+    return current_path(directory / STATE).exists()
 
 
 def _files(parts: int) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 from clusterseq.markdown import markdown_table
 from clusterseq.overrides import flat
 
@@ -49,7 +49,7 @@ class TensorBoard:
     """Writes what ``tensorboard --logdir tracking/tensorboard`` shows."""
 
     def __init__(self, out: Path, config: Config) -> None:
-        with needed("tensorboard", "this tracker"):
+        with require_extra("tensorboard", "this tracker"):
             from torch.utils.tensorboard import SummaryWriter
         directory = out.resolve().parent / FOLDER / "tensorboard" / out.resolve().name
         self._writer = SummaryWriter(str(directory))
@@ -85,7 +85,7 @@ class MLflow:
 
     def __init__(self, out: Path, config: Config) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is imported
-        with needed("mlflow", "this tracker"):
+        with require_extra("mlflow", "this tracker"):
             import mlflow
             import sqlalchemy  # noqa: F401  the local store needs it
         if "MLFLOW_TRACKING_URI" not in os.environ:

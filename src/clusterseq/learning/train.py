@@ -18,13 +18,13 @@ import torch
 from clusterseq.config import Config, Runtime
 from clusterseq.data.sequences import Sequences
 from clusterseq.learning.pretrain import require_shardable
-from clusterseq.learning.resume import Keeper, kept
+from clusterseq.learning.resume import StateSaver, kept
 from clusterseq.learning.stage import Place, run_stage
 from clusterseq.learning.teacher import Teacher, teachers_config
 from clusterseq.learning.trainer import META, PRETRAIN, Trainer
 from clusterseq.machine.accelerator import device_named
 from clusterseq.machine.progress import Renamed, Silent, Watcher
-from clusterseq.machine.workers import Workers, joined
+from clusterseq.machine.workers import Workers, process_group
 from clusterseq.model.clusterseq import ClusterSeq
 
 TEACHER = "teacher"
@@ -64,7 +64,7 @@ def fit(
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     device = device_named(runtime.device)
-    with joined(device) as workers:
+    with process_group(device) as workers:
         if runtime.shard_items:
             require_shardable(config.train, n_items, workers)
         run = _Run(known, validation, n_items, runtime, device, workers)
@@ -139,7 +139,9 @@ def _train(
         else:
             items.gather()
 
-    with Keeper(resume_at, trainer.model, place, trainer.identity(), workers, divided) as keeper:
+    with StateSaver(
+        resume_at, trainer.model, place, trainer.identity(), workers, divided
+    ) as keeper:
         if resume:
             keeper.restore(enter)
         else:

@@ -38,7 +38,7 @@ def _same(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(record[name] == other[name] for name in ("stage", "epoch"))
 
 
-class Together:
+class CompositeWatcher:
     """Several watchers as one."""
 
     def __init__(self, *watchers: Watcher) -> None:

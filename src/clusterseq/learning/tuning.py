@@ -26,7 +26,7 @@ from clusterseq.learning.ranges import Range
 from clusterseq.learning.stage import MRR
 from clusterseq.learning.train import TEACHER, fit
 from clusterseq.learning.trainer import PRETRAIN
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 from clusterseq.overrides import with_assignments
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def open_search(folder: Path, seed: int = 0) -> Study:
         ConfigError: Optuna isn't installed.
         DataError: what the folder keeps is damaged, or nothing can be kept there.
     """
-    with needed("tune", "tuning"):
+    with require_extra("tune", "tuning"):
         import optuna
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with _kept_in(folder):
@@ -211,7 +211,7 @@ def _storage(folder: Path) -> str:
 @contextmanager
 def _kept_in(folder: Path) -> Iterator[None]:
     """Say where it was, and what to do, if the search's file can't be read or written."""
-    with needed("tune", "tuning"):
+    with require_extra("tune", "tuning"):
         import optuna
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -103,7 +103,7 @@ def scratch(beside: str | Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def present(directory: str | Path) -> Path:
+def current_path(directory: str | Path) -> Path:
     """Where the directory lies now: the former one, if a kill fell into the swap itself."""
     target = Path(directory)
     former = _former(target.resolve())

@@ -12,13 +12,13 @@ from clusterseq.errors import ConfigError
 
 
 @contextmanager
-def needed(extra: str, what: str) -> Iterator[None]:
+def require_extra(extra: str, what: str) -> Iterator[None]:
     """Say how to install the packages of an extra where they can't be imported.
 
     Raises:
         ConfigError: one of them isn't there.
 
-    >>> with needed("tune", "tuning"):
+    >>> with require_extra("tune", "tuning"):
     ...     import a_missing_package
     Traceback (most recent call last):
     clusterseq.errors.ConfigError: tuning needs a_missing_package: pip install 'clusterseq[tune]'

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -69,7 +69,7 @@ def ray_data() -> Any:
         ConfigError: Ray is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it tells its makers
-    with needed("ray", "work on a cluster"):
+    with require_extra("ray", "work on a cluster"):
         import ray
         import ray.data
     for name in ("ray", "ray.data"):  # they report on every pass

@@ -15,7 +15,7 @@ CGROUPS = (
 """Where a container's bound stands."""
 
 
-def there_is() -> int | None:
+def memory_limit() -> int | None:
     """Bytes of this machine's memory, or of what a container or this process may take.
 
     None where nobody tells.

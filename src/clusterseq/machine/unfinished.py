@@ -34,7 +34,7 @@ def unfinished_at(out: str | Path) -> Path:
 
 
 @contextmanager
-def alone_at(unfinished: Path) -> Iterator[None]:
+def exclusive_lock(unfinished: Path) -> Iterator[None]:
     """Keep other trainings and updates from a place; what died there before holds nothing any more.
 
     The place is gone afterwards if nothing is left in it but the lock.

@@ -138,12 +138,12 @@ class Workers:
 ALONE = Workers()
 
 
-def speaks() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes files and talks to people."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def expected() -> int:
+def world_size() -> int:
     """How many processes will have joined for a training, this one among them."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -184,7 +184,7 @@ def run_processes(words: Sequence[str], workers: int) -> None:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Workers]:
+def process_group(device: torch.device) -> Iterator[Workers]:
     """Join the processes that ``torchrun`` or Ray has started; alone where there are none.
 
     Raises:

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from clusterseq.errors import CheckpointError, DataError
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 from clusterseq.machine.files import put_in_place, write_whole
 
 FILE, ABOUT = "index.faiss", "index.json"
@@ -166,6 +166,6 @@ def needed_faiss() -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    with needed("ann", "the model's index (clusterseq index MODEL --remove takes it away)"):
+    with require_extra("ann", "the model's index (clusterseq index MODEL --remove takes it away)"):
         import faiss
     return faiss

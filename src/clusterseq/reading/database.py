@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from clusterseq.errors import DataError
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 from clusterseq.reading.table import reading
 
 SCHEMES = ("postgresql", "postgres")
@@ -74,7 +74,7 @@ def rows_of(query: Query) -> Iterator[pl.DataFrame]:
         ConfigError: the driver is not installed.
         DataError: the database can't be reached, refuses the query, or its answer is no table.
     """
-    with needed("postgresql", query.name):
+    with require_extra("postgresql", query.name):
         from adbc_driver_postgresql import dbapi
     try:
         with dbapi.connect(query.address) as connection, connection.cursor() as cursor:

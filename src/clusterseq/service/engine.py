@@ -20,13 +20,13 @@ from torch import Tensor
 from clusterseq.data.histories import Histories
 from clusterseq.errors import CheckpointError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
-from clusterseq.machine.directory import present
+from clusterseq.machine.directory import current_path
 from clusterseq.model.adapted import Adapted
 from clusterseq.model.index import Index
 from clusterseq.model.ranker import Ranker
 from clusterseq.model.retrieval import NOTHING, top_k
 from clusterseq.reading.vocab import UNKNOWN, RawId
-from clusterseq.service.heap import give_back
+from clusterseq.service.heap import trim_heap
 from clusterseq.service.item_search import ItemSearch
 from clusterseq.service.ranking import DEPTH, Ranking
 from clusterseq.using.atlas import Atlas
@@ -77,12 +77,12 @@ class Engine:
             ConfigError: it should be compiled, and can't be.
         """
         checkpoint = load_checkpoint(directory)
-        index = Index.load(present(directory), checkpoint.content)
+        index = Index.load(current_path(directory), checkpoint.content)
         engine = cls(checkpoint, Path(directory).resolve().name, index)
         checkpoint.model.settle()
         if compiled:
             engine.ranker.compile()
-        give_back()
+        trim_heap()
         if not all(np.isfinite(ranking.scores).all() for ranking in engine.rehearse(at_once)):
             message = f"{directory}: its scores aren't finite; take the model before, or train anew"
             raise CheckpointError(message)

@@ -25,7 +25,7 @@ def share_one_arena() -> None:
         libc.mallopt(ARENA_MAX, 1)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Return what is free to the system: loading takes twice what serving does."""
     gc.collect()
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def panels(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     Raises:
         ConfigError: matplotlib isn't installed.
     """
-    with needed("report", "a chart"):
+    with require_extra("report", "a chart"):
         from matplotlib.figure import Figure
     columns = min(count, COLUMNS)
     rows = -(-count // columns)

@@ -32,10 +32,10 @@ from clusterseq.learning.footprint import require_room
 from clusterseq.learning.provenance import Provenance
 from clusterseq.learning.teacher import teachers_config
 from clusterseq.learning.train import can_go_on, fit
-from clusterseq.learning.training_log import Together, TrainingLog
+from clusterseq.learning.training_log import CompositeWatcher, TrainingLog
 from clusterseq.machine.progress import Progress, Silent, Watcher
-from clusterseq.machine.unfinished import LOCK, abandoned, alone_at, unfinished_at
-from clusterseq.machine.workers import expected, speaks
+from clusterseq.machine.unfinished import LOCK, abandoned, exclusive_lock, unfinished_at
+from clusterseq.machine.workers import is_main_process, world_size
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.titles import titles_of
 from clusterseq.using.comparison import Comparison
@@ -85,11 +85,11 @@ class Experiment:
             KeyboardInterrupt: stopped by Ctrl-C; ``resume=True`` goes on.
         """
         split = self._prepared(resume=resume)
-        if not speaks():  # of several processes that train it, one writes
+        if not is_main_process():  # of several processes that train it, one writes
             return self._checkpoint(self._fit(split, None, resume=resume), split), None
-        with alone_at(self.unfinished):
+        with exclusive_lock(self.unfinished):
             log = self._log(resume=resume)
-            watchers = Together(TrainingLog(log), watcher or Silent())
+            watchers = CompositeWatcher(TrainingLog(log), watcher or Silent())
             checkpoint = self._checkpoint(self._fit(split, watchers, resume=resume), split)
             comparison = None
             if split.kind != "none":
@@ -125,7 +125,7 @@ class Experiment:
             raise CheckpointError(message, code="resume")
         split = split_events(self.events, self.config.data, self.runtime.seed)
         if self.runtime.device == "cpu":
-            shares = expected() if self.runtime.shard_items else 1
+            shares = world_size() if self.runtime.shard_items else 1
             n_items, events = len(split.items), len(split.known.items)
             for config in (self.config, *self._teachers()):
                 require_room(config.model, n_items, events, shares=shares)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clusterseq.data.dataset import is_dataset
 from clusterseq.errors import DataError
-from clusterseq.machine.directory import present
+from clusterseq.machine.directory import current_path
 from clusterseq.machine.unfinished import unfinished_at
 from clusterseq.reading.sources import Source, pieces_of
 
@@ -31,7 +31,7 @@ def refuse_overwriting(source: Source, *outputs: Path | None, model: Path | None
                     code="output",
                 )
     for number, output in enumerate(given):
-        if model is not None and _lies_in(output, present(model)):
+        if model is not None and _lies_in(output, current_path(model)):
             reason = f"lies in {model}, which is a model's alone"
         elif output.resolve() in [other.resolve() for other in given[:number]]:
             reason = "is to be written twice"
@@ -61,7 +61,7 @@ def _files(source: Source) -> Iterator[Path]:
     """The files that are read, a data set's among them; what is no file is passed over."""
     for entry in source if isinstance(source, list | tuple) else [source]:
         if isinstance(entry, str | Path) and is_dataset(entry):
-            yield from present(entry).iterdir()
+            yield from current_path(entry).iterdir()
         else:
             yield from (Path(piece) for piece in pieces_of(entry) if isinstance(piece, str | Path))
 

@@ -22,7 +22,7 @@ from clusterseq.data.histories import Histories
 from clusterseq.errors import CheckpointError, ConfigError, DataError
 from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint
 from clusterseq.machine.accelerator import CPU, device_named
-from clusterseq.machine.directory import present
+from clusterseq.machine.directory import current_path
 from clusterseq.model.index import Index
 from clusterseq.model.ranker import Ranker
 from clusterseq.model.retrieval import NOTHING, TopK
@@ -69,7 +69,9 @@ class Recommender:
         torch_device = device_named(device)
         checkpoint = load_checkpoint(directory)
         checkpoint.model.on(torch_device)
-        index = Index.load(present(directory), checkpoint.content) if torch_device == CPU else None
+        index = (
+            Index.load(current_path(directory), checkpoint.content) if torch_device == CPU else None
+        )
         recommender = cls(checkpoint, (str(Path(directory).resolve()), device, compiled), index)
         if compiled:
             recommender.ranker.compile()

@@ -19,8 +19,8 @@ from urllib.request import url2pathname
 
 from clusterseq.errors import CheckpointError, DataError
 from clusterseq.learning.checkpoint import CARD, FILES, LOG
-from clusterseq.machine.directory import present, replacing
-from clusterseq.machine.extras import needed
+from clusterseq.machine.directory import current_path, replacing
+from clusterseq.machine.extras import require_extra
 from clusterseq.machine.files import FULL, make_folder
 from clusterseq.machine.manifest import MANIFEST, read_manifest
 from clusterseq.machine.progress import Progress
@@ -50,7 +50,7 @@ def push_model(directory: str | Path, address: str, *, progress: Progress | None
         DataError: the storage refuses, doesn't answer, is full or isn't known, or something else
             lies there, perhaps under a name that a model's file has.
     """
-    source = present(directory)
+    source = current_path(directory)
     read_manifest(source, FILES)
     names = [*FILES, *(name for name in BESIDE if (source / name).is_file()), MANIFEST]
     transfer = _Transfer(sum((source / name).stat().st_size for name in names), progress)
@@ -114,7 +114,7 @@ class _Folder:
                 f'"{address}" is no address; write s3://bucket/folder, gs://…, az://… or '
                 "file:///folder"
             )
-        with needed("storage", address):
+        with require_extra("storage", address):
             import obstore.exceptions
             import obstore.store
         self._library = obstore

@@ -31,11 +31,11 @@ def run_experiment(
     Raises:
         KeyboardInterrupt: after saying how to go on.
     """
-    from clusterseq.learning.training_log import Together
-    from clusterseq.machine.workers import speaks
+    from clusterseq.learning.training_log import CompositeWatcher
+    from clusterseq.machine.workers import is_main_process
     from clusterseq.showing.terminal import TrainingScreen, screen
 
-    if not speaks():
+    if not is_main_process():
         return experiment.run(resume=resume)
     notes = screen(stderr=True)
     if experiment.can_resume and not resume:
@@ -44,7 +44,7 @@ def run_experiment(
         with TrainingScreen() as display, ExitStack() as stack:
             tracked = _tracked(experiment, tracker, stack)
             progress = partial(display.step, "evaluate")
-            watcher: Watcher = display if tracked is None else Together(display, tracked)
+            watcher: Watcher = display if tracked is None else CompositeWatcher(display, tracked)
             if profile is not None:
                 watcher = stack.enter_context(_profiler(watcher, profile))
             result = experiment.run(resume=resume, watcher=watcher, progress=progress)

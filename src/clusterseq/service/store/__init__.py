@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clusterseq.errors import ConfigError
 from clusterseq.extensions import Extension, extension
-from clusterseq.machine.extras import needed
+from clusterseq.machine.extras import require_extra
 from clusterseq.service.store.protocol import Event, HistoryStore, Retention, StoreError
 from clusterseq.service.store.sqlite import SQLiteStore
 
@@ -79,6 +79,6 @@ def _open_extension(package: Extension, url: str, retention: Retention) -> Histo
 
 
 def _open_redis(url: str, retention: Retention) -> HistoryStore:
-    with needed("serve", "a history store in Redis"):
+    with require_extra("serve", "a history store in Redis"):
         from clusterseq.service.store.redis_store import RedisStore
     return RedisStore(url, retention)
