@@ -131,16 +131,16 @@ def test_the_state_of_a_training(tmp_path: Path, cases: Cases, record_property: 
     model, place = torch.nn.Linear(2, 1), Place("meta", 3, 0, 1.25, 0.5, 2)
     place.kept_tensors = {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}
     place.moments = {"0.step": torch.tensor(7.0), "0.exp_avg": torch.ones(1, 2)}
-    with StateSaver(tmp_path, model, place, "run") as keeper:
-        keeper.checkpoint()
+    with StateSaver(tmp_path, model, place, "run") as saver:
+        saver.checkpoint()
     marker, tensors = tmp_path / "state" / MARKER, tmp_path / "state" / "state.safetensors"
     told, weights = marker.read_bytes(), tensors.read_bytes()
 
     def case(tally: Tally, draws: random.Random) -> None:
         marker.write_bytes(mutated(told, draws))
         tensors.write_bytes(mutated(weights, draws) if draws.random() < 0.5 else weights)
-        keeper = StateSaver(tmp_path, torch.nn.Linear(2, 1), Place("pretrain"), "run")
-        tally.attempt(keeper.restore)
+        saver = StateSaver(tmp_path, torch.nn.Linear(2, 1), Place("pretrain"), "run")
+        tally.attempt(saver.restore)
 
     fuzz(case, cases(15), record_property)
 

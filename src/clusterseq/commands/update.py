@@ -75,9 +75,8 @@ def update(
     names = None if titles is None else read_titles(titles)
     require_place(out)
     data = read_data(events, user_column, item_column, time_column, skip_bad)
-    with exclusive_lock(
-        unfinished_at(out)
-    ):  # of two updates at once the later would lose the earlier
+    # Of two updates at once the later would lose the earlier.
+    with exclusive_lock(unfinished_at(out)):
         with TrainingScreen() as display:
             newer = update_checkpoint(
                 load_checkpoint(model),

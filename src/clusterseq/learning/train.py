@@ -139,11 +139,10 @@ def _train(
         else:
             items.gather()
 
-    with StateSaver(
-        resume_at, trainer.model, place, trainer.identity(), workers, divided
-    ) as keeper:
+    identity = trainer.identity()
+    with StateSaver(resume_at, trainer.model, place, identity, workers, divided) as saver:
         if resume:
-            keeper.restore(enter)
+            saver.restore(enter)
         else:
             enter(place.stage)
         run = partial(
@@ -152,7 +151,7 @@ def _train(
             place=place,
             seed=seed,
             watcher=watcher,
-            checkpoint=keeper.checkpoint,
+            checkpoint=saver.checkpoint,
             workers=workers,
         )
         if place.stage == PRETRAIN:
@@ -160,6 +159,6 @@ def _train(
             enter(META)
             trainer.start_clusters()
             place.begin(META)
-            keeper.checkpoint()
+            saver.checkpoint()
         if trainer.config.meta_epochs:
             run(trainer.meta_training())

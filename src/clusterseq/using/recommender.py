@@ -69,9 +69,9 @@ class Recommender:
         torch_device = device_named(device)
         checkpoint = load_checkpoint(directory)
         checkpoint.model.on(torch_device)
-        index = (
-            Index.load(current_path(directory), checkpoint.content) if torch_device == CPU else None
-        )
+        index = None
+        if torch_device == CPU:
+            index = Index.load(current_path(directory), checkpoint.content)
         recommender = cls(checkpoint, (str(Path(directory).resolve()), device, compiled), index)
         if compiled:
             recommender.ranker.compile()
