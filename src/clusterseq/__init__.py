@@ -80,7 +80,11 @@ _HOMES = {
     "config": ("Config", "DataConfig", "ModelConfig", "Runtime", "TrainConfig"),
     "data.dataset": ("Dataset",),
     "errors": (
-        *("CheckpointError", "ClusterSeqError", "ConfigError", "DataError", "TrainingError"),
+        "CheckpointError",
+        "ClusterSeqError",
+        "ConfigError",
+        "DataError",
+        "TrainingError",
     ),
     "using.estimator": ("Estimator",),
     "baselines.peer": ("Peer", "Setting"),

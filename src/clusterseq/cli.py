@@ -50,8 +50,26 @@ NO_MEMORY = "can't allocate memory"
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None)
 COMMANDS = (
-    *(demo, prepare, train, update, evaluate, recommend, report, serve, keys, inspect, index),
-    *(bench, experiment, tune, config, doctor, export, push, pull, help),
+    demo,
+    prepare,
+    train,
+    update,
+    evaluate,
+    recommend,
+    report,
+    serve,
+    keys,
+    inspect,
+    index,
+    bench,
+    experiment,
+    tune,
+    config,
+    doctor,
+    export,
+    push,
+    pull,
+    help,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -121,8 +121,14 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _require_sense(self)
         sizes = (
-            *("n_items", "members", "dim", "max_steps"),
-            *("clusters", "cluster_dim", "bottleneck", "anchors"),
+            "n_items",
+            "members",
+            "dim",
+            "max_steps",
+            "clusters",
+            "cluster_dim",
+            "bottleneck",
+            "anchors",
         )
         for name in sizes:
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")

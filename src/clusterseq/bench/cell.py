@@ -85,10 +85,14 @@ def compute(
     trained = train(peer, split.setting(job.first.seed, device_named(job.device)))
     scorer = trained.tuned.scorer
     facts = {
-        **{"group": job.group, "threads": job.threads, "device": job.device},
-        **{"start_mb": start_mb},
-        **{"items": split.n_items, "known": len(split.known)},
-        **{"coverage": split.coverage, "parameters": learnt_parameters(scorer)},
+        "group": job.group,
+        "threads": job.threads,
+        "device": job.device,
+        "start_mb": start_mb,
+        "items": split.n_items,
+        "known": len(split.known),
+        "coverage": split.coverage,
+        "parameters": learnt_parameters(scorer),
         **_of_training(trained),
     }
     for cell in job.cells:
@@ -151,7 +155,9 @@ def _of_training(trained: Trained) -> dict[str, Any]:
     return {
         "options": json.dumps(dict(tuned.options), default=repr),
         "trials": json.dumps([[dict(options), mrr] for options, mrr in tuned.trials], default=repr),
-        **{"validation_mrr": reached, "train_s": trained.train_s, "tuning_s": trained.tuning_s},
+        "validation_mrr": reached,
+        "train_s": trained.train_s,
+        "tuning_s": trained.tuning_s,
     }
 
 

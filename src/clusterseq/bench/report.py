@@ -141,8 +141,13 @@ def failures(summary: Summary) -> Iterator[str]:
 
 def _flat(board: Board, entry: Entry) -> dict[str, Any]:
     line: dict[str, Any] = {
-        **{"dataset": board.dataset, "split": board.split, "k": board.k, "model": entry.model},
-        **{"group": entry.group, "seeds": " ".join(map(str, entry.seeds)), "users": entry.users},
+        "dataset": board.dataset,
+        "split": board.split,
+        "k": board.k,
+        "model": entry.model,
+        "group": entry.group,
+        "seeds": " ".join(map(str, entry.seeds)),
+        "users": entry.users,
     }
     for ranking in RANKINGS:
         line |= _columns(ranking, getattr(entry, ranking))

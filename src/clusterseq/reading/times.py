@@ -131,9 +131,17 @@ def _from_iso(text: pl.Series) -> pl.Series:
     parts = text.str.extract_groups(ISO).alias("part").to_frame()
     full = parts.select(
         pl.concat_str(
-            *(part("1"), pl.lit("-"), part("2"), pl.lit("-"), part("3"), pl.lit(" ")),
-            *(part("4").fill_null("00:00"), part("5").fill_null(":00")),
-            *(part("6").fill_null("+00"), pl.lit(":"), part("7").fill_null("00")),
+            part("1"),
+            pl.lit("-"),
+            part("2"),
+            pl.lit("-"),
+            part("3"),
+            pl.lit(" "),
+            part("4").fill_null("00:00"),
+            part("5").fill_null(":00"),
+            part("6").fill_null("+00"),
+            pl.lit(":"),
+            part("7").fill_null("00"),
         )
     ).to_series()
     moments = full.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="us", strict=False)

@@ -72,9 +72,14 @@ class Comparison:
                     for metric in METRICS:
                         low, high = part[ranking][f"{metric}_ci95"] or (None, None)
                         yield {
-                            **{"model": model, "ranking": ranking, "group": group},
-                            **{"users": part["users"], "metric": metric},
-                            **{"value": part[ranking][metric], "low": low, "high": high},
+                            "model": model,
+                            "ranking": ranking,
+                            "group": group,
+                            "users": part["users"],
+                            "metric": metric,
+                            "value": part[ranking][metric],
+                            "low": low,
+                            "high": high,
                         }
 
     def against(self, other: str) -> PairedTest:
