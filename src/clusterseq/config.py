@@ -153,7 +153,12 @@ class ModelConfig:
     @property
     def adapts(self) -> bool:
         """Whether the inner loop exists at all."""
-        return self.meta != "none" and self.inner_steps > 0
+        return self.steps_taken > 0
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps of the inner loop, which there is none of without meta-learning."""
+        return 0 if self.meta == "none" else self.inner_steps
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def card_of(checkpoint: Checkpoint) -> dict[str, Any]:
     origin, model = checkpoint.provenance, checkpoint.config.model
     return {
         "version": checkpoint.content[:12],
-        "inner_steps": model.inner_steps if model.adapts else 0,
+        "inner_steps": model.steps_taken,
         "items": len(checkpoint.items),
         "known_users": origin.known_users,
         "events": origin.events,

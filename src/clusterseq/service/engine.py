@@ -105,8 +105,7 @@ class Engine:
     @property
     def inner_steps(self) -> int:
         """How many steps the inner loop has."""
-        config = self.checkpoint.config.model
-        return config.inner_steps if config.adapts else 0
+        return self.checkpoint.config.model.steps_taken
 
     @cached_property
     def popular(self) -> Ranking:

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Int64, Integer
 
 from clusterseq.baselines import Popularity, SessionKNN
 from clusterseq.data.histories import Histories
@@ -27,7 +27,7 @@ from clusterseq.model.ranker import Ranker
 CLUSTERSEQ = "ClusterSeq"
 BEFORE = "before the update"
 """What a comparison calls the model that was updated."""
-PEOPLE_AT_ONCE = 10_000
+PEOPLE_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +60,10 @@ class Comparison:
         rest = {name: figures[name] for name in (*RANKINGS, "groups")}
         return {**head, "coverage": self.coverage, "keep_seen": self.keep_seen, **rest}
 
-    def baselines(self) -> dict[str, Any]:
-        """The other models' figures, by name."""
-        return {name: self.figures[name] for name in self.figures if name != CLUSTERSEQ}
+    def metrics(self) -> dict[str, Any]:
+        """What a checkpoint keeps: all of it, and the other models' figures by name."""
+        others = {name: self.figures[name] for name in self.figures if name != CLUSTERSEQ}
+        return {"test": self.to_dict(), "baselines": others}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every figure of every model as one row of a table."""
@@ -123,13 +124,20 @@ def compare(
 
 def cluster_groups(model: ClusterSeq, people: Sequences, k: int) -> dict[str, Members]:
     """Which people the model, shown their first ``k`` items, puts in each of its clusters."""
+    nearest, clusters = nearest_clusters(model, people, slice(k)), range(model.config.clusters)
+    return {f"cluster {cluster}": np.flatnonzero(nearest == cluster) for cluster in clusters}
+
+
+def nearest_clusters(
+    model: ClusterSeq, people: Sequences, part: slice
+) -> Int64[np.ndarray, " people"]:
+    """The cluster that each person belongs most to, by that part of their items."""
     nearest = np.empty(len(people), dtype=np.int64)
     for start in range(0, len(people), PEOPLE_AT_ONCE):
         rows = range(start, min(start + PEOPLE_AT_ONCE, len(people)))
-        shares = model.assign(Histories.from_lists(people[row][:k] for row in rows))
+        shares = model.assign(Histories.from_lists(people[row][part] for row in rows))
         nearest[rows.start : rows.stop] = shares.argmax(dim=1).numpy(force=True)
-    clusters = range(model.config.clusters)
-    return {f"cluster {cluster}": np.flatnonzero(nearest == cluster) for cluster in clusters}
+    return nearest
 
 
 def simple_models(known: Sequences, n_items: int) -> dict[str, Scorer]:

@@ -16,7 +16,6 @@ import numpy as np
 from clusterseq.checks import whole
 from clusterseq.config import Config, Runtime
 from clusterseq.data.dataset import Data
-from clusterseq.data.histories import Histories
 from clusterseq.data.ledger import Ledger
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.split import Split
@@ -38,7 +37,7 @@ from clusterseq.machine.unfinished import LOCK, abandoned, exclusive_lock, unfin
 from clusterseq.machine.workers import is_main_process, world_size
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.reading.titles import titles_of
-from clusterseq.using.comparison import Comparison
+from clusterseq.using.comparison import Comparison, nearest_clusters
 from clusterseq.using.evaluation import judged, split_events
 from clusterseq.using.titles import Titles, titles_frame
 
@@ -95,8 +94,7 @@ class Experiment:
             if split.kind != "none":
                 model, test = checkpoint.model, split.test
                 comparison = judged(model, split, test, self.k, progress)
-                metrics = {"test": comparison.to_dict(), "baselines": comparison.baselines()}
-                metrics = {**checkpoint.metrics, **metrics}
+                metrics = {**checkpoint.metrics, **comparison.metrics()}
                 checkpoint = dataclasses.replace(checkpoint, metrics=metrics)
             save_checkpoint(self.out, checkpoint, log=log)
             shutil.rmtree(self.unfinished, ignore_errors=True)
@@ -178,10 +176,5 @@ def _cluster_sizes(model: ClusterSeq, known: Sequences) -> list[int] | None:
     """How many known people belong most to each cluster."""
     if not model.config.clustering:
         return None
-    sizes = np.zeros(model.config.clusters, dtype=np.int64)
-    steps = model.config.max_steps
-    for start in range(0, len(known), 1024):
-        people = range(start, min(start + 1024, len(known)))
-        shares = model.assign(Histories.from_lists(known[person][-steps:] for person in people))
-        sizes += np.bincount(shares.argmax(dim=1).numpy(force=True), minlength=len(sizes))
-    return sizes.tolist()
+    nearest = nearest_clusters(model, known, slice(-model.config.max_steps, None))
+    return [int(size) for size in np.bincount(nearest, minlength=model.config.clusters)]

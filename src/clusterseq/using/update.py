@@ -264,9 +264,7 @@ def _checkpoint(
         events=origin.events + len(split.known.items),
         updated_by=(*origin.updated_by, batch),
     )
-    metrics = {}
-    if comparison is not None:
-        metrics = {"test": comparison.to_dict(), "baselines": comparison.baselines()}
+    metrics = {} if comparison is None else comparison.metrics()
     return Checkpoint(
         model=model,
         config=dataclasses.replace(former.config, model=model.config),
