@@ -59,8 +59,8 @@ class SparseEvidence:
     ) -> SparseEvidence:
         """That of several groups of people, one after the other: each begins at one of the bounds.
 
-        >>> one, other = (SparseEvidence(*torch.tensor([[0, 1], [3, 3], [7, 8]])) for _ in range(2))
-        >>> both = SparseEvidence.joined([one, other], [0, 1, 2], n_items=4)
+        >>> alone = SparseEvidence(torch.tensor([0, 1]), torch.tensor([3, 3]), torch.ones(2))
+        >>> both = SparseEvidence.joined([alone, alone], [0, 1, 2], n_items=4)
         >>> both.owners.tolist(), both.cells.tolist()
         ([0, 1, 2, 3], [3, 7, 3, 7])
         """
