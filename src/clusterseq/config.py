@@ -114,7 +114,7 @@ class ModelConfig:
     inner_steps: int = 3
     """Gradient steps of the inner loop."""
     inner_rate: float = 0.02
-    """Start of the learnt step sizes."""
+    """Start of the learnt step sizes; 0 where newcomers are much worse off by it."""
     anchors: int = 128
     """Items that the inner loop contrasts with those touched; at most the catalogue."""
 

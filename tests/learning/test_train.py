@@ -355,6 +355,13 @@ def test_meta_training_on_a_large_catalogue_learns_from_some_of_it(
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(("rate", "refused"), [(0.02, False), (1.0, True), (1e30, True)])
+def test_newcomers_refuse_an_inner_loop_that_harms_them(rate: float, refused: bool) -> None:
+    rates = trained(tiny({"inner_rate": rate}, meta_epochs=0)).rates
+    assert rates is not None
+    assert bool((rates == (0 if refused else rate)).all())
+
+
 def test_threads_are_set() -> None:
     former = torch.get_num_threads()
     try:

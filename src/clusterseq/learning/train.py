@@ -158,6 +158,7 @@ def _train(
             run(trainer.pretraining())
             enter(META)
             trainer.start_clusters()
+            trainer.start_adaptation()
             place.begin(META)
             saver.checkpoint()
         if trainer.config.meta_epochs:

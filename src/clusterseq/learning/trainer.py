@@ -13,7 +13,8 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from clusterseq.config import Config
 from clusterseq.data.graph import SmoothingGraph
@@ -22,7 +23,7 @@ from clusterseq.data.ledger import Ledger
 from clusterseq.data.memory import Sums
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Tasks
-from clusterseq.errors import DataError
+from clusterseq.errors import DataError, TrainingError
 from clusterseq.judging.judge import Score, judged_tasks, log_likelihood, mean_reciprocal_rank
 from clusterseq.learning.calibrate import calibrate, scalars
 from clusterseq.learning.clusters import (
@@ -45,6 +46,8 @@ from clusterseq.model.ranker import Ranker
 PRETRAIN, META = "pretrain", "meta"
 HELD_OUT_SHARE = 0.1
 """Known users who judge the training where nobody is new."""
+HARM = 0.05
+"""By so much less likelihood, in nats, the inner loop is refused; draws make a tenth of it."""
 
 
 def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> SmoothingGraph | None:
@@ -160,6 +163,29 @@ class Trainer:
     def start_clusters(self) -> None:
         """Start the clusters on what pre-training has made of the items."""
         start_clusters(self.model, self._learners, self._torch_draws("clusters"))
+
+    def start_adaptation(self) -> None:
+        """Have the inner loop begin with steps of nothing where newcomers are worse off by its own.
+
+        Meta-training compares what it learns with the model that adapts already.
+        """
+        rates = self.model.rates
+        if rates is None or not self._calibrates():
+            return
+        ranker = Ranker(self.model)
+
+        def reached(steps: int | None) -> float:
+            def score(histories: Histories) -> Float[Tensor, "users items"]:
+                return ranker.scores(ranker.adapt(histories, steps))
+
+            return log_likelihood(score, self.validation)
+
+        try:
+            harmful = reached(None) < reached(0) - HARM
+        except TrainingError:  # steps so long that nothing finite comes of them
+            harmful = True
+        if harmful:
+            rates.data.zero_()
 
     def meta_training(self) -> Stage[FoldTasks]:
         """Tasks of known users."""
