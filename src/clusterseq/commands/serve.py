@@ -69,7 +69,10 @@ def serve(
         ),
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen to other machines without keys.")
+        bool,
+        typer.Option(
+            "--insecure", help="Without keys, let in other machines and answer to any name."
+        ),
     ] = False,
     cors: Annotated[
         list[str] | None,
