@@ -48,6 +48,16 @@ def test_an_offer_of_another_protocol_is_ignored(model_directory: Path) -> None:
         assert len(client.get("/v1/users/ann").json()["events"]) == 1
 
 
+def test_connect_is_for_proxies(model_directory: Path) -> None:
+    with (
+        served(model_directory, "--store", "memory:") as (service, client),
+        socket.create_connection(("127.0.0.1", service.port), timeout=10) as line,
+    ):
+        line.sendall(b"CONNECT localhost:22 HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\n")
+        assert line.recv(100).startswith(b"HTTP/1.1 400")
+        assert client.get("/healthz").status_code == 200
+
+
 def test_of_two_that_come_for_a_port_at_once_one_says_that_it_is_taken(
     model_directory: Path, tmp_path: Path
 ) -> None:

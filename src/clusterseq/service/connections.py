@@ -91,6 +91,9 @@ class _Parser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
+            if self._parser.get_method() == b"CONNECT":  # which is for proxies, and no offer
+                self._connection.send_400_response("CONNECT")
+                return
             head = self._connection.head_without_offer(self._parser)
             self._parser = self._started()
             self.feed_data(head + data[offer.args[0] :])
