@@ -21,6 +21,7 @@ import pytest
 
 from clusterseq import cli
 from clusterseq.config import Config
+from clusterseq.errors import INTERRUPTED
 from clusterseq.showing.terminal import TrainingScreen
 from clusterseq.using.batch import BatchSummary
 from clusterseq.using.experiment import Experiment
@@ -272,7 +273,7 @@ def test_stopped_and_resumed_is_as_never_stopped(
     with monkeypatch.context() as patch:
         patch.setattr(TrainingScreen, "epoch", interrupt)
         stopped = run(*words)
-    assert stopped.status == cli.INTERRUPTED
+    assert stopped.status == INTERRUPTED
     assert "with --resume goes on" in stopped.err
     assert stopped.err.endswith("clusterseq: stopped\n")
     assert not out.exists()
@@ -355,18 +356,21 @@ def test_figures_are_shown_before_a_file_fails(
     assert "Full catalogue" in found.out
 
 
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, in which one stands; nothing lies beside it."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
 def test_the_place_may_be_where_one_stands(
-    run: Run,
-    events_file: Path,
-    small_options: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run: Run, events_file: Path, small_options: list[str], here: Path
 ) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
     assert run("train", events_file, "--out", ".", *small_options, "--json").status == 0
-    assert (tmp_path / "here" / "model.safetensors").is_file()
-    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+    assert (here / "model.safetensors").is_file()
+    assert [path.name for path in here.parent.iterdir()] == ["here"]
 
 
 def test_one_training_at_a_place(run: Run, events_file: Path, tmp_path: Path) -> None:
@@ -655,17 +659,15 @@ def test_a_folder_can_be_replaced_from_inside(
     run: Run,
     events_file: Path,
     small_options: list[str],
-    tmp_path: Path,
+    here: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "model").mkdir()
-    monkeypatch.chdir(tmp_path / "model")
     monkeypatch.setattr(sys, "argv", ["bin/clusterseq"])
     monkeypatch.setenv("PATH", "")
     found = run("train", events_file, "--out", ".", *small_options)
     assert found.status == 0, found.err
     assert 'cd "$PWD" enters the new one' in found.out
-    assert run("inspect", tmp_path / "model").status == 0
+    assert run("inspect", here).status == 0
 
 
 def test_what_an_encoding_lacks_spoils_nothing() -> None:

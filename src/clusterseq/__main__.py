@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
+from clusterseq.errors import INTERRUPTED
 
 
 def main() -> int:

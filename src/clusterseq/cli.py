@@ -39,12 +39,11 @@ from clusterseq.commands.shared.json_output import nobody_reads, print_json_line
 from clusterseq.commands.train import train
 from clusterseq.commands.tune import tune
 from clusterseq.commands.update import update
-from clusterseq.errors import ClusterSeqError, Code
+from clusterseq.errors import INTERRUPTED, ClusterSeqError, Code
 from clusterseq.machine.files import FULL
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Raised at wrong options; where Typer keeps it depends on its version."""
-INTERRUPTED = STATUS["interrupted"]
 NO_MEMORY = "can't allocate memory"
 """How the tensor library says what Python calls a MemoryError."""
 

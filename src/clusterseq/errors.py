@@ -34,6 +34,10 @@ Code: TypeAlias = Literal[
 """What ``clusterseq help`` lists, each with a remedy of its own."""
 
 
+INTERRUPTED = 130
+"""With what status a program ends that Ctrl-C has stopped."""
+
+
 class ClusterSeqError(Exception):
     """Base of every error that clusterseq raises on purpose.
 

@@ -13,14 +13,12 @@ from clusterseq.bench.datasets import DataSet
 from clusterseq.bench.models import Model
 from clusterseq.bench.results import Cell, Results
 from clusterseq.bench.split_arrays import SplitArrays
+from clusterseq.checks import LARGEST
 from clusterseq.config import DataConfig
 from clusterseq.data.dataset import Data
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.judging.evaluate import people_to_judge
 from clusterseq.using.evaluation import split_events
-
-LARGEST = 2**63 - 1
-"""What a column of whole numbers holds at most."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,12 @@ import typer
 
 from clusterseq.commands.shared import options
 from clusterseq.commands.shared.json_output import print_json
-from clusterseq.errors import Code, ConfigError, nearest
+from clusterseq.errors import INTERRUPTED, Code, ConfigError, nearest
 
 HOME = resources.files("clusterseq").joinpath("help")
 """A folder of Markdown files, each named after its code."""
 CODES: tuple[Code, ...] = get_args(Code)
-STATUS: Mapping[Code, int] = {"unforeseen": 1, "interrupted": 130}
+STATUS: Mapping[Code, int] = {"unforeseen": 1, "interrupted": INTERRUPTED}
 """With what status the command line ends, where it isn't that of bad input."""
 BAD_INPUT = 2
 

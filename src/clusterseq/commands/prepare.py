@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from clusterseq.checks import LARGEST
 from clusterseq.commands.shared import options
 
 
@@ -26,7 +27,7 @@ def prepare(
         typer.Option(
             metavar="N",
             min=1,
-            max=2**63 - 1,
+            max=LARGEST,
             help="Leave out items with fewer events; their count is kept.",
         ),
     ] = 1,

@@ -120,7 +120,7 @@ def train(
     names = None if titles is None else read_titles(titles)
     columns = (user_column, item_column, time_column, skip_bad)
     data = read_data(events, *columns, quiet=not is_main_process())
-    if is_main_process():
+    if names is not None and is_main_process():
         warn_of_titles(titles, names, items_of(data))
     runtime = Runtime(seed, threads, device, shard_items)
     experiment = Experiment(data, out, chosen, runtime, names, k)

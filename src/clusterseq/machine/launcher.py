@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-STOPPED = 130
+from clusterseq.errors import INTERRUPTED
 
 
 def main(words: Sequence[str]) -> int:
@@ -20,12 +20,12 @@ def main(words: Sequence[str]) -> int:
         from torch.distributed.elastic.multiprocessing.api import SignalException
         from torch.distributed.run import main as run
     except KeyboardInterrupt:
-        return STOPPED
+        return INTERRUPTED
     logging.disable(logging.WARNING)  # such as that a signal came
     try:
         run(list(words))
     except (KeyboardInterrupt, SignalException):
-        return STOPPED
+        return INTERRUPTED
     return 0
 
 

@@ -14,6 +14,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,8 @@ def raw_lines(path: Path) -> Iterator[bytes]:
     Raises:
         DataError: the file is missing, damaged or cut short.
     """
-    with reading(str(path), "text"), path.open("rb") as file:
-        magic = file.read(4)
-        file.seek(0)
-        if magic.startswith(GZIP):
-            try:
-                yield from gzip.GzipFile(fileobj=file)
-            except zlib.error as error:
-                raise OSError(str(error)) from error
-        elif magic == ZSTD:
-            yield from _through_polars(path)
-        else:
-            yield from file
+    with _unpacked(path) as file:
+        yield from _through_polars(path) if file is None else file
 
 
 def holds(path: Path, character: str) -> bool:
@@ -74,16 +65,12 @@ def holds(path: Path, character: str) -> bool:
     Raises:
         DataError: the file is missing, damaged or cut short.
     """
-    with reading(str(path), "text"), path.open("rb") as file:
-        magic = file.read(4)
-        file.seek(0)
-        if magic == ZSTD:
+    with _unpacked(path) as file:
+        if file is None:
             found = pl.first().str.contains(character, literal=True).any()
             rows = pl.scan_csv(path, encoding="utf8-lossy", **AS_LINES)
             return bool(rows.select(found).collect(engine="streaming").item())
-        unpacked = gzip.GzipFile(fileobj=file) if magic.startswith(GZIP) else file
-        pieces = iter(lambda: unpacked.read(PIECE), b"")
-        return any(character.encode() in piece for piece in pieces)
+        return any(character.encode() in piece for piece in _pieces(file))
 
 
 def check_text(path: Path) -> None:
@@ -134,12 +121,12 @@ def check_unpacked(path: Path) -> None:
     if packed * GZIP_AT_MOST <= limit:
         return
     unpacked = 0
-    with reading(str(path), "text"), gzip.open(path) as file:
-        try:
-            while unpacked <= limit and (piece := file.read(PIECE)):
-                unpacked += len(piece)
-        except zlib.error as error:
-            raise OSError(str(error)) from error
+    with _unpacked(path) as file:
+        assert file is not None, "asked of what gzip has packed alone"
+        for piece in _pieces(file):
+            unpacked += len(piece)
+            if unpacked > limit:
+                break
     if unpacked > limit:
         raise DataError(
             f"{path}: {packed:,} bytes that unpack to more than {limit:,}, as no log of "
@@ -178,8 +165,28 @@ def not_utf8(path: Path, line: int, or_else: str = OR_DROP) -> DataError:
     )
 
 
+@contextmanager
+def _unpacked(path: Path) -> Iterator[BufferedIOBase | None]:
+    """A file's bytes, decompressed if the first ones say so; None for Zstandard, which Python reads
+    itself only from 3.14 on."""
+    with reading(str(path), "text"), path.open("rb") as file:
+        magic = file.read(4)
+        file.seek(0)
+        try:
+            if magic == ZSTD:
+                yield None
+            else:
+                yield gzip.GzipFile(fileobj=file) if magic.startswith(GZIP) else file
+        except zlib.error as error:
+            raise OSError(str(error)) from error
+
+
+def _pieces(file: BufferedIOBase) -> Iterator[bytes]:
+    return iter(lambda: file.read(PIECE), b"")
+
+
 def _through_polars(path: Path) -> Iterator[bytes]:
-    """Zstandard, which Python reads itself only from 3.14 on; what isn't UTF-8 stays so."""
+    """The lines of a file in Zstandard; what isn't UTF-8 stays so."""
     wrong = NOT_CHARACTER
     try:
         column = pl.read_csv(path, **AS_LINES).to_series()

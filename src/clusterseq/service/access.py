@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Depends, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from clusterseq.service.keys import Keyring
@@ -31,10 +31,11 @@ def needs(scope: str, keyring: Keyring) -> Any:
     """A dependency that lets nobody through without a key of that scope."""
 
     async def check(  # async, or every request would wait for a thread
+        request: Request,
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
         header: Annotated[str | None, Security(_HEADER)],
     ) -> None:
-        secret = bearer.credentials if bearer is not None else header
+        secret = secret_in(request.headers)  # the two parameters are for the document alone
         if not secret:
             raise ProblemError(
                 401,

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from clusterseq.checks import whole
 from clusterseq.config import Config, Runtime
@@ -115,9 +116,7 @@ class Experiment:
     def _prepared(self, *, resume: bool) -> Split:
         """The split, once nothing is left that would spoil the minutes of training to come."""
         require_place(self.out)
-        k = whole("k", self.k)
-        if self.titles is not None:
-            titles_frame(self.titles)
+        k, _ = whole("k", self.k), self._titles
         if resume and not can_go_on(self.unfinished):
             message = f"{self.unfinished}: nothing to resume; train without --resume"
             raise CheckpointError(message, code="resume")
@@ -130,6 +129,10 @@ class Experiment:
         if split.kind != "none":
             people_to_judge(split.test, k)
         return split
+
+    @cached_property
+    def _titles(self) -> pl.DataFrame | None:
+        return None if self.titles is None else titles_frame(self.titles)
 
     def _teachers(self) -> list[Config]:
         return [teachers_config(self.config)] if self.config.train.taught else []
@@ -151,16 +154,13 @@ class Experiment:
             events=len(split.known.items),
             timed=self.events.timed,
         )
-        titles = None
-        if self.titles is not None:
-            titles = titles_of(titles_frame(self.titles), split.items)
         return Checkpoint(
             model=model,
             config=dataclasses.replace(self.config, model=model.config),
             items=split.items,
             item_counts=split.known.counts(len(split.items)),
             provenance=provenance,
-            titles=titles,
+            titles=None if self._titles is None else titles_of(self._titles, split.items),
             ledger=Ledger.of(split.known, len(split.items)),
             metrics={"cluster_sizes": _cluster_sizes(model, split.known)},
         )

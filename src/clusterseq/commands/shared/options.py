@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from clusterseq.checks import LARGEST
 from clusterseq.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ Preset: TypeAlias = Annotated[
     str, typer.Option(metavar=PRESET_NAMES, help="The options to start from.")
 ]
 Seed: TypeAlias = Annotated[
-    int, typer.Option(metavar="N", min=0, max=2**63 - 1, help="Seed of every random draw.")
+    int, typer.Option(metavar="N", min=0, max=LARGEST, help="Seed of every random draw.")
 ]
 Device: TypeAlias = Annotated[
     str, typer.Option(metavar="cpu|cuda|cuda:N", help="Where tensors are computed.")
