@@ -34,12 +34,12 @@ def list_models(context: options.Context, asked: bool) -> bool:
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.errors import ConfigError
     from clusterseq.presets import PRESETS
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note, screen
 
     try:
         models = catalogue(PRESETS)
     except ConfigError as error:  # of a package; what it brings can't be had, and the rest can
-        screen(stderr=True).print(f"Left out: {error}", soft_wrap=True)
+        note(f"Left out: {error}")
         models = catalogue(PRESETS, ())
     if context.params["json"]:
         print_json({"models": [_described(name, model) for name, model in models.items()]})
@@ -178,11 +178,11 @@ def compute(
     from clusterseq.bench.pool import run_jobs
     from clusterseq.bench.results import changes, in_force
     from clusterseq.bench.screen import BenchScreen
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note
 
-    notes, cells = screen(stderr=True), plan.cells()
+    cells = plan.cells()
     for line in changes(results.rows(), cells):
-        notes.print(line, soft_wrap=True)
+        note(line)
 
     def publish() -> None:
         results.publish(in_force(results.rows(), cells))
@@ -190,13 +190,12 @@ def compute(
     jobs = plan.jobs(results)
     plan.write_splits(jobs, results, read)
     if len(jobs) < plan.trainings:
-        notes.print(f"{plan.trainings - len(jobs)} of {plan.trainings} are done already")
+        note(f"{plan.trainings - len(jobs)} of {plan.trainings} are done already")
     try:
         with BenchScreen(len(jobs)) as watcher:
             run_jobs(jobs, results, watcher, publish, at_once=at_once)
     except KeyboardInterrupt:
-        note = f"What was finished is kept in {results.path}; the same command goes on."
-        notes.print(note, soft_wrap=True)
+        note(f"What was finished is kept in {results.path}; the same command goes on.")
         raise
     publish()
 
@@ -214,22 +213,21 @@ def show(results: Results, summary: Summary, *, json: bool) -> None:
     )
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.errors import ConfigError
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note, screen
 
-    notes = screen(stderr=True)
     written = write_reports(results.path, summary)
     try:
         written += write_charts(results.path, summary)
     except ConfigError as error:
-        notes.print(str(error), soft_wrap=True)
+        note(str(error))
     if json:
         print_json(as_dict(summary))
     else:
         for table in tables(summary):
             screen().print(table)
         screen().print(LEGEND, COST_LEGEND, sep="\n")
-    notes.print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+    note(f"Written: {', '.join(map(str, written))}")
     for line in failures(summary):
-        notes.print(f"failed: {line}", soft_wrap=True)
+        note(f"failed: {line}")
     if summary.failed:
-        notes.print(f"{len(summary.failed)} results failed; the same command tries them again")
+        note(f"{len(summary.failed)} results failed; the same command tries them again")

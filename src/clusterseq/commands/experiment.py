@@ -63,7 +63,7 @@ def experiment(
     from clusterseq.commands.bench import FAILED, compute
     from clusterseq.commands.shared.events import read_data
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.showing.terminal import Bar, screen
+    from clusterseq.showing.terminal import Bar, note, screen
 
     if name is None:
         _list(as_json=json)
@@ -82,7 +82,7 @@ def experiment(
         print_json({"study": study.name, **summary.to_dict()})
     else:
         screen().print(written[0].read_text(encoding="utf-8"), soft_wrap=True)
-    screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+    note(f"Written: {', '.join(map(str, written))}")
     if summary.failed:
         raise typer.Exit(FAILED)
 
@@ -126,12 +126,11 @@ def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threa
 def _data(study: Study, folder: Path | None, out: Path) -> list[DataSet]:
     from clusterseq.bench.study_data import find
     from clusterseq.errors import ConfigError
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note
 
     datasets, missing = find(study, folder, out)
     if missing:
-        note = f"Left out, since --data has no such file: {', '.join(missing)}"
-        screen(stderr=True).print(note, soft_wrap=True)
+        note(f"Left out, since --data has no such file: {', '.join(missing)}")
     if not datasets:
         raise ConfigError(
             f'experiment "{study.name}" needs one of {", ".join(missing)}; name their folder with '

@@ -51,7 +51,7 @@ def export(
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.data.exchange import export_events
     from clusterseq.learning.checkpoint import is_checkpoint, load_checkpoint
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note
     from clusterseq.using.overwriting import refuse_overwriting
     from clusterseq.using.tracing import export_model
 
@@ -70,4 +70,4 @@ def export(
     if json:
         print_json({"out": str(out), kind: number})
     else:
-        screen(stderr=True).print(f"written   {out}: {number:,} {kind}", soft_wrap=True)
+        note(f"written   {out}: {number:,} {kind}")

@@ -36,7 +36,7 @@ def index(
     from clusterseq.machine.directory import current_path
     from clusterseq.model.index import ABOUT, FILE
     from clusterseq.model.indexing import index_of
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note
 
     if not is_checkpoint(model):
         raise CheckpointError(f"{model}: no model there; give the directory that train has saved")
@@ -48,18 +48,16 @@ def index(
         if json:
             print_json({"removed": str(directory / FILE) if exists else None})
         elif not exists:
-            screen(stderr=True).print(f"{model} has no index.", soft_wrap=True)
+            note(f"{model} has no index.")
         return
     checkpoint = load_checkpoint(model)
-    notes = screen(stderr=True)
-    notes.print(f"Indexing {len(checkpoint.items):,} items …", soft_wrap=True)
+    note(f"Indexing {len(checkpoint.items):,} items …")
     built = index_of(checkpoint.model, threads)
     built.save(directory, checkpoint.content)
     if json:
         print_json({"items": len(checkpoint.items), "recall": built.recall})
         return
-    notes.print(
+    note(
         f"Sample histories find {built.recall:.1%} of their true ten best. The index is in "
-        f"{directory / FILE}.",
-        soft_wrap=True,
+        f"{directory / FILE}."
     )

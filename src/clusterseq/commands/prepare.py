@@ -60,7 +60,7 @@ def prepare(
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.data.prepare import prepare_dataset
     from clusterseq.machine.mapping import by_ray, one_by_one
-    from clusterseq.showing.terminal import Bars, screen
+    from clusterseq.showing.terminal import Bars, note
     from clusterseq.using.overwriting import refuse_replacing
 
     refuse_replacing(out, events)
@@ -82,14 +82,10 @@ def prepare(
         print_json(values)
         return
     print_report(summary.report)
-    notes = screen(stderr=True)
     if summary.rare_items:
-        notes.print(
+        note(
             f"left out  {summary.rare_items:,} items with fewer than {min_item_events} events, "
-            f"{summary.rare_events:,} events",
-            soft_wrap=True,
+            f"{summary.rare_events:,} events"
         )
-    notes.print(
-        f"written   {out}: {summary.shards} shards, {summary.items:,} items", soft_wrap=True
-    )
-    notes.print(f"next      clusterseq train {shlex.quote(str(out))} --out model", soft_wrap=True)
+    note(f"written   {out}: {summary.shards} shards, {summary.items:,} items")
+    note(f"next      clusterseq train {shlex.quote(str(out))} --out model")

@@ -40,7 +40,7 @@ def pull(
     clusterseq pull s3://bucket/models/2026-11-26 --out model
     """
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.showing.terminal import Bar, screen
+    from clusterseq.showing.terminal import Bar, note
     from clusterseq.using.storage import pull_model
 
     with Bar("pulling") as progress:
@@ -48,6 +48,5 @@ def pull(
     if json:
         print_json({"address": address, "out": str(out), "bytes": moved})
         return
-    notes = screen(stderr=True)
-    notes.print(f"pulled    {out}: {moved / 2**20:,.1f} MiB", soft_wrap=True)
-    notes.print(f"next      clusterseq serve {out}", soft_wrap=True)
+    note(f"pulled    {out}: {moved / 2**20:,.1f} MiB")
+    note(f"next      clusterseq serve {out}")

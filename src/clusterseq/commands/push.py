@@ -36,7 +36,7 @@ def push(
     clusterseq push model s3://bucket/models/2026-11-26
     """
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.showing.terminal import Bar, screen
+    from clusterseq.showing.terminal import Bar, note
     from clusterseq.using.storage import push_model
 
     with Bar("pushing") as progress:
@@ -44,6 +44,5 @@ def push(
     if json:
         print_json({"model": str(model), "address": address, "bytes": moved})
         return
-    notes = screen(stderr=True)
-    notes.print(f"pushed    {address}: {moved / 2**20:,.1f} MiB", soft_wrap=True)
-    notes.print(f"next      clusterseq pull {shlex.quote(address)} --out model", soft_wrap=True)
+    note(f"pushed    {address}: {moved / 2**20:,.1f} MiB")
+    note(f"next      clusterseq pull {shlex.quote(address)} --out model")

@@ -107,45 +107,44 @@ def recommend(
 
 def _write(write: Callable[..., BatchSummary], output: Path, *, as_json: bool) -> None:
     from clusterseq.commands.shared.json_output import print_json
-    from clusterseq.showing.terminal import Bar, screen
+    from clusterseq.showing.terminal import Bar, note
 
     with Bar("recommending") as bar:
         summary = write(progress=bar)
     if as_json:
         print_json({"out": str(output), **dataclasses.asdict(summary)})
         return
-    screen(stderr=True).print(
+    note(
         f"{summary.rows:,} recommendations for {summary.users:,} people in {output}; the model "
-        f"knows the items of {summary.coverage:.1%} of their events",
-        soft_wrap=True,
+        f"knows the items of {summary.coverage:.1%} of their events"
     )
 
 
 def _tell_unknown(recommender: Recommender, filters: Mapping[str, list[str]]) -> None:
     """Say which ids of a filter change nothing: one may be misspelt."""
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note
     from clusterseq.using.recommender import unknown_items
 
     for option, ids in filters.items():
         if unknown := unknown_items(ids, recommender.items.encode(ids)):
             named = ", ".join(map(str, unknown))
-            screen(stderr=True).print(f"The model doesn't know {named} ({option}).", soft_wrap=True)
+            note(f"The model doesn't know {named} ({option}).")
 
 
 def _show(recommendations: Recommendations, history: list[str], *, as_json: bool) -> None:
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.showing.display import HOW_TO_READ, recommendations_table
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note, screen
 
     if as_json:
         print_json(recommendations.to_dict())
         return
     screen().print(recommendations_table(recommendations))
     if any(entry.why is not None for entry in recommendations):
-        screen(stderr=True).print(HOW_TO_READ, soft_wrap=True)
+        note(HOW_TO_READ)
     if recommendations.ignored_items:
         ignored = ", ".join(map(str, recommendations.ignored_items))
-        note = f"The model doesn't know {ignored}."
+        line = f"The model doesn't know {ignored}."
         if set(history) <= set(map(str, recommendations.ignored_items)):
-            note += " Nothing else was given, so this is what suits people on the whole."
-        screen(stderr=True).print(note, soft_wrap=True)
+            line += " Nothing else was given, so this is what suits people on the whole."
+        note(line)

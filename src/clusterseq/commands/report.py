@@ -81,7 +81,7 @@ def report(
     from clusterseq.commands.shared.json_output import print_json
     from clusterseq.machine.files import write_whole
     from clusterseq.report.page import markdown, page
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note
     from clusterseq.using.overwriting import refuse_overwriting
 
     of_results = holds_results(subject)
@@ -105,7 +105,7 @@ def report(
     if json:
         print_json({"out": str(target), "format": kind})
     else:
-        screen(stderr=True).print(f"The report is in {target}.", soft_wrap=True)
+        note(f"The report is in {target}.")
 
 
 def of_model(directory: Path, events: Data | None) -> Told:

@@ -189,12 +189,11 @@ def _tell(url: str) -> None:
 
 def _greet(settings: Settings) -> None:
     from clusterseq.service.local import is_loopback
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note
 
     host, port = settings.host, settings.port
     name = f"[{host}]" if ":" in host else host
     who = "this machine alone" if is_loopback(host) else "every machine that reaches it"
     keys = "without a key" if settings.keys is None else "with a key"
     doing = "Loading and compiling" if settings.compiled else "Loading"
-    line = f"{doing} the model; then http://{name}:{port}/ serves {who}, {keys}. Ctrl-C ends it."
-    screen(stderr=True).print(line, soft_wrap=True)
+    note(f"{doing} the model; then http://{name}:{port}/ serves {who}, {keys}. Ctrl-C ends it.")

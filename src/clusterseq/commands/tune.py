@@ -72,7 +72,7 @@ def tune(
     from clusterseq.learning.tuning import Search, best_assignments, require_search
     from clusterseq.machine.unfinished import exclusive_lock
     from clusterseq.overrides import flat, with_assignments
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note, screen
     from clusterseq.using.evaluation import split_events
 
     chosen = configuration(preset, config, assignments or [], split)
@@ -96,7 +96,7 @@ def tune(
         values = {"out": str(out), "trials": len(study.trials), search.measure: study.best_value}
         print_json({**values, "best": {option: flat(tuned)[option] for option in best}})
         return
-    screen(stderr=True).print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
+    note(f"Written: {', '.join(map(str, written))}")
     screen().print(f"train --config {shlex.quote(str(written[0]))}", soft_wrap=True)
 
 
@@ -106,23 +106,22 @@ def _run(search: Search, out: Path, trials: int) -> Study:
     Raises:
         KeyboardInterrupt: after saying how to go on.
     """
-    from clusterseq.showing.terminal import Bar, screen
+    from clusterseq.showing.terminal import Bar, note
 
-    notes, measure = screen(stderr=True), search.measure.replace("_", " ")
+    measure = search.measure.replace("_", " ")
     with Bar("trials") as bar:
 
         def report(number: int, value: float | None, parameters: Mapping[str, Any]) -> None:
             reached = "stopped early" if value is None else f"{measure} {value:.4f}"
             values = ", ".join(f"{name} = {_short(choice)}" for name, choice in parameters.items())
-            notes.print(f"trial {number}: {reached} with {values}", soft_wrap=True)
+            note(f"trial {number}: {reached} with {values}")
             bar(number, trials)
 
         bar(0, trials)
         try:
             return search.run(out, trials, report)
         except KeyboardInterrupt:
-            note = f"What was finished is kept in {out}; the same command goes on."
-            notes.print(note, soft_wrap=True)
+            note(f"What was finished is kept in {out}; the same command goes on.")
             raise
 
 

@@ -67,7 +67,7 @@ def update(
     from clusterseq.machine.unfinished import exclusive_lock, unfinished_at
     from clusterseq.model.index import ABOUT as INDEX
     from clusterseq.reading.titles import read_titles
-    from clusterseq.showing.terminal import TrainingScreen, screen
+    from clusterseq.showing.terminal import TrainingScreen, note
     from clusterseq.using.overwriting import refuse_replacing
     from clusterseq.using.update import update_checkpoint
 
@@ -93,8 +93,7 @@ def update(
         save_checkpoint(out, newer.checkpoint)
     warn_of_titles(titles, names, newer.checkpoint.items)
     if indexed:
-        note = f"The index was the former model's and is gone; clusterseq index {out} builds one."
-        screen(stderr=True).print(note, soft_wrap=True)
+        note(f"The index was the former model's and is gone; clusterseq index {out} builds one.")
     if json:
         figures = None if newer.comparison is None else newer.comparison.figures
         print_json({"new_items": newer.new_items, "out": str(out), "figures": figures})
@@ -104,14 +103,12 @@ def update(
 
 def _print(newer: Update, out: Path) -> None:
     from clusterseq.commands.shared.results import print_comparison, print_next
-    from clusterseq.showing.terminal import screen
+    from clusterseq.showing.terminal import note
 
     known = len(newer.checkpoint.items)
-    note = f"{newer.new_items:,} items are new; the model knows {known:,} now"
-    screen(stderr=True).print(note, soft_wrap=True)
+    note(f"{newer.new_items:,} items are new; the model knows {known:,} now")
     if newer.comparison is None:
-        note = "Nobody was left to compare the model before and after: everyone taught."
-        screen(stderr=True).print(note, soft_wrap=True)
+        note("Nobody was left to compare the model before and after: everyone taught.")
     else:
         print_comparison(newer.comparison)
     print_next(out, newer.checkpoint)

@@ -63,6 +63,11 @@ def screen(*, stderr: bool = False) -> Console:
     return Screen(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
+def note(line: str) -> None:
+    """Say something beside the results: on standard error, as one line however long it is."""
+    screen(stderr=True).print(line, soft_wrap=True)
+
+
 def bars(console: Console) -> Progress:
     """Bars with the share done and the time past and to come; they vanish when all is over."""
     return Progress(

@@ -16,7 +16,7 @@ from clusterseq.reading.event_report import EventReport
 from clusterseq.reading.events import read_events
 from clusterseq.reading.titles import titles_of
 from clusterseq.reading.vocab import Vocabulary
-from clusterseq.showing.terminal import screen
+from clusterseq.showing.terminal import note
 
 
 def read_data(
@@ -58,8 +58,7 @@ def warn_of_titles(path: Path | None, titles: pl.DataFrame | None, items: Vocabu
     if titles is None or any(titles_of(titles, items)):
         return
     one, other = shown(next(iter(titles["item"]), None)), shown(next(iter(items.series)))
-    note = f"{path}: none of its ids is an item's, so none gets a title; compare {one} and {other}"
-    screen(stderr=True).print(note, soft_wrap=True)
+    note(f"{path}: none of its ids is an item's, so none gets a title; compare {one} and {other}")
 
 
 def items_of(data: Data) -> Vocabulary:
@@ -70,4 +69,4 @@ def items_of(data: Data) -> Vocabulary:
 def print_report(report: EventReport) -> None:
     """Say what was read."""
     for line in report.lines():
-        screen(stderr=True).print(line, soft_wrap=True)
+        note(line)

@@ -33,13 +33,12 @@ def run_experiment(
     """
     from clusterseq.learning.training_log import CompositeWatcher
     from clusterseq.machine.workers import is_main_process
-    from clusterseq.showing.terminal import TrainingScreen, screen
+    from clusterseq.showing.terminal import TrainingScreen, note
 
     if not is_main_process():
         return experiment.run(resume=resume)
-    notes = screen(stderr=True)
     if experiment.can_resume and not resume:
-        notes.print("A training was stopped here; it is begun anew, since --resume isn't given.")
+        note("A training was stopped here; it is begun anew, since --resume isn't given.")
     try:
         with TrainingScreen() as display, ExitStack() as stack:
             tracked = _tracked(experiment, tracker, stack)
@@ -53,11 +52,10 @@ def run_experiment(
     except KeyboardInterrupt:
         if experiment.can_resume:
             folder = experiment.unfinished
-            note = f"What was learnt is kept in {folder}; the same command with --resume goes on."
-            notes.print(note, soft_wrap=True)
+            note(f"What was learnt is kept in {folder}; the same command with --resume goes on.")
         raise
     if profile is not None:
-        notes.print(f"Traces are in {profile}; a .json opens in a browser's chrome://tracing.")
+        note(f"Traces are in {profile}; a .json opens in a browser's chrome://tracing.")
     return result
 
 
