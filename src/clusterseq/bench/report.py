@@ -6,6 +6,7 @@ Knows nothing about: how figures came about, charts.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from rich.table import Table
 
 from clusterseq.bench.own import OWN
 from clusterseq.bench.summary import COSTS, Board, Entry, Estimate, Summary
-from clusterseq.judging.evaluate import RANKINGS
+from clusterseq.judging.evaluate import GROUPS, RANKINGS
 from clusterseq.machine.files import write_whole
 from clusterseq.machine.manifest import versions
 from clusterseq.markdown import markdown_table
@@ -102,7 +103,7 @@ def about(board: Board) -> str:
 
 def accuracy(entry: Entry) -> dict[str, str]:
     """How good a model is."""
-    minor, major = (entry.groups.get(name) for name in ("minor", "major"))
+    minor, major = map(entry.group_mrr, GROUPS)
     return {
         "model": entry.model,
         "seeds": str(len(entry.seeds)),
@@ -110,8 +111,8 @@ def accuracy(entry: Entry) -> dict[str, str]:
         "HR@10": f"{entry.full['hr@10'].mean:.4f}",
         "NDCG@10": f"{entry.full['ndcg@10'].mean:.4f}",
         "sampled": f"{entry.sampled['mrr'].mean:.4f}",
-        "minor": NONE if minor is None else f"{minor.full['mrr'].mean:.4f}",
-        "major": NONE if major is None else f"{major.full['mrr'].mean:.4f}",
+        "minor": figure(None if minor is None else minor.mean),
+        "major": figure(None if major is None else major.mean),
         "ratio": figure(entry.ratio, 2),
         "p": NONE if entry.test is None else f"{entry.test.p_value:.2g}",
     }
@@ -150,11 +151,10 @@ def _flat(board: Board, entry: Entry) -> dict[str, Any]:
         "users": entry.users,
     }
     for ranking in RANKINGS:
-        line |= _columns(ranking, getattr(entry, ranking))
-    for name in ("minor", "major"):
-        group = entry.groups.get(name)
-        mrr = None if group is None else group.full["mrr"]
-        line |= dict(zip(_names(f"{name}_mrr"), _ends(mrr), strict=True))
+        for metric, estimate in getattr(entry, ranking).items():
+            line |= _columns(f"{ranking}_{metric}", estimate)
+    for group in GROUPS:
+        line |= _columns(f"{group}_mrr", entry.group_mrr(group))
     test = entry.test
     line |= {
         "ratio": entry.ratio,
@@ -166,20 +166,9 @@ def _flat(board: Board, entry: Entry) -> dict[str, Any]:
     return {**line, **{name: entry.costs[name] for name in COSTS}}
 
 
-def _columns(ranking: str, figures: Any) -> dict[str, float | None]:
-    return {
-        name: value
-        for metric, estimate in figures.items()
-        for name, value in zip(_names(f"{ranking}_{metric}"), _ends(estimate), strict=True)
-    }
-
-
-def _names(name: str) -> tuple[str, str, str]:
-    return name, f"{name}_low", f"{name}_high"
-
-
-def _ends(estimate: Estimate | None) -> tuple[float | None, ...]:
-    return (None,) * 3 if estimate is None else (estimate.mean, estimate.low, estimate.high)
+def _columns(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    mean, low, high = (None,) * 3 if estimate is None else dataclasses.astuple(estimate)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def _markdown(rows: list[dict[str, str]]) -> str:

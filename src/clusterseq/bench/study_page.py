@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from clusterseq.bench.own import OWN
 from clusterseq.bench.study import Study
 from clusterseq.bench.summary import Board, Entry, Summary
+from clusterseq.judging.evaluate import GROUPS
 from clusterseq.markdown import markdown_table
 from clusterseq.showing.figures import NONE, figure
 
@@ -48,12 +49,11 @@ def _table(study: Study, board: Board) -> str:
     head = [study.axis, "MRR", "minor", "major", "HR@10", "sampled", "times", "p", "training s"]
     lines = []
     for label, entry in rows(study, board):
-        groups = (entry.groups.get(name) for name in ("minor", "major"))
         lines.append(
             [
                 label,
                 str(entry.full["mrr"]),
-                *(NONE if g is None else f"{g.full['mrr'].mean:.4f}" for g in groups),
+                *(figure(None if m is None else m.mean) for m in map(entry.group_mrr, GROUPS)),
                 f"{entry.full['hr@10'].mean:.4f}",
                 f"{entry.sampled['mrr'].mean:.4f}",
                 figure(entry.ratio, 3),

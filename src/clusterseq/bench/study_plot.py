@@ -90,10 +90,8 @@ def _mrr(study: Study, entry: Entry) -> Estimate:
 
 
 def _group(study: Study, entry: Entry, name: str) -> float:
-    group = entry.groups.get(name)
-    if group is None:
-        return float("nan")
-    return (group.sampled if study.ranking == "sampled" else group.full)["mrr"].mean
+    mrr = entry.group_mrr(name, study.ranking)
+    return float("nan") if mrr is None else mrr.mean
 
 
 def _name(study: Study) -> str:

@@ -21,12 +21,11 @@ from jaxtyping import Float64
 
 from clusterseq.bench.own import OWN
 from clusterseq.bench.results import DONE, FAILED, Cell, Row, cell_of
-from clusterseq.judging.evaluate import RANKINGS
+from clusterseq.judging.evaluate import GROUPS, RANKINGS
 from clusterseq.judging.metrics import METRICS, PairedTest, paired_test
 from clusterseq.machine.progress import Progress
 from clusterseq.showing.figures import with_interval
 
-GROUPS = ("minor", "major")
 COSTS = ("train_s", "tuning_s", "newcomer_ms", "parameters", "peak_mb", "start_mb")
 RESAMPLES, FLIPS = 1000, 2000
 
@@ -95,6 +94,13 @@ class Entry:
     """Threads that each seed was given; 0 is the library's choice."""
     options: Mapping[str, Any]
     """The options chosen under each seed."""
+
+    def group_mrr(self, group: str, ranking: str = "full") -> Estimate | None:
+        """The MRR of minor or major users; None where nobody is one."""
+        if group not in self.groups:
+            return None
+        figures: Figures = getattr(self.groups[group], ranking)
+        return figures["mrr"]
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ Members: TypeAlias = Int64[np.ndarray, " members"]
 
 RANKINGS = ("full", "sampled")
 """In the whole catalogue, and among a draw of it."""
+GROUPS = ("minor", "major")
+"""Of ``popularity_groups``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from clusterseq.judging.evaluate import NEGATIVES, RANKINGS
+from clusterseq.judging.evaluate import GROUPS, NEGATIVES, RANKINGS
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.overrides import changed
 from clusterseq.reading.times import iso
@@ -26,7 +26,6 @@ TITLES = {
     "sampled": f"Sampled: the target against {NEGATIVES} items, or as many as there are",
 }
 COLUMNS = ("mrr", "hr@10", "ndcg@10")
-GROUPS = ("minor", "major")
 
 
 def comparison_tables(comparison: Comparison) -> Iterator[Table]:
