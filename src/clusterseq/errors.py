@@ -78,8 +78,10 @@ class TrainingError(ClusterSeqError):
     code = "training"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to write instead of a name that is not known."""
+def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """What to write instead of a name that is not known; ``otherwise`` where none is like it."""
     known = list(known)
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f'did you mean "{matches[0]}"?' if matches else "known are " + ", ".join(known)
+    if matches:
+        return f'did you mean "{matches[0]}"?'
+    return otherwise or "known are " + ", ".join(known)

@@ -20,7 +20,7 @@ from clusterseq.bench import own
 from clusterseq.bench.cell import train
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.datasets import DataSet, parse_all
-from clusterseq.bench.models import catalogue, choose
+from clusterseq.bench.models import catalogue, choose, chosen
 from clusterseq.bench.plan import numbers
 from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_force
 from clusterseq.bench.split_arrays import SplitArrays
@@ -84,7 +84,8 @@ def test_the_digest_follows_the_bytes_and_how_they_are_read(tmp_path: Path) -> N
 
 
 def test_models_are_chosen_by_name_and_group() -> None:
-    assert choose("session-knn, popularity,session-knn", MODELS) == ["session-knn", "popularity"]
+    words = ["session-knn", " popularity", "session-knn"]
+    assert list(chosen(words, PRESETS)) == ["session-knn", "popularity"]
     assert choose("all", MODELS) == list(MODELS)
     presets = ["clusterseq", "clusterseq-small", "clusterseq-paper"]
     assert choose("ours", MODELS)[:4] == [*presets, "clusterseq -members"]

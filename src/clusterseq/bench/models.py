@@ -8,7 +8,6 @@ Knows nothing about: data sets, how any model works.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +18,7 @@ from clusterseq.baselines.peer import Kind, Peer
 from clusterseq.baselines.peers import PEERS
 from clusterseq.bench.own import DEFAULT, OWN, own_configs, own_peer, own_variant
 from clusterseq.config import Config
-from clusterseq.errors import ConfigError
+from clusterseq.errors import ConfigError, nearest
 from clusterseq.extensions import extension, extensions
 from clusterseq.values import from_dict
 
@@ -86,11 +85,10 @@ def chosen(words: Iterable[str], presets: Mapping[str, Config]) -> dict[str, Mod
     Raises:
         ConfigError: a word is none of these.
     """
-    requested = list(words)
-    named = [name.strip() for word in requested for name in word.split(",")]
-    entries, models = catalogue(presets, named), dict[str, Model]()
+    words = [word.strip() for word in words]
+    entries, models = catalogue(presets, words), dict[str, Model]()
     default = presets[DEFAULT]
-    for word in requested:
+    for word in words:
         if word.startswith(f"{OWN} ") and "=" in word:
             changed = own_variant(word, default)
             name = OWN if changed == default else word  # what changes nothing is the model itself
@@ -100,24 +98,18 @@ def chosen(words: Iterable[str], presets: Mapping[str, Config]) -> dict[str, Mod
     return models
 
 
-def choose(words: str, models: Mapping[str, Model]) -> list[str]:
-    """The names that ``popularity,neural,…`` stands for, each once, in the order given.
+def choose(word: str, models: Mapping[str, Model]) -> list[str]:
+    """The model of that name, or those of that group.
 
     Raises:
-        ConfigError: a word is neither a model nor a group.
+        ConfigError: the word is neither a model nor a group.
     """
-    names: dict[str, None] = {}
-    for word in (part.strip() for part in words.split(",")):
-        if word in models:
-            names[word] = None
-        elif word in GROUPS:
-            members = (n for n, model in models.items() if word in (EVERYTHING, model.group))
-            names |= dict.fromkeys(members)
-        else:
-            close = difflib.get_close_matches(word, [*models, *GROUPS], n=1, cutoff=0.5)
-            hint = f'did you mean "{close[0]}"?' if close else "bench --list shows what there is"
-            raise ConfigError(f'model "{word}" is unknown; {hint}')
-    return list(names)
+    if word in models:
+        return [word]
+    if word in GROUPS:
+        return [name for name, model in models.items() if word in (EVERYTHING, model.group)]
+    hint = nearest(word, [*models, *GROUPS], otherwise="bench --list shows what there is")
+    raise ConfigError(f'model "{word}" is unknown; {hint}')
 
 
 def peer_named(name: str, config: Mapping[str, Any] | None) -> Peer:

@@ -5,7 +5,6 @@ Knows nothing about: how models are trained, how results are shown.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterseq.bench.models import chosen
-from clusterseq.errors import ConfigError
+from clusterseq.errors import ConfigError, nearest
 from clusterseq.judging.evaluate import RANKINGS
 from clusterseq.presets import PRESETS
 
@@ -77,9 +76,7 @@ def read_study(name: str) -> Study:
     elif name.endswith(".toml") and Path(name).is_file():
         text, source = Path(name).read_text(encoding="utf-8"), name
     else:
-        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-        hint = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(names())}"
-        raise ConfigError(f'experiment "{name}" is unknown; {hint}')
+        raise ConfigError(f'experiment "{name}" is unknown; {nearest(name, names())}')
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -136,7 +136,7 @@ def bench(
             dataset: dataset.digest(default.data, {"columns": columns})
             for dataset in parse_all(data, default.data.split)
         },
-        chosen(map(str.strip, models.split(",")), ours),
+        chosen(models.split(","), ours),
         numbers(seeds, "--seeds"),
         numbers(k, "-k"),
         default.data,
