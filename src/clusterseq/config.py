@@ -37,6 +37,12 @@ def _require_sense(options: Any) -> None:
         object.__setattr__(options, name, value)  # frozen for everybody else
 
 
+def _require_least(least: int, options: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(options, name)
+        require(value >= least, name, value, f"{least} or more")
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which events are used, and who is known and who is new."""
@@ -59,8 +65,7 @@ class DataConfig:
         require(0 < self.new_share < 1, "new_share", self.new_share, "between 0 and 1")
         share = self.validation_share
         require(0 < share < 1, "validation_share", share, "between 0 and 1")
-        for name in ("min_user_events", "min_item_events", "k_core"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require_least(0, self, "min_user_events", "min_item_events", "k_core")
 
 
 @dataclass(frozen=True)
@@ -120,25 +125,15 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _require_sense(self)
-        sizes = (
-            "n_items",
-            "members",
-            "dim",
-            "max_steps",
-            "clusters",
-            "cluster_dim",
-            "bottleneck",
-            "anchors",
-        )
-        for name in sizes:
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        _require_least(1, self, "n_items", "members", "dim", "max_steps", "anchors")
+        _require_least(1, self, "clusters", "cluster_dim", "bottleneck")
+        _require_least(0, self, "inner_steps")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "0 or more and below 1")
         require(0 <= self.smoothing <= 1, "smoothing", self.smoothing, "between 0 and 1")
         require(self.scale > 0, "scale", self.scale, "above 0")
         require(
             self.cluster_temperature > 0, "cluster_temperature", self.cluster_temperature, "above 0"
         )
-        require(self.inner_steps >= 0, "inner_steps", self.inner_steps, "0 or more")
 
     @property
     def width(self) -> int:
@@ -210,17 +205,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _require_sense(self)
-        for name in ("sequences_per_batch", "window", "tasks_per_batch", "support", "patience"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        require(self.teacher_dim >= 1, "teacher_dim", self.teacher_dim, "1 or more")
-        for name in ("pretrain_epochs", "meta_epochs", "rivals", "teacher_members"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require_least(1, self, "sequences_per_batch", "window", "tasks_per_batch", "support")
+        _require_least(1, self, "patience", "teacher_dim")
+        _require_least(0, self, "pretrain_epochs", "meta_epochs", "rivals", "teacher_members")
         share = self.mutual_share
         require(0 <= share < 1, "mutual_share", share, "0 or more and below 1")
-        require(self.folds >= 2, "folds", self.folds, "2 or more")
-        rates = ("learning_rate", "meta_learning_rate", "backbone_rate")
-        for name in (*rates, "weight_decay", "cluster_weight", "balance_weight"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require_least(2, self, "folds")
+        _require_least(0, self, "learning_rate", "meta_learning_rate", "backbone_rate")
+        _require_least(0, self, "weight_decay", "cluster_weight", "balance_weight")
         require(self.clip > 0, "clip", self.clip, "above 0")
 
     @property
@@ -272,5 +264,4 @@ class Runtime:
 
     def __post_init__(self) -> None:
         _require_sense(self)
-        for name in ("seed", "threads"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _require_least(0, self, "seed", "threads")
