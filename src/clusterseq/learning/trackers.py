@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError
 from clusterseq.machine.extras import require_extra
+from clusterseq.machine.progress import Watcher
 from clusterseq.markdown import markdown_table
 from clusterseq.overrides import flat
 
@@ -25,16 +26,8 @@ FOLDER = "tracking"
 
 
 @runtime_checkable
-class Tracker(Protocol):
+class Tracker(Watcher, Protocol):
     """A watcher of a training that also hears how it ended."""
-
-    def step(self, stage: str, done: int, total: int) -> None:
-        """``done`` of a stage's ``total`` steps are behind us."""
-        ...
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """An epoch has ended with these figures."""
-        ...
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """The training is over, and reached this on the test."""
@@ -54,7 +47,7 @@ class TensorBoard:
         directory = out.resolve().parent / FOLDER / "tensorboard" / out.resolve().name
         self._writer = SummaryWriter(str(directory))
         rows = [[name, str(value)] for name, value in flat(config).items()]
-        self._text("options", markdown_table(["option", "value"], rows, prose=True))
+        self._writer.add_text("options", markdown_table(["option", "value"], rows, prose=True))
 
     def step(self, stage: str, done: int, total: int) -> None:
         """Steps are too many to keep."""
@@ -62,22 +55,16 @@ class TensorBoard:
     def epoch(self, record: Mapping[str, Any]) -> None:
         """A point of each curve."""
         for name, value in figures_of(record).items():
-            self._scalar(name, value, int(record.get("epoch", 0)))
+            self._writer.add_scalar(name, value, int(record.get("epoch", 0)))
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """The test's figures."""
         for name, value in metrics.items():
-            self._scalar(name, value, 0)
+            self._writer.add_scalar(name, value, 0)
 
     def close(self, error: BaseException | None) -> None:
         """The end of the file, however it came."""
         self._writer.close()
-
-    def _scalar(self, name: str, value: float, step: int) -> None:
-        self._writer.add_scalar(name, value, step)
-
-    def _text(self, name: str, text: str) -> None:
-        self._writer.add_text(name, text)
 
 
 class MLflow:
