@@ -37,7 +37,7 @@ PACKAGES = [
     ("baselines", "peer popularity evidence session_knn neighbours sequence_rules item_knn"),
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
-    ("baselines", "peers __init__"),
+    ("baselines", "peers"),
     ("using", "overwriting titles comparison evaluation batches experiment former update"),
     ("using", "ray_train explanation recommendations given_ids recommender batch estimator atlas"),
     ("using", "tracing storage demo"),
@@ -65,7 +65,7 @@ PACKAGES = [
 ]
 """What stands in each package, from left to right. ``__init__`` of most holds nothing but words and
 stands before them all; the others name theirs."""
-SPEAKING = ("baselines", "service.store", "testing")
+SPEAKING = ("service.store", "testing")
 
 
 def named(package: str, module: str) -> str:

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from clusterseq.baselines import Popularity
 from clusterseq.baselines.episodes import Schedule, draw_rivals, learn
 from clusterseq.baselines.mecos import fit_mecos
 from clusterseq.baselines.melu import fit_melu
 from clusterseq.baselines.metatl import fit_metatl
 from clusterseq.baselines.peer import Setting
+from clusterseq.baselines.popularity import Popularity
 from clusterseq.bench.planted import World
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences

@@ -8,7 +8,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from clusterseq.baselines import Popularity, SessionKNN
+from clusterseq.baselines.popularity import Popularity
+from clusterseq.baselines.session_knn import SessionKNN
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences

@@ -14,8 +14,8 @@ import pytest
 from torch import Tensor, nn
 
 from clusterseq import cli
-from clusterseq.baselines import Popularity
 from clusterseq.baselines.peer import Kind, Peer, Setting
+from clusterseq.baselines.popularity import Popularity
 from clusterseq.bench import own
 from clusterseq.bench.cell import train
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.baselines import Popularity
+from clusterseq.baselines.popularity import Popularity
 from clusterseq.data.histories import Histories
 from clusterseq.model.clustering import KAutoencoders
 from clusterseq.model.conditioning import Gates

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from clusterseq.baselines import Popularity, SessionKNN
 from clusterseq.baselines.als import ALS
 from clusterseq.baselines.bert4rec import fit_bert4rec
 from clusterseq.baselines.blend import Blend
@@ -22,8 +21,10 @@ from clusterseq.baselines.narm import fit_narm
 from clusterseq.baselines.next_item_losses import GBCE, FullSoftmax, ItemLoss, SampledSoftmax
 from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.peers import PEERS
+from clusterseq.baselines.popularity import Popularity
 from clusterseq.baselines.sasrec import fit_sasrec
 from clusterseq.baselines.sequence_rules import SequenceRules
+from clusterseq.baselines.session_knn import SessionKNN
 from clusterseq.baselines.stan import STAN
 from clusterseq.baselines.transrec import fit_transrec
 from clusterseq.baselines.vmis_knn import VMISKNN

@@ -2,10 +2,3 @@
 
 Knows nothing about: evaluation, training.
 """
-
-from __future__ import annotations
-
-from clusterseq.baselines.popularity import Popularity
-from clusterseq.baselines.session_knn import SessionKNN
-
-__all__ = ["Popularity", "SessionKNN"]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, Integer
 
-from clusterseq.baselines import Popularity, SessionKNN
+from clusterseq.baselines.popularity import Popularity
+from clusterseq.baselines.session_knn import SessionKNN
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 from clusterseq.judging.evaluate import RANKINGS, Evaluation, Members, evaluate

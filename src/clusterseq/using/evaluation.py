@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from clusterseq.baselines import Popularity
+from clusterseq.baselines.popularity import Popularity
 from clusterseq.checks import whole
 from clusterseq.config import DataConfig
 from clusterseq.data.dataset import Data, dataset_of
