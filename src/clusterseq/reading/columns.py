@@ -82,9 +82,9 @@ def find_columns(
     >>> find_columns(["user_id:token", "item_id:token"], "ml.inter")
     Columns(user='user_id:token', item='item_id:token', time=None)
     """
-    chosen_user = _by_name(user, names, where, "user") or _by_alias(USER_ALIASES, names)
-    chosen_item = _by_name(item, names, where, "item") or _by_alias(ITEM_ALIASES, names)
-    chosen_time = _by_name(time, names, where, "time") or _by_alias(TIME_ALIASES, names)
+    chosen_user = _by_name(user, names, where, "user") or by_alias(USER_ALIASES, names)
+    chosen_item = _by_name(item, names, where, "item") or by_alias(ITEM_ALIASES, names)
+    chosen_time = _by_name(time, names, where, "time") or by_alias(TIME_ALIASES, names)
     if chosen_user is None or chosen_item is None:
         role = "item" if chosen_user else "user"
         header = ", or add a line of names" if any(name.isdigit() for name in names) else ""
@@ -145,7 +145,8 @@ def _by_name(name: str | None, names: Sequence[str], where: str, role: str) -> s
     return matches[0]
 
 
-def _by_alias(aliases: Sequence[str], names: Sequence[str]) -> str | None:
+def by_alias(aliases: Sequence[str], names: Sequence[str]) -> str | None:
+    """The name that the earliest of some aliases stands for; None where none does."""
     plain_names = [plain(name) for name in names]
     indices = [plain_names.index(alias) for alias in aliases if alias in plain_names]
     return names[indices[0]] if indices else None

@@ -109,10 +109,8 @@ def strict_rows(path: Path, separator: str) -> tuple[Sequence[str], Iterator[lis
 def _good_rows(path: Path, dialect: Dialect) -> Iterator[list[str]]:
     width = len(dialect.names)
     for line, fields in _records(path, dialect):
-        if not _is_utf8(fields):
-            raise not_utf8(path, line, or_else="")
-        if len(fields) > width:
-            raise _too_long(path, line, fields, dialect, or_else="")
+        if fault := _fault(path, line, fields, dialect, or_else=""):
+            raise fault[1]
         if fields:
             yield fields + [""] * (width - len(fields))
 
@@ -230,35 +228,31 @@ def _copy_good_lines(path: Path, dialect: Dialect, copy: Path, *, skip_bad: bool
         if dialect.has_header:
             writer.writerow(dialect.names)
         for line, fields in _records(path, dialect):
-            if not _is_utf8(fields):
-                if not skip_bad:
-                    raise not_utf8(path, line)
-                dropped[NOT_UTF8] += 1
-            elif len(fields) > len(dialect.names):
-                if not skip_bad:
-                    raise _too_long(path, line, fields, dialect)
-                dropped[TOO_LONG] += 1
-            else:
+            fault = _fault(path, line, fields, dialect)
+            if fault is None:
                 writer.writerow(fields)
+            elif skip_bad:
+                dropped[fault[0]] += 1
+            else:
+                raise fault[1]
     return dropped
 
 
-def _too_long(
+def _fault(
     path: Path, line: int, fields: list[str], dialect: Dialect, or_else: str = OR_DROP
-) -> DataError:
-    return DataError(
+) -> tuple[str, DataError] | None:
+    """Why a record can't be read, in short and as an error; None if it can."""
+    try:
+        "".join(fields).encode()
+    except UnicodeEncodeError:  # a surrogate, which stands for a byte that couldn't be decoded
+        return NOT_UTF8, not_utf8(path, line, or_else)
+    if len(fields) <= len(dialect.names):
+        return None
+    return TOO_LONG, DataError(
         f"{path} line {line}: {len(fields)} fields where there are {len(dialect.names)} columns; "
         f"quote the value that holds a {dialect.separator!r}{or_else}",
         code="row",
     )
-
-
-def _is_utf8(fields: list[str]) -> bool:
-    try:
-        "".join(fields).encode()
-    except UnicodeEncodeError:  # a surrogate, which stands for a byte that couldn't be decoded
-        return False
-    return True
 
 
 def _place(path: Path, dialect: Dialect, row: int) -> str:

@@ -187,7 +187,7 @@ def _error(path: Path, number: int, line: bytes, reason: str, columns: Columns |
     )
 
 
-def _fault(line: bytes, columns: Columns | None = None) -> str | None:
+def _fault(line: bytes, columns: Columns | None) -> str | None:
     try:
         line.decode()
     except UnicodeDecodeError:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -120,18 +121,13 @@ def check_unpacked(path: Path) -> None:
     limit = max(HARMLESS, MOST_TIMES * packed)
     if packed * GZIP_AT_MOST <= limit:
         return
-    unpacked = 0
     with _unpacked(path) as file:
         assert file is not None, "asked of what gzip has packed alone"
-        for piece in _pieces(file):
-            unpacked += len(piece)
-            if unpacked > limit:
-                break
-    if unpacked > limit:
-        raise DataError(
-            f"{path}: {packed:,} bytes that unpack to more than {limit:,}, as no log of "
-            "events does; look at what is in it, and unpack it first if it is right"
-        )
+        if any(size > limit for size in accumulate(map(len, _pieces(file)))):
+            raise DataError(
+                f"{path}: {packed:,} bytes that unpack to more than {limit:,}, as no log of "
+                "events does; look at what is in it, and unpack it first if it is right"
+            )
 
 
 @contextmanager

@@ -136,10 +136,10 @@ def files_of(source: str | os.PathLike[str]) -> list[Path]:
 def of_events(paths: Iterable[Path]) -> list[Path]:
     """Those whose endings are among those that events are read from."""
     known = {*DELIMITED, *JSON_LINES, *PARQUET, *(f".{r.name}" for r in extensions("readers"))}
-    return [path for path in paths if _suffix(path) in known]
+    return [path for path in paths if suffix_of(path) in known]
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     """The ending that tells the format, in lower case."""
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     return plain.suffix.lower()
@@ -150,7 +150,7 @@ def _hidden(path: Path, folder: Path) -> bool:
 
 
 def _read_file(path: Path, choose: Choose, *, skip_bad: bool, collect: Collect) -> Table:
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix in DELIMITED:
         separator = DELIMITED[suffix]
         return read_delimited(path, separator, choose, skip_bad=skip_bad, collect=collect)

@@ -11,10 +11,11 @@ from pathlib import Path
 import polars as pl
 
 from clusterseq.errors import DataError
-from clusterseq.reading.columns import ITEM_ALIASES, listed, plain
-from clusterseq.reading.delimited import strict_rows
+from clusterseq.reading.columns import ITEM_ALIASES, by_alias, listed
+from clusterseq.reading.delimited import SEPARATORS, strict_rows
 from clusterseq.reading.identifiers import identifiers
 from clusterseq.reading.lines import check_unpacked, raw_lines
+from clusterseq.reading.sources import JSON_LINES, PARQUET, suffix_of
 from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 
 TITLE_ALIASES = (
@@ -27,7 +28,6 @@ TITLE_ALIASES = (
     "movietitle",
 )
 """Names of the column of titles, compared as those of events are."""
-SEPARATORS = (",", "\t", ";", "|")
 
 
 def read_titles(path: str | Path) -> pl.DataFrame:
@@ -74,16 +74,12 @@ def titles_of(rows: pl.DataFrame, items: Vocabulary) -> list[str | None]:
 def _scan(path: Path) -> pl.LazyFrame:
     if path.suffix.lower() == ".gz":
         check_unpacked(path)
-    suffix = _suffix(path)
-    if suffix in (".parquet", ".pq"):
+    suffix = suffix_of(path)
+    if suffix in PARQUET:
         return pl.scan_parquet(path, glob=False)
-    if suffix in (".jsonl", ".ndjson", ".json"):
+    if suffix in JSON_LINES:
         return pl.scan_ndjson(path, infer_schema_length=None)  # titles may be rare
     raise DataError(f"{path}: unknown kind of file; give titles as CSV, TSV, JSON lines or Parquet")
-
-
-def _suffix(path: Path) -> str:
-    return next((s for s in reversed(path.suffixes) if s not in (".gz", ".zst")), "").lower()
 
 
 def _from_text(path: Path, separator: str) -> pl.DataFrame:
@@ -99,7 +95,7 @@ def _from_text(path: Path, separator: str) -> pl.DataFrame:
 def _separator(path: Path) -> str | None:
     """What stands between the names in the first line most often, else what the ending says; None
     if it says another format."""
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix == ".item":
         return "\t"
     if suffix not in (".csv", ".tsv", ".tab", ".txt"):
@@ -107,12 +103,11 @@ def _separator(path: Path) -> str | None:
     default = "," if suffix == ".csv" else "\t"
     header = next((line for line in raw_lines(path) if line.strip()), b"")
     text = header.decode("utf-8", "replace")
-    return max((default, *SEPARATORS), key=text.count)
+    return max(default + SEPARATORS, key=text.count)
 
 
 def _column(path: Path, names: Sequence[str], role: str, aliases: Sequence[str]) -> str:
-    plain_names = {plain(name): name for name in reversed(names)}
-    column = next((plain_names[alias] for alias in aliases if alias in plain_names), None)
+    column = by_alias(aliases, names)
     if column is None:
         raise DataError(
             f"{path}: no {role} column among {listed(names)}; rename one to {role}", code="columns"
