@@ -56,8 +56,10 @@ def learnt_parameters(scorer: object) -> int | None:
 
 def peak_mb() -> float | None:
     """The most memory that this process has ever held, in MiB; None where nobody tells."""
-    if peak := _status("VmHWM"):
-        return peak
+    if STATUS.exists():  # on Linux
+        for line in STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
     if sys.platform == "win32":
         return None
     import resource
@@ -65,16 +67,6 @@ def peak_mb() -> float | None:
     # On Linux this one would count what the parent process held when it started this one.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def _status(name: str) -> float | None:
-    """A size of this process, as Linux tells it."""
-    if not STATUS.exists():
-        return None
-    for line in STATUS.read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 2**10
-    return None
 
 
 def _networks(thing: object, seen: set[int]) -> list[nn.Module]:

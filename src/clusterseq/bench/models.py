@@ -16,10 +16,11 @@ from typing import Any, get_args
 
 from clusterseq.baselines.peer import Kind, Peer
 from clusterseq.baselines.peers import PEERS
-from clusterseq.bench.own import DEFAULT, OWN, own_configs, own_peer, own_variant
+from clusterseq.bench.own import DEFAULT, OWN, own_configs, own_peer
 from clusterseq.config import Config
 from clusterseq.errors import ConfigError, nearest
 from clusterseq.extensions import extension, extensions
+from clusterseq.overrides import with_assignments
 from clusterseq.values import from_dict
 
 EVERYTHING = "all"
@@ -90,7 +91,7 @@ def chosen(words: Iterable[str], presets: Mapping[str, Config]) -> dict[str, Mod
     default = presets[DEFAULT]
     for word in words:
         if word.startswith(f"{OWN} ") and "=" in word:
-            changed = own_variant(word, default)
+            changed = with_assignments(default, word.split()[1:])
             name = OWN if changed == default else word  # what changes nothing is the model itself
             models[name] = Model(own_peer(name, changed), changed)
         else:

@@ -58,18 +58,6 @@ def own_configs(presets: Mapping[str, Config]) -> dict[str, Config]:
     return {OWN: default, **named, **ablated}
 
 
-def own_variant(name: str, config: Config) -> Config:
-    """The configuration of ``clusterseq OPTION=VALUE …``, which any options may follow.
-
-    >>> own_variant("clusterseq model.dim=64 train.window=5", Config()).model.dim
-    64
-
-    Raises:
-        ConfigError: an option is unknown or its value can't be used.
-    """
-    return with_assignments(config, name.removeprefix(OWN).split())
-
-
 def own_peer(name: str, config: Config) -> Peer:
     """One of our entries as a peer with nothing to tune."""
 

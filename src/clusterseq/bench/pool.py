@@ -95,13 +95,11 @@ class JobProcess:
     def _cause(self) -> str:
         status = self._process.returncode
         if status >= 0:
-            return f"the process ended with status {status}: {self._last_line()}"
+            last = (self._output().strip().splitlines() or ["it said nothing"])[-1]
+            return f"the process ended with status {status}: {last}"
         name = signal.Signals(-status).name
         hint = "; perhaps the memory ran out" if name == "SIGKILL" else ""
         return f"the process was killed by {name}{hint}"
-
-    def _last_line(self) -> str:
-        return (self._output().strip().splitlines() or ["it said nothing"])[-1]
 
     def _output(self) -> str:
         self._log.seek(0)

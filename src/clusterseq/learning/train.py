@@ -68,7 +68,7 @@ def fit(
         if runtime.shard_items:
             require_shardable(config.train, n_items, workers)
         run = _Run(known, validation, n_items, runtime, device, workers)
-        return run.fit(config, watcher, resume_at, resume=resume)
+        return run.trained(config, watcher, resume_at, resume=resume).finish()
 
 
 def can_go_on(place: Path) -> bool:
@@ -87,13 +87,7 @@ class _Run:
     device: torch.device
     workers: Workers
 
-    def fit(
-        self, config: Config, watcher: Watcher, resume_at: Path | None, *, resume: bool
-    ) -> ClusterSeq:
-        """The finished model of one configuration, on the processor."""
-        return self._trained(config, watcher, resume_at, resume=resume).finish()
-
-    def _trained(
+    def trained(
         self, config: Config, watcher: Watcher, resume_at: Path | None, *, resume: bool
     ) -> Trainer:
         """A training that is over; those who judge are in nothing of its model yet."""
@@ -114,7 +108,7 @@ class _Run:
     ) -> Teacher:
         directory = None if resume_at is None else resume_at / TEACHER
         renamed = Renamed(watcher, {PRETRAIN: TEACHER})
-        trainer = self._trained(teachers_config(config), renamed, directory, resume=resume)
+        trainer = self.trained(teachers_config(config), renamed, directory, resume=resume)
         return Teacher(trainer.model)
 
 

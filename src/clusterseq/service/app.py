@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -56,7 +55,7 @@ def create_app(
         lifespan=serving,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=_operation,
+        generate_unique_id_function=lambda route: str(route.name),  # that of the function
         responses={
             status: {"model": Problem, "description": what} for status, what in PROBLEMS.items()
         },
@@ -116,8 +115,3 @@ PROBLEMS = {
     422: "Something in the request can't be used.",
     503: "Too many are waiting, or the store is out of reach.",
 }
-
-
-def _operation(route: Any) -> str:
-    """Names operations as the functions are named."""
-    return str(route.name)

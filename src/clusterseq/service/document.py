@@ -5,7 +5,6 @@ Knows nothing about: routes, sockets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -75,17 +74,13 @@ def _tell_limits(schemas: dict[str, Any], limits: Limits) -> None:
 
 
 def _bound_list(schema: dict[str, Any], max_items: int, max_length: int) -> None:
-    for choice in _choices(schema):
+    for choice in schema.get("anyOf", [schema]):
         if choice.get("type") == "array":
             choice["maxItems"] = max_items
             _bound_strings(choice["items"], max_length)
 
 
 def _bound_strings(schema: dict[str, Any], max_length: int) -> None:
-    for choice in _choices(schema):
+    for choice in schema.get("anyOf", [schema]):
         if choice.get("type") == "string":
             choice["maxLength"] = max_length
-
-
-def _choices(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from schema.get("anyOf", [schema])

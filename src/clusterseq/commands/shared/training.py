@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clusterseq.learning.checkpoint import Checkpoint
-    from clusterseq.learning.profiler import Profiler
     from clusterseq.learning.trackers import Tracker
     from clusterseq.machine.progress import Watcher
     from clusterseq.using.comparison import Comparison
@@ -45,7 +44,9 @@ def run_experiment(
             progress = partial(display.step, "evaluate")
             watcher: Watcher = display if tracked is None else CompositeWatcher(display, tracked)
             if profile is not None:
-                watcher = stack.enter_context(_profiler(watcher, profile))
+                from clusterseq.learning.profiler import Profiler
+
+                watcher = stack.enter_context(Profiler(watcher, profile))
             result = experiment.run(resume=resume, watcher=watcher, progress=progress)
             if tracked is not None:
                 tracked.finish(_test_figures(result[1]))
@@ -87,12 +88,6 @@ def _tracked(experiment: Experiment, name: str | None, stack: ExitStack) -> Trac
     tracker = tracker_named(name, Path(experiment.out), experiment.config)
     stack.push(lambda kind, error, trace: tracker.close(error))
     return tracker
-
-
-def _profiler(watcher: Watcher, folder: Path) -> Profiler:
-    from clusterseq.learning.profiler import Profiler
-
-    return Profiler(watcher, folder)
 
 
 def _test_figures(comparison: Comparison | None) -> dict[str, float]:
