@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.progress import TaskID
 
 from clusterseq.bench.cell import Job
@@ -19,8 +18,8 @@ from clusterseq.showing.terminal import bars, screen
 class BenchScreen:
     """Shows how far the jobs are: bars on a terminal; anywhere, a line for each job that ends."""
 
-    def __init__(self, jobs: int, console: Console | None = None) -> None:
-        self._console = console or screen(stderr=True)
+    def __init__(self, jobs: int) -> None:
+        self._console = screen(stderr=True)
         self._bars = bars(self._console)
         self._all = self._bars.add_task("bench", total=jobs)
         self._jobs = jobs

@@ -55,7 +55,7 @@ class TensorBoard:
     def epoch(self, record: Mapping[str, Any]) -> None:
         """A point of each curve."""
         for name, value in figures_of(record).items():
-            self._writer.add_scalar(name, value, int(record.get("epoch", 0)))
+            self._writer.add_scalar(name, value, record["epoch"])
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """The test's figures."""
@@ -89,7 +89,7 @@ class MLflow:
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """A point of each curve."""
-        self._mlflow.log_metrics(_plain(figures_of(record)), step=int(record.get("epoch", 0)))
+        self._mlflow.log_metrics(_plain(figures_of(record)), step=record["epoch"])
 
     def finish(self, metrics: Mapping[str, float]) -> None:
         """The test's figures."""
@@ -125,11 +125,10 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, float]:
     >>> figures_of({"stage": "meta", "epoch": 2, "loss": 1.5})
     {'meta/loss': 1.5}
     """
-    stage, skipped = record.get("stage", ""), ("stage", "epoch")
     return {
-        f"{stage}/{name}": float(value)
+        f"{record['stage']}/{name}": float(value)
         for name, value in record.items()
-        if name not in skipped and isinstance(value, int | float)
+        if name not in ("stage", "epoch") and isinstance(value, int | float)
     }
 
 

@@ -51,7 +51,6 @@ class Index:
         cls,
         columns: Float32[np.ndarray, "items columns"],
         queries: Float32[np.ndarray, "samples columns"],
-        seed: int = 0,
     ) -> Index:
         """Index items, for queries like the sample.
 
@@ -68,8 +67,8 @@ class Index:
         metric = faiss.METRIC_INNER_PRODUCT
         quantiser = faiss.IndexFlatIP(columns.shape[1])
         lists = faiss.IndexIVFFlat(quantiser, columns.shape[1], n_lists, metric)
-        lists.cp.seed, lists.cp.min_points_per_centroid = seed + 1, 1
-        generator = np.random.default_rng(seed)
+        lists.cp.seed, lists.cp.min_points_per_centroid = 1, 1
+        generator = np.random.default_rng(0)
         size = min(len(columns), TRAINED_ON * n_lists)
         lists.train(columns[np.sort(generator.choice(len(columns), size, replace=False))])
         lists.add(columns)

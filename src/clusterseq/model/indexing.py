@@ -17,7 +17,7 @@ SAMPLES, STEPS = 500, 3
 """Sample people, and items of each."""
 
 
-def index_of(model: ClusterSeq, threads: int = 0, seed: int = 0) -> Index:
+def index_of(model: ClusterSeq, threads: int = 0) -> Index:
     """Index the items of a model.
 
     Sample people walk the transition graph from an item drawn by popularity, as people do; whoever
@@ -32,9 +32,9 @@ def index_of(model: ClusterSeq, threads: int = 0, seed: int = 0) -> Index:
         torch.set_num_threads(threads)
         faiss.omp_set_num_threads(threads)
     ranker = Ranker(model)
-    people = ranker.adapt(Histories.from_lists(_walks(model, np.random.default_rng(seed))))
+    people = ranker.adapt(Histories.from_lists(_walks(model, np.random.default_rng(0))))
     columns = np.ascontiguousarray(ranker.catalogue.items.columns.numpy(force=True))
-    return Index.build(columns, people.preferences.queries.numpy(force=True), seed)
+    return Index.build(columns, people.preferences.queries.numpy(force=True))
 
 
 def _walks(model: ClusterSeq, generator: np.random.Generator) -> list[list[int]]:

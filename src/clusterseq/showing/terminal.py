@@ -163,11 +163,10 @@ class TrainingScreen:
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Print what the epoch has come to."""
-        stage = str(record.get("stage", ""))
-        epoch = f" epoch {record['epoch']}" if "epoch" in record else ""
+        stage = STAGES.get(record["stage"], record["stage"])
         unsaid = {"stage", "epoch", *(["best"] if record.get("kept") else [])}
         figures = [_figure(name, record[name]) for name in record if name not in unsaid]
-        self._console.print(f"{STAGES.get(stage, stage)}{epoch}: {', '.join(figures)}")
+        self._console.print(f"{stage} epoch {record['epoch']}: {', '.join(figures)}")
 
     def _finish(self) -> None:
         """A stage that stopped early is done all the same."""
