@@ -19,7 +19,7 @@ from clusterseq.baselines.popularity import Popularity
 from clusterseq.bench import own
 from clusterseq.bench.cell import train
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
-from clusterseq.bench.datasets import DataSet, parse_all
+from clusterseq.bench.datasets import BenchData, parse_all
 from clusterseq.bench.models import catalogue, choose, chosen
 from clusterseq.bench.plan import numbers
 from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_force
@@ -46,7 +46,7 @@ MODELS = catalogue(PRESETS)
     ],
 )
 def test_a_data_set_may_name_its_split(text: str, path: str, split: str, name: str | None) -> None:
-    found = DataSet.parse(text, "temporal")
+    found = BenchData.parse(text, "temporal")
     assert (found.path, found.split) == (path, split)
     assert name is None or found.name == name
 
@@ -55,30 +55,30 @@ def test_what_is_wrong_with_data_sets_is_told(tmp_path: Path) -> None:
     file = tmp_path / "films.csv"
     file.write_text("user,item\n")
     with pytest.raises(ConfigError, match=r'split "randm" is unknown; write .*films.csv:random'):
-        DataSet.parse(f"{file}:randm", "temporal")
+        BenchData.parse(f"{file}:randm", "temporal")
     with pytest.raises(ConfigError, match="leaves nobody to judge"):
-        DataSet.parse(str(file), "none")
+        BenchData.parse(str(file), "none")
     with pytest.raises(ConfigError, match='two data sets are called "films"'):
         parse_all([str(file), "other/films.parquet"], "temporal")
     assert len(parse_all([str(file), f"{file}:random"], "temporal")) == 2
     with pytest.raises(DataError, match=r"none.csv: no such file"):
-        DataSet("none.csv", "random").digest(DataConfig(), {})
+        BenchData("none.csv", "random").digest(DataConfig(), {})
 
 
 def test_events_elsewhere_cannot_be_told_apart_by_their_bytes() -> None:
     with pytest.raises(ConfigError, match="copy it to this machine first"):
-        DataSet.parse("s3://bucket/x.parquet", "random")
+        BenchData.parse("s3://bucket/x.parquet", "random")
 
 
 def test_the_digest_follows_the_bytes_and_how_they_are_read(tmp_path: Path) -> None:
     file = tmp_path / "films.csv"
     file.write_text("user,item\n1,2\n")
-    one, config = DataSet(str(file), "random"), DataConfig()
+    one, config = BenchData(str(file), "random"), DataConfig()
     before = one.digest(config, {})
-    assert before == DataSet(str(file), "random").digest(DataConfig(split="none"), {})
+    assert before == BenchData(str(file), "random").digest(DataConfig(split="none"), {})
     assert before != one.digest(config, {"columns": ["user"]})
     assert before != one.digest(DataConfig(k_core=2), {})
-    assert before != DataSet(str(file), "temporal").digest(config, {})
+    assert before != BenchData(str(file), "temporal").digest(config, {})
     file.write_text("user,item\n1,3\n")
     assert before != one.digest(config, {})
 

@@ -12,7 +12,7 @@ from clusterseq.reading.columns import (
     Columns,
     find_columns,
     plain,
-    shown,
+    quoted,
 )
 
 
@@ -73,5 +73,5 @@ def test_aliases_are_written_as_they_are_compared() -> None:
 
 
 def test_a_value_is_shown_on_one_short_line() -> None:
-    assert shown("a\nb\x00") == '"a\\nb\\x00"'
-    assert len(shown("x" * 1000)) == 43
+    assert quoted("a\nb\x00") == '"a\\nb\\x00"'
+    assert len(quoted("x" * 1000)) == 43

@@ -25,7 +25,7 @@ from clusterseq.judging.judge import judged_tasks, mean_reciprocal_rank
 from clusterseq.judging.scorer import Scorer, require_scorer
 from clusterseq.machine.accelerator import CPU
 
-Settings: TypeAlias = Mapping[str, Any]
+Options: TypeAlias = Mapping[str, Any]
 Kind: TypeAlias = Literal["classical", "neural", "meta", "ours"]
 
 
@@ -64,7 +64,7 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Peer:
-    """A rival and how it is tuned."""
+    """A model to compare with, and how it is tuned."""
 
     name: str
     """As the tables call it."""
@@ -77,7 +77,7 @@ class Peer:
     kind: Kind = "classical"
     """What it is among the others."""
 
-    def settings(self) -> list[Settings]:
+    def settings(self) -> list[Options]:
         """Every point of the grid, the first value of each option first.
 
         >>> Peer("x", "An example.", print, {"a": (1, 2), "b": (3,)}).settings()
@@ -95,9 +95,9 @@ class Tuned:
 
     scorer: Scorer
     """Fitted with the best options."""
-    options: Settings
+    options: Options
     """The point of the grid that the validation users liked best."""
-    trials: Sequence[tuple[Settings, float]]
+    trials: Sequence[tuple[Options, float]]
     """Every point with the validation MRR it reached."""
 
 
@@ -114,7 +114,7 @@ def tune(peer: Peer, setting: Setting) -> Tuned:
             "with options of your choice",
             code="split",
         )
-    best: tuple[float, Scorer, Settings] | None = None
+    best: tuple[float, Scorer, Options] | None = None
     failure: TrainingError | None = None
     trials = []
     for options in peer.settings():

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from clusterseq.config import DataConfig
 from clusterseq.errors import ConfigError, DataError
@@ -20,11 +20,11 @@ from clusterseq.reading.addresses import is_address
 from clusterseq.reading.sources import COMPRESSED, files_of
 
 JudgedSplit: TypeAlias = Literal["temporal", "random"]
-SPLITS = ("temporal", "random")
+SPLITS = get_args(JudgedSplit)
 
 
 @dataclass(frozen=True)
-class DataSet:
+class BenchData:
     """Events and the split of their users."""
 
     path: str
@@ -33,12 +33,12 @@ class DataSet:
     """Who is new: who came last, or a draw."""
 
     @classmethod
-    def parse(cls, text: str, default: str) -> DataSet:
+    def parse(cls, text: str, default: str) -> BenchData:
         r"""Read ``PATH`` or ``PATH:SPLIT``; only a known split after the last colon is one.
 
-        >>> DataSet.parse("beauty.parquet:random", "temporal")
-        DataSet(path='beauty.parquet', split='random')
-        >>> DataSet.parse(r"C:\beauty.parquet", "temporal").path
+        >>> BenchData.parse("beauty.parquet:random", "temporal")
+        BenchData(path='beauty.parquet', split='random')
+        >>> BenchData.parse(r"C:\beauty.parquet", "temporal").path
         'C:\\beauty.parquet'
 
         Raises:
@@ -64,7 +64,8 @@ class DataSet:
     def name(self) -> str:
         """As the tables call it: the file's or folder's name without its endings.
 
-        >>> DataSet("data/beauty_5core.csv.gz", "random").name, DataSet("logs/*.csv", "random").name
+        >>> paths = "data/beauty_5core.csv.gz", "logs/*.csv"
+        >>> tuple(BenchData(path, "random").name for path in paths)
         ('beauty_5core', 'logs')
         """
         parts = [part for part in Path(self.path).parts if not glob.has_magic(part)]
@@ -96,13 +97,13 @@ class DataSet:
         return dataclasses.replace(config, split=self.split)
 
 
-def parse_all(texts: list[str], default: str) -> list[DataSet]:
+def parse_all(texts: list[str], default: str) -> list[BenchData]:
     """Read the data sets of a command line.
 
     Raises:
         ConfigError: a split is unknown, or two data sets would be called the same.
     """
-    sets = [DataSet.parse(text, default) for text in texts]
+    sets = [BenchData.parse(text, default) for text in texts]
     names = [(dataset.name, dataset.split) for dataset in sets]
     for index, name in enumerate(names):
         if name in names[:index]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clusterseq.bench.cell import Job
-from clusterseq.bench.datasets import DataSet
+from clusterseq.bench.datasets import BenchData
 from clusterseq.bench.models import Model
 from clusterseq.bench.results import Cell, Results
 from clusterseq.bench.split_arrays import SplitArrays
@@ -25,7 +25,7 @@ from clusterseq.using.evaluation import split_events
 class Plan:
     """All that was asked for."""
 
-    digests: Mapping[DataSet, str]
+    digests: Mapping[BenchData, str]
     """The data sets, each with what identifies its people."""
     models: Mapping[str, Model]
     """The models by name."""
@@ -65,7 +65,7 @@ class Plan:
         return [self._job(tuple(cells), results) for cells in pending.values()]
 
     def write_splits(
-        self, jobs: Sequence[Job], results: Results, read: Callable[[DataSet], Data]
+        self, jobs: Sequence[Job], results: Results, read: Callable[[BenchData], Data]
     ) -> None:
         """Make the splits that the jobs need, reading a data set's events only if one is missing.
 

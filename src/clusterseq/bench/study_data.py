@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from clusterseq.bench.datasets import DataSet
+from clusterseq.bench.datasets import BenchData
 from clusterseq.bench.planted import World
 from clusterseq.bench.results import SPLITS
 from clusterseq.bench.study import Study
@@ -26,7 +26,7 @@ SHARES, OWN_ITEMS, SHARED_ITEMS = (0.9, 0.1), 120, 40
 USERS, SHORTEST, LONGEST = 6_000, 4, 10
 
 
-def find(study: Study, folder: Path | None, out: Path) -> tuple[list[DataSet], list[str]]:
+def find(study: Study, folder: Path | None, out: Path) -> tuple[list[BenchData], list[str]]:
     """The data sets that there are, and the names of those that there aren't.
 
     Made-up people are written into ``out`` first, the same ones every time, and among its splits,
@@ -39,7 +39,7 @@ def find(study: Study, folder: Path | None, out: Path) -> tuple[list[DataSet], l
         if path is None:
             missing.append(name)
         else:
-            datasets.append(DataSet.parse(f"{path}:{split}", split))
+            datasets.append(BenchData.parse(f"{path}:{split}", split))
     return datasets, missing
 
 
@@ -47,7 +47,7 @@ def _path_of(name: str, folder: Path | None, out: Path) -> Path | None:
     if name == PLANTED:
         return _planted(out / SPLITS / f"{PLANTED}.parquet")
     for file in sorted(of_events(folder.glob(f"{name}.*"))) if folder is not None else ():
-        if DataSet(str(file), "random").name == name:
+        if BenchData(str(file), "random").name == name:
             return file
     return BUNDLED if BUNDLED.stem == name else None
 

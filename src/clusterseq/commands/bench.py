@@ -16,7 +16,7 @@ from clusterseq.commands.shared import options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clusterseq.bench.datasets import DataSet
+    from clusterseq.bench.datasets import BenchData
     from clusterseq.bench.models import Model
     from clusterseq.bench.plan import Plan
     from clusterseq.bench.results import Results
@@ -150,7 +150,9 @@ def bench(
         raise typer.Exit(FAILED)
 
 
-def run(plan: Plan, results: Results, read: Callable[[DataSet], Data], at_once: int = 1) -> Summary:
+def run(
+    plan: Plan, results: Results, read: Callable[[BenchData], Data], at_once: int = 1
+) -> Summary:
     """Compute what isn't done yet under the eyes of the user, and sum up all that is there."""
     from clusterseq.bench.results import FAILED, cell_of, in_force
     from clusterseq.bench.summary import summarise
@@ -168,7 +170,7 @@ def run(plan: Plan, results: Results, read: Callable[[DataSet], Data], at_once: 
 
 
 def compute(
-    plan: Plan, results: Results, read: Callable[[DataSet], Data], at_once: int = 1
+    plan: Plan, results: Results, read: Callable[[BenchData], Data], at_once: int = 1
 ) -> None:
     """Compute what isn't done yet under the eyes of the user.
 

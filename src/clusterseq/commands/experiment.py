@@ -14,7 +14,7 @@ import typer
 from clusterseq.commands.shared import options
 
 if TYPE_CHECKING:
-    from clusterseq.bench.datasets import DataSet
+    from clusterseq.bench.datasets import BenchData
     from clusterseq.bench.plan import Plan
     from clusterseq.bench.study import Study
     from clusterseq.bench.summary import Summary
@@ -123,7 +123,7 @@ def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threa
     )
 
 
-def _data(study: Study, folder: Path | None, out: Path) -> list[DataSet]:
+def _data(study: Study, folder: Path | None, out: Path) -> list[BenchData]:
     from clusterseq.bench.study_data import find
     from clusterseq.errors import ConfigError
     from clusterseq.showing.terminal import note

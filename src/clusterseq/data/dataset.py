@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int32
 
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.shards import (
-    Shard,
+    PeopleFile,
     people_of,
     read_arrow,
     sequences_of,
@@ -201,7 +201,7 @@ def write_items(directory: Path, ids: pl.Series, counts: pl.Series) -> None:
 
 def write_manifest(
     directory: Path,
-    shards: Sequence[Shard],
+    shards: Sequence[PeopleFile],
     report: EventReport,
     about: Mapping[str, Any] | None = None,
 ) -> None:

@@ -18,7 +18,7 @@ import polars as pl
 from clusterseq.data.dataset import Data, Dataset, require_data
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.machine.files import write_whole
-from clusterseq.reading.columns import shown
+from clusterseq.reading.columns import quoted
 from clusterseq.reading.times import iso
 
 SECOND = 1_000_000
@@ -115,8 +115,8 @@ def inter_frame(data: Data) -> pl.DataFrame:
         broken = frame.filter(pl.col(name).str.contains(r"[\t\r\n]"))
         if len(broken):
             raise DataError(
-                f"the id {shown(broken[name][0])} holds a tab or a line break, which .inter can't; "
-                "rename it or write another format"
+                f"the id {quoted(broken[name][0])} holds a tab or a line break, which .inter "
+                "can't; rename it or write another format"
             )
     return frame
 

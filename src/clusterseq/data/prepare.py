@@ -26,7 +26,7 @@ from typing import Any, cast
 import polars as pl
 
 from clusterseq.data.dataset import MANIFEST, is_dataset, write_items, write_manifest
-from clusterseq.data.shards import Shard, read_arrow, shard_of, write_arrow, write_shard
+from clusterseq.data.shards import PeopleFile, read_arrow, shard_of, write_arrow, write_shard
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.machine.directory import replacing, scratch
 from clusterseq.machine.mapping import Mapper, P, R, one_by_one
@@ -265,7 +265,7 @@ def _catalogue(folder: Path, at_least: int) -> tuple[pl.DataFrame, pl.DataFrame]
     return common, items.filter(~mask)
 
 
-def _pack(folder: Path, draft: Path, shard: int) -> Shard:
+def _pack(folder: Path, draft: Path, shard: int) -> PeopleFile:
     """Number the items of a shard, and write a row for each person."""
     path = folder / f"settled-{shard:05}.arrow"
     catalogue = read_arrow(folder / "kept.arrow")["item"]

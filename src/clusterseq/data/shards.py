@@ -21,7 +21,7 @@ from clusterseq.machine.files import file_sha256
 
 
 @dataclass(frozen=True)
-class Shard:
+class PeopleFile:
     """What a manifest says of one file of people."""
 
     name: str
@@ -72,11 +72,11 @@ def sequences_of(people: pl.DataFrame) -> Sequences:
     return Sequences(items, times, offsets)
 
 
-def write_shard(path: Path, people: pl.DataFrame) -> Shard:
+def write_shard(path: Path, people: pl.DataFrame) -> PeopleFile:
     """Write people, sorted by id; the same people give the same bytes."""
     write_arrow(path, people)
     events = int(people["items"].list.len().sum())
-    return Shard(path.name, len(people), events, file_sha256(path))
+    return PeopleFile(path.name, len(people), events, file_sha256(path))
 
 
 def write_arrow(path: Path, frame: pl.DataFrame) -> None:

@@ -112,10 +112,10 @@ def option(name: str, where: str) -> str:
     return f"{name.replace('-', '_')}=" if where == DATA_FRAME else f"--{name}"
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value as a message shows it: quoted, on one line and of 40 characters at most.
 
-    >>> print(shown("n/a"), shown("two\\nlines"), shown(None))
+    >>> print(quoted("n/a"), quoted("two\\nlines"), quoted(None))
     "n/a" "two\\nlines" ""
     """
     text = "" if value is None else str(value)
@@ -138,7 +138,7 @@ def _by_name(name: str | None, names: Sequence[str], where: str, role: str) -> s
     matches = [other for other in names if plain(other) == plain(name)]
     if not matches:
         raise DataError(
-            f"{where}: no column {shown(name)} among {listed(names)}; "
+            f"{where}: no column {quoted(name)} among {listed(names)}; "
             f"give one of these to {option(f'{role}-column', where)}",
             code="columns",
         )
@@ -155,7 +155,7 @@ def by_alias(aliases: Sequence[str], names: Sequence[str]) -> str | None:
 def doubled(where: str, name: str, times: int) -> DataError:
     """The error for a column that can't be told from others of its name."""
     return DataError(
-        f"{where}: {times} columns are called {shown(name)}; keep one of them, or rename the "
+        f"{where}: {times} columns are called {quoted(name)}; keep one of them, or rename the "
         "others",
         code="columns",
     )
@@ -168,4 +168,4 @@ def listed(names: Sequence[str]) -> str:
     "a", "b"
     """
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(map(shown, names[:LISTED])) + more
+    return ", ".join(map(quoted, names[:LISTED])) + more

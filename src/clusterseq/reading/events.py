@@ -13,7 +13,7 @@ from functools import partial
 import polars as pl
 
 from clusterseq.errors import DataError
-from clusterseq.reading.columns import find_columns, option, shown
+from clusterseq.reading.columns import find_columns, option, quoted
 from clusterseq.reading.event_report import EventReport, Figures, Reading
 from clusterseq.reading.identifiers import identifiers, plain_values, stacked
 from clusterseq.reading.sources import Source, tables_of
@@ -122,7 +122,7 @@ def _bad_row(table: Table, rows: pl.DataFrame, row: int) -> DataError:
     role = next(role for role in rows.columns if rows[role][row] is None)
     value = _value(plain_values(table.rows[role]), row)
     kind = "a time" if role == "time" else "a string or a 64-bit integer"
-    reason = f"{role} {shown(value)} is not {kind}"
+    reason = f"{role} {quoted(value)} is not {kind}"
     if value is None or (isinstance(value, str) and not value):
         reason = f"the {role} is missing"
     return DataError(

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeAlias
 import polars as pl
 
 from clusterseq.errors import DataError
-from clusterseq.reading.columns import Columns, shown
+from clusterseq.reading.columns import Columns, quoted
 from clusterseq.reading.lines import NOT_UTF8, check_text, not_utf8, place_for_a_copy, raw_lines
 from clusterseq.reading.table import (
     Choose,
@@ -168,7 +168,7 @@ def _error(path: Path, number: int, line: bytes, reason: str, columns: Columns |
         role = next(role for role, text in UNUSABLE.items() if text == reason)
         value = (_parsed(line) or {})[columns.roles()[role]]
         return DataError(
-            f"{path} line {number}: {role} {shown(json.dumps(value))} is not a string or an "
+            f"{path} line {number}: {role} {quoted(json.dumps(value))} is not a string or an "
             "integer; drop such lines with --skip-bad or name another column with "
             f"--{role}-column",
             code="row",
@@ -181,7 +181,7 @@ def _error(path: Path, number: int, line: bytes, reason: str, columns: Columns |
             "example with jq -c '.[]'"
         )
     return DataError(
-        f"{path} line {number}: {shown(line.decode().strip())} is not a JSON object; "
+        f"{path} line {number}: {quoted(line.decode().strip())} is not a JSON object; "
         "mend it or drop such lines with --skip-bad",
         code="row",
     )

@@ -18,7 +18,7 @@ import polars as pl
 from clusterseq.errors import DataError
 from clusterseq.extensions import Extension, extension, extensions
 from clusterseq.reading.addresses import fetching, is_address
-from clusterseq.reading.columns import DATA_FRAME, Columns, doubled, shown
+from clusterseq.reading.columns import DATA_FRAME, Columns, doubled, quoted
 from clusterseq.reading.database import is_database, query_of, rows_of
 from clusterseq.reading.delimited import read_delimited
 from clusterseq.reading.jsonlines import read_json_lines
@@ -223,7 +223,7 @@ def _from_pandas(frame: Any, name: str, choose: Choose) -> Table:
         series = {column: _from_pandas_column(frame[labels[column]]) for column in columns.names}
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{name}: the value {shown(error.object)} holds half a character, which no text can; "
+            f"{name}: the value {quoted(error.object)} holds half a character, which no text can; "
             "mend or drop it"
         ) from error
     return _from_polars(pl.LazyFrame(series), name, lambda *_: columns, in_memory)

@@ -186,9 +186,9 @@ def _writing(output: Path) -> Iterator[Path]:
         with scratch(target) as folder:
             (folder / PARTS).mkdir()
             yield folder
-            whole = folder / "whole"
-            WRITERS[ending](pl.scan_parquet(sorted((folder / PARTS).iterdir())), whole)
-            put_in_place(whole, target)
+            joined = folder / "whole"
+            WRITERS[ending](pl.scan_parquet(sorted((folder / PARTS).iterdir())), joined)
+            put_in_place(joined, target)
     except OSError as error:
         raise DataError(
             f"{output}: {error.strerror or error}; free some room or name a place that can be "

@@ -11,7 +11,7 @@ import polars as pl
 
 from clusterseq.data.dataset import Data, Dataset, is_dataset
 from clusterseq.errors import DataError
-from clusterseq.reading.columns import shown
+from clusterseq.reading.columns import quoted
 from clusterseq.reading.event_report import EventReport
 from clusterseq.reading.events import read_events
 from clusterseq.reading.titles import titles_of
@@ -57,7 +57,7 @@ def warn_of_titles(path: Path | None, titles: pl.DataFrame | None, items: Vocabu
     """Say so where a file of titles has none for any item, as where ids are written otherwise."""
     if titles is None or any(titles_of(titles, items)):
         return
-    one, other = shown(next(iter(titles["item"]), None)), shown(next(iter(items.series)))
+    one, other = quoted(next(iter(titles["item"]), None)), quoted(next(iter(items.series)))
     note(f"{path}: none of its ids is an item's, so none gets a title; compare {one} and {other}")
 
 
