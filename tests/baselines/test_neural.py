@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from clusterseq.baselines.bert4rec import fit_bert4rec
-from clusterseq.baselines.gru4rec import fit_gru4rec
-from clusterseq.baselines.narm import fit_narm
-from clusterseq.baselines.neural import NextItemNetwork
+from clusterseq.baselines.bert4rec import BERT4Rec
+from clusterseq.baselines.gru4rec import GRU4Rec
+from clusterseq.baselines.narm import NARM
+from clusterseq.baselines.neural import NextItemNetwork, fit_network
 from clusterseq.baselines.next_item_losses import GBCE, FullSoftmax, SampledSoftmax
 from clusterseq.baselines.peer import Setting
-from clusterseq.baselines.sasrec import fit_sasrec
-from clusterseq.baselines.transrec import fit_transrec
+from clusterseq.baselines.sasrec import SASRec
+from clusterseq.baselines.transrec import TransRec
 from clusterseq.bench.planted import World
 from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
@@ -25,13 +25,13 @@ from clusterseq.judging.judge import mean_reciprocal_rank
 
 Fit: TypeAlias = Callable[..., NextItemNetwork]
 FITS: dict[str, Fit] = {
-    "gru4rec": partial(fit_gru4rec, loss=FullSoftmax()),
-    "gru4rec, sampled": partial(fit_gru4rec, loss=SampledSoftmax(20)),
-    "narm": partial(fit_narm, loss=FullSoftmax()),
-    "sasrec": partial(fit_sasrec, loss=FullSoftmax()),
-    "gsasrec": partial(fit_sasrec, loss=GBCE(30), geometry="dot"),
-    "bert4rec": partial(fit_bert4rec, loss=FullSoftmax()),
-    "transrec": partial(fit_transrec, loss=FullSoftmax()),
+    "gru4rec": partial(fit_network, GRU4Rec, loss=FullSoftmax()),
+    "gru4rec, sampled": partial(fit_network, GRU4Rec, loss=SampledSoftmax(20)),
+    "narm": partial(fit_network, NARM, loss=FullSoftmax()),
+    "sasrec": partial(fit_network, SASRec, loss=FullSoftmax()),
+    "gsasrec": partial(fit_network, SASRec, loss=GBCE(30), geometry="dot"),
+    "bert4rec": partial(fit_network, BERT4Rec, loss=FullSoftmax()),
+    "transrec": partial(fit_network, TransRec, loss=FullSoftmax(), geometry="distance"),
 }
 CAUSAL = sorted({*FITS} - {"bert4rec"})
 WORLD = World.of((1.0,), own=30, shared=0, generator=np.random.default_rng(0))

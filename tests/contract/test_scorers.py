@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
 from clusterseq.baselines.als import ALS
-from clusterseq.baselines.bert4rec import fit_bert4rec
+from clusterseq.baselines.bert4rec import BERT4Rec
 from clusterseq.baselines.blend import Blend
 from clusterseq.baselines.ease import EASE
 from clusterseq.baselines.episodes import Schedule
-from clusterseq.baselines.gru4rec import fit_gru4rec
+from clusterseq.baselines.gru4rec import GRU4Rec
 from clusterseq.baselines.item_knn import ItemKNN
 from clusterseq.baselines.mecos import fit_mecos
 from clusterseq.baselines.melu import fit_melu
 from clusterseq.baselines.metatl import fit_metatl
-from clusterseq.baselines.narm import fit_narm
+from clusterseq.baselines.narm import NARM
+from clusterseq.baselines.neural import NextItemNetwork, fit_network
 from clusterseq.baselines.next_item_losses import GBCE, FullSoftmax, ItemLoss, SampledSoftmax
 from clusterseq.baselines.peer import Setting
 from clusterseq.baselines.peers import PEERS
 from clusterseq.baselines.popularity import Popularity
-from clusterseq.baselines.sasrec import fit_sasrec
+from clusterseq.baselines.sasrec import SASRec
 from clusterseq.baselines.sequence_rules import SequenceRules
 from clusterseq.baselines.session_knn import SessionKNN
 from clusterseq.baselines.stan import STAN
-from clusterseq.baselines.transrec import fit_transrec
+from clusterseq.baselines.transrec import TransRec
 from clusterseq.baselines.vmis_knn import VMISKNN
 from clusterseq.data.sequences import Sequences
 from clusterseq.judging.scorer import Scorer
@@ -44,12 +46,12 @@ def episodic(fit: Callable[..., Scorer], **options: object) -> Fit:
     return fitted
 
 
-def neural(fit: Callable[..., Scorer], loss: ItemLoss, **options: object) -> Fit:
+def neural(network_of: type[NextItemNetwork], loss: ItemLoss, **options: Any) -> Fit:
     """A small network after an epoch; its judges are the people it learns from."""
 
     def fitted(known: Sequences, n_items: int) -> Scorer:
         setting = Setting(known, known, n_items)
-        return fit(setting, loss=loss, dim=8, epochs=1, **options)
+        return fit_network(network_of, setting, loss=loss, dim=8, epochs=1, **options)
 
     return fitted
 
@@ -77,13 +79,13 @@ DRAWN_BY_ITEM: dict[str, Fit] = {
     "metatl-mended": episodic(fit_metatl, mended=True),
     "melu": episodic(fit_melu),
     "mecos": episodic(fit_mecos),
-    "gru4rec-full": neural(fit_gru4rec, FullSoftmax()),
-    "gru4rec-sampled": neural(fit_gru4rec, SampledSoftmax(20)),
-    "narm": neural(fit_narm, SampledSoftmax(20)),
-    "sasrec": neural(fit_sasrec, SampledSoftmax(20)),
-    "gsasrec": neural(fit_sasrec, GBCE(20), geometry="dot"),
-    "bert4rec": neural(fit_bert4rec, SampledSoftmax(20)),
-    "transrec": neural(fit_transrec, SampledSoftmax(20)),
+    "gru4rec-full": neural(GRU4Rec, FullSoftmax()),
+    "gru4rec-sampled": neural(GRU4Rec, SampledSoftmax(20)),
+    "narm": neural(NARM, SampledSoftmax(20)),
+    "sasrec": neural(SASRec, SampledSoftmax(20)),
+    "gsasrec": neural(SASRec, GBCE(20), geometry="dot"),
+    "bert4rec": neural(BERT4Rec, SampledSoftmax(20)),
+    "transrec": neural(TransRec, SampledSoftmax(20), geometry="distance"),
 }
 """Scorers whose random start is drawn item by item."""
 

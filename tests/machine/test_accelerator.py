@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from clusterseq.baselines.bert4rec import fit_bert4rec
+from clusterseq.baselines.bert4rec import BERT4Rec
 from clusterseq.baselines.episodes import Schedule
-from clusterseq.baselines.gru4rec import fit_gru4rec
+from clusterseq.baselines.gru4rec import GRU4Rec
 from clusterseq.baselines.mecos import Mecos, fit_mecos
 from clusterseq.baselines.melu import MeLU, fit_melu
 from clusterseq.baselines.metatl import MetaTL, fit_metatl
-from clusterseq.baselines.narm import fit_narm
-from clusterseq.baselines.neural import NextItemNetwork
+from clusterseq.baselines.narm import NARM
+from clusterseq.baselines.neural import NextItemNetwork, fit_network
 from clusterseq.baselines.next_item_losses import GBCE, FullSoftmax, SampledSoftmax
 from clusterseq.baselines.peer import Setting
-from clusterseq.baselines.sasrec import fit_sasrec
-from clusterseq.baselines.transrec import fit_transrec
+from clusterseq.baselines.sasrec import SASRec
+from clusterseq.baselines.transrec import TransRec
 from clusterseq.config import Runtime
 from clusterseq.data.histories import Histories
 from clusterseq.data.tasks import prefixes
@@ -38,11 +38,11 @@ on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no 
 PEOPLE = Histories.from_lists([[1, 2, 3], [], [4], [5, 1]])
 BRIEF = Schedule(support=3, batch=16, most_steps=2, check_every=1)
 NETWORKS: dict[str, Callable[[Setting], NextItemNetwork]] = {
-    "gru4rec": partial(fit_gru4rec, loss=FullSoftmax(), dim=8, epochs=1),
-    "narm": partial(fit_narm, loss=SampledSoftmax(9), dim=8, epochs=1),
-    "sasrec": partial(fit_sasrec, loss=GBCE(9), dim=8, epochs=1),
-    "bert4rec": partial(fit_bert4rec, loss=SampledSoftmax(9), dim=8, epochs=1),
-    "transrec": partial(fit_transrec, loss=SampledSoftmax(9), dim=8, epochs=1),
+    "gru4rec": partial(fit_network, GRU4Rec, loss=FullSoftmax(), dim=8, epochs=1),
+    "narm": partial(fit_network, NARM, loss=SampledSoftmax(9), dim=8, epochs=1),
+    "sasrec": partial(fit_network, SASRec, loss=GBCE(9), dim=8, epochs=1),
+    "bert4rec": partial(fit_network, BERT4Rec, loss=SampledSoftmax(9), dim=8, epochs=1),
+    "transrec": partial(fit_network, TransRec, loss=SampledSoftmax(9), dim=8, epochs=1),
 }
 EPISODIC: dict[str, Callable[[Setting], MetaTL | MeLU | Mecos]] = {
     "metatl": partial(fit_metatl, mended=True, schedule=BRIEF),

@@ -19,9 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from clusterseq.baselines.item_table import ItemTable
-from clusterseq.baselines.neural import NextItemNetwork, Training, fit_network
-from clusterseq.baselines.next_item_losses import ItemLoss
-from clusterseq.baselines.peer import Setting
+from clusterseq.baselines.neural import NextItemNetwork
 from clusterseq.baselines.transformer import Transformer, positions
 from clusterseq.data.histories import Histories
 
@@ -36,12 +34,13 @@ class BERT4Rec(NextItemNetwork):
         self,
         items: ItemTable,
         *,
-        max_steps: int,
-        blocks: int,
-        heads: int,
-        dropout: float,
-        hidden: float,
+        max_steps: int = 10,
+        blocks: int = 2,
+        heads: int = 2,
+        dropout: float = 0.2,
+        hidden: float = 0.3,
     ) -> None:
+        """``hidden`` is the share of items hidden in uncut sequences of the training."""
         super().__init__(items, max_steps)
         self.hidden = hidden
         self.mask_vector = nn.Parameter(torch.randn(items.dim) * items.dim**-0.5)
@@ -85,31 +84,3 @@ class BERT4Rec(NextItemNetwork):
         indices = torch.arange(extended.items.shape[1], device=extended.items.device)
         last = indices == histories.lengths[:, None]
         return self.guesses(extended, last)[last]
-
-
-def fit_bert4rec(
-    setting: Setting,
-    *,
-    loss: ItemLoss,
-    learning_rate: float = 6e-3,
-    dropout: float = 0.2,
-    hidden: float = 0.3,
-    dim: int = 64,
-    max_steps: int = 10,
-    blocks: int = 2,
-    heads: int = 2,
-    epochs: int = 40,
-) -> BERT4Rec:
-    """Train it on the known people; ``hidden`` is the share of items hidden in uncut sequences."""
-
-    def build() -> BERT4Rec:
-        return BERT4Rec(
-            ItemTable(setting.n_items, dim),
-            max_steps=max_steps,
-            blocks=blocks,
-            heads=heads,
-            dropout=dropout,
-            hidden=hidden,
-        )
-
-    return fit_network(setting, build, Training(loss, learning_rate, epochs))

@@ -15,16 +15,14 @@ from torch import Tensor, nn
 
 from clusterseq.baselines.dropout import dropped
 from clusterseq.baselines.item_table import ItemTable
-from clusterseq.baselines.neural import NextItemNetwork, Training, fit_network
-from clusterseq.baselines.next_item_losses import ItemLoss
-from clusterseq.baselines.peer import Setting
+from clusterseq.baselines.neural import NextItemNetwork
 from clusterseq.data.histories import Histories
 
 
 class GRU4Rec(NextItemNetwork):
     """One gated recurrent layer, as wide as the item vectors."""
 
-    def __init__(self, items: ItemTable, *, max_steps: int, dropout: float) -> None:
+    def __init__(self, items: ItemTable, *, max_steps: int = 10, dropout: float = 0.4) -> None:
         super().__init__(items, max_steps)
         self.dropout = dropout
         self.encoder = nn.GRU(items.dim, items.dim, batch_first=True)
@@ -36,21 +34,3 @@ class GRU4Rec(NextItemNetwork):
         inputs = dropped(self.items(histories.items), self.dropout, generator)
         states, _ = self.encoder(inputs)
         return dropped(states, self.dropout, generator)
-
-
-def fit_gru4rec(
-    setting: Setting,
-    *,
-    loss: ItemLoss,
-    learning_rate: float = 6e-3,
-    dropout: float = 0.4,
-    dim: int = 64,
-    max_steps: int = 10,
-    epochs: int = 20,
-) -> GRU4Rec:
-    """Train it on the known people."""
-    return fit_network(
-        setting,
-        lambda: GRU4Rec(ItemTable(setting.n_items, dim), max_steps=max_steps, dropout=dropout),
-        Training(loss, learning_rate, epochs),
-    )

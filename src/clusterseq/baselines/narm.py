@@ -15,16 +15,14 @@ from torch import Tensor, nn
 
 from clusterseq.baselines.dropout import dropped
 from clusterseq.baselines.item_table import ItemTable
-from clusterseq.baselines.neural import NextItemNetwork, Training, fit_network
-from clusterseq.baselines.next_item_losses import ItemLoss
-from clusterseq.baselines.peer import Setting
+from clusterseq.baselines.neural import NextItemNetwork
 from clusterseq.data.histories import Histories
 
 
 class NARM(NextItemNetwork):
     """One gated recurrent layer, additive attention, and the bilinear decoder's matrix."""
 
-    def __init__(self, items: ItemTable, *, max_steps: int, dropout: float) -> None:
+    def __init__(self, items: ItemTable, *, max_steps: int = 10, dropout: float = 0.4) -> None:
         super().__init__(items, max_steps)
         self.dropout = dropout
         dim = items.dim
@@ -48,21 +46,3 @@ class NARM(NextItemNetwork):
         pairs = self.newest(states)[:, :, None] + self.earlier(states)[:, None]
         weights: Tensor = self.fit(torch.sigmoid(pairs)).squeeze(-1)  # (users, steps, steps)
         return weights.tril() @ states
-
-
-def fit_narm(
-    setting: Setting,
-    *,
-    loss: ItemLoss,
-    learning_rate: float = 6e-3,
-    dropout: float = 0.4,
-    dim: int = 64,
-    max_steps: int = 10,
-    epochs: int = 20,
-) -> NARM:
-    """Train it on the known people."""
-    return fit_network(
-        setting,
-        lambda: NARM(ItemTable(setting.n_items, dim), max_steps=max_steps, dropout=dropout),
-        Training(loss, learning_rate, epochs),
-    )

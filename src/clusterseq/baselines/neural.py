@@ -11,15 +11,14 @@ Knows nothing about: particular networks and losses, grids, test users.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from clusterseq.baselines.item_table import ItemTable
+from clusterseq.baselines.item_table import Geometry, ItemTable
 from clusterseq.baselines.next_item_losses import ItemLoss
 from clusterseq.baselines.peer import Setting
 from clusterseq.data.histories import Histories
@@ -27,6 +26,11 @@ from clusterseq.data.windows import Windows
 from clusterseq.judging.judge import mean_reciprocal_rank
 from clusterseq.learning.stage import Place, Stage, run_stage
 from clusterseq.machine.progress import Silent
+
+BATCH = 128
+"""Windows in a batch."""
+PATIENCE = 5
+"""Epochs without a better validation before the training ends."""
 
 
 class NextItemNetwork(nn.Module):
@@ -70,46 +74,49 @@ class NextItemNetwork(nn.Module):
 Network = TypeVar("Network", bound=NextItemNetwork)
 
 
-@dataclass(frozen=True)
-class Training:
-    """How a network is trained."""
-
-    loss: ItemLoss
-    """What is minimised."""
-    learning_rate: float
-    """The peak, after a first epoch of warming up."""
-    epochs: int
-    """Most epochs."""
-    windows: int = 128
-    """Windows in a batch."""
-    patience: int = 5
-    """Epochs without a better validation before the training ends."""
-
-
-def fit_network(setting: Setting, build: Callable[[], Network], training: Training) -> Network:
+def fit_network(
+    network_of: Callable[..., Network],
+    setting: Setting,
+    *,
+    loss: ItemLoss,
+    geometry: Geometry = "cosine",
+    learning_rate: float = 6e-3,
+    dim: int = 64,
+    epochs: int = 20,
+    **options: Any,
+) -> Network:
     """Build a network and train it on the known people, as long as newcomers favour (``stage``).
+
+    Args:
+        network_of: makes one of a table of items and the options that aren't named here.
+        learning_rate: the peak, after a first epoch of warming up.
+        epochs: at most so many.
 
     Raises:
         TrainingError: the loss is not finite.
     """
+
+    def build() -> Network:
+        return network_of(ItemTable(setting.n_items, dim, geometry), **options)
+
     network = seeded(build, setting.generator("weights")).to(setting.device)
     windows, judges = Windows.of(setting.known, network.max_steps), setting.judges()
 
     def batches(generator: np.random.Generator) -> Sequence[Histories]:
-        return windows.batches(training.windows, generator)
+        return windows.batches(BATCH, generator)
 
-    def loss(batch: Histories, generator: torch.Generator) -> Tensor:
+    def batch_loss(batch: Histories, generator: torch.Generator) -> Tensor:
         queries, targets = network.exercises(batch.to(setting.device), generator)
-        return training.loss(network.items, queries, targets, generator)
+        return loss(network.items, queries, targets, generator)
 
     stage = Stage(
         name="peer",
-        epochs=training.epochs,
-        groups=[(list(network.parameters()), training.learning_rate)],
+        epochs=epochs,
+        groups=[(list(network.parameters()), learning_rate)],
         batches=batches,
-        loss=loss,
+        loss=batch_loss,
         validate=lambda: mean_reciprocal_rank(network.score, judges),
-        patience=training.patience,
+        patience=PATIENCE,
     )
     place = Place(stage.name)
     run_stage(stage, network, place, seed=setting.seed, watcher=Silent(), checkpoint=lambda: None)

@@ -10,23 +10,24 @@ from functools import partial
 from typing import Any
 
 from clusterseq.baselines.als import ALS
-from clusterseq.baselines.bert4rec import fit_bert4rec
+from clusterseq.baselines.bert4rec import BERT4Rec
 from clusterseq.baselines.blend import Blend
 from clusterseq.baselines.ease import EASE
-from clusterseq.baselines.gru4rec import fit_gru4rec
+from clusterseq.baselines.gru4rec import GRU4Rec
 from clusterseq.baselines.item_knn import ItemKNN
 from clusterseq.baselines.mecos import fit_mecos
 from clusterseq.baselines.melu import fit_melu
 from clusterseq.baselines.metatl import fit_metatl
-from clusterseq.baselines.narm import fit_narm
+from clusterseq.baselines.narm import NARM
+from clusterseq.baselines.neural import fit_network
 from clusterseq.baselines.next_item_losses import GBCE, FullSoftmax, SampledSoftmax
 from clusterseq.baselines.peer import Peer, Setting, tune
 from clusterseq.baselines.popularity import Popularity
-from clusterseq.baselines.sasrec import fit_sasrec
+from clusterseq.baselines.sasrec import SASRec
 from clusterseq.baselines.sequence_rules import SequenceRules
 from clusterseq.baselines.session_knn import SessionKNN
 from clusterseq.baselines.stan import STAN
-from clusterseq.baselines.transrec import fit_transrec
+from clusterseq.baselines.transrec import TransRec
 from clusterseq.baselines.vmis_knn import VMISKNN
 from clusterseq.judging.scorer import Scorer
 
@@ -131,43 +132,43 @@ PEERS = {
         Neural(
             "gru4rec-full",
             "GRU4Rec (arXiv 1511.06939), softmax over all items.",
-            partial(fit_gru4rec, loss=FullSoftmax()),
+            partial(fit_network, GRU4Rec, loss=FullSoftmax()),
             {"learning_rate": (6e-3, 1e-2)},
         ),
         Neural(
             "gru4rec-sampled",
             "GRU4Rec with additional samples (arXiv 1706.03847), sampled softmax.",
-            partial(fit_gru4rec, loss=SampledSoftmax()),
+            partial(fit_network, GRU4Rec, loss=SampledSoftmax()),
             NEURAL_GRID,
         ),
         Neural(
             "narm",
             "NARM, a GRU with attention (arXiv 1711.04725).",
-            partial(fit_narm, loss=SampledSoftmax()),
+            partial(fit_network, NARM, loss=SampledSoftmax()),
             NEURAL_GRID,
         ),
         Neural(
             "sasrec",
             "SASRec (arXiv 1808.09781), cosine scores, sampled softmax.",
-            partial(fit_sasrec, loss=SampledSoftmax()),
+            partial(fit_network, SASRec, loss=SampledSoftmax()),
             NEURAL_GRID,
         ),
         Neural(
             "gsasrec",
             "gSASRec (arXiv 2308.07192), dot products, gBCE.",
-            partial(fit_sasrec, loss=GBCE(), geometry="dot"),
+            partial(fit_network, SASRec, loss=GBCE(), geometry="dot"),
             NEURAL_GRID,
         ),
         Neural(
             "bert4rec",
             "BERT4Rec (arXiv 1904.06690), cosine scores, sampled softmax.",
-            partial(fit_bert4rec, loss=SampledSoftmax()),
+            partial(fit_network, BERT4Rec, loss=SampledSoftmax(), epochs=40),
             NEURAL_GRID,
         ),
         Neural(
             "transrec",
             "TransRec (arXiv 1707.02410) with the global translation, sampled softmax.",
-            partial(fit_transrec, loss=SampledSoftmax()),
+            partial(fit_network, TransRec, loss=SampledSoftmax(), geometry="distance"),
             NEURAL_GRID,
         ),
     )

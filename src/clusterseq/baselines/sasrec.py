@@ -14,10 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from clusterseq.baselines.item_table import Geometry, ItemTable
-from clusterseq.baselines.neural import NextItemNetwork, Training, fit_network
-from clusterseq.baselines.next_item_losses import ItemLoss
-from clusterseq.baselines.peer import Setting
+from clusterseq.baselines.item_table import ItemTable
+from clusterseq.baselines.neural import NextItemNetwork
 from clusterseq.baselines.transformer import Transformer, positions
 from clusterseq.data.histories import Histories
 
@@ -26,7 +24,13 @@ class SASRec(NextItemNetwork):
     """A transformer in which each step reads itself and earlier ones."""
 
     def __init__(
-        self, items: ItemTable, *, max_steps: int, blocks: int, heads: int, dropout: float
+        self,
+        items: ItemTable,
+        *,
+        max_steps: int = 10,
+        blocks: int = 1,
+        heads: int = 1,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__(items, max_steps)
         self.positions = positions(max_steps, items.dim)
@@ -41,25 +45,3 @@ class SASRec(NextItemNetwork):
         earlier = torch.ones(1, steps, steps, dtype=torch.bool, device=inputs.device).tril()
         queries: Tensor = self.transformer(inputs, earlier, generator)
         return queries
-
-
-def fit_sasrec(
-    setting: Setting,
-    *,
-    loss: ItemLoss,
-    geometry: Geometry = "cosine",
-    learning_rate: float = 6e-3,
-    dropout: float = 0.2,
-    dim: int = 64,
-    max_steps: int = 10,
-    blocks: int = 1,
-    heads: int = 1,
-    epochs: int = 20,
-) -> SASRec:
-    """Train it on the known people."""
-
-    def build() -> SASRec:
-        items = ItemTable(setting.n_items, dim, geometry)
-        return SASRec(items, max_steps=max_steps, blocks=blocks, heads=heads, dropout=dropout)
-
-    return fit_network(setting, build, Training(loss, learning_rate, epochs))

@@ -14,17 +14,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from clusterseq.baselines.dropout import dropped
-from clusterseq.baselines.item_table import Geometry, ItemTable
-from clusterseq.baselines.neural import NextItemNetwork, Training, fit_network
-from clusterseq.baselines.next_item_losses import ItemLoss
-from clusterseq.baselines.peer import Setting
+from clusterseq.baselines.item_table import ItemTable
+from clusterseq.baselines.neural import NextItemNetwork
 from clusterseq.data.histories import Histories
 
 
 class TransRec(NextItemNetwork):
     """The last item's vector plus one translation."""
 
-    def __init__(self, items: ItemTable, *, dropout: float) -> None:
+    def __init__(self, items: ItemTable, *, dropout: float = 0.4) -> None:
         super().__init__(items, max_steps=20)
         self.dropout = dropout
         self.translation = nn.Parameter(torch.zeros(items.dim))
@@ -34,21 +32,3 @@ class TransRec(NextItemNetwork):
     ) -> Float[Tensor, "users steps dim"]:
         """Where each item leads."""
         return dropped(self.items(histories.items), self.dropout, generator) + self.translation
-
-
-def fit_transrec(
-    setting: Setting,
-    *,
-    loss: ItemLoss,
-    geometry: Geometry = "distance",
-    learning_rate: float = 6e-3,
-    dropout: float = 0.4,
-    dim: int = 64,
-    epochs: int = 20,
-) -> TransRec:
-    """Train it on the known people."""
-    return fit_network(
-        setting,
-        lambda: TransRec(ItemTable(setting.n_items, dim, geometry), dropout=dropout),
-        Training(loss, learning_rate, epochs),
-    )
