@@ -14,10 +14,9 @@ import pytest
 from torch import Tensor, nn
 
 from clusterseq import cli
-from clusterseq.baselines.peer import Kind, Peer, Setting
+from clusterseq.baselines.peer import Kind, Peer, Setting, tune
 from clusterseq.baselines.popularity import Popularity
 from clusterseq.bench import own
-from clusterseq.bench.cell import train
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.datasets import BenchData, parse_all
 from clusterseq.bench.models import catalogue, choose, chosen
@@ -260,7 +259,7 @@ def test_the_chosen_points_time_is_told_where_others_diverge(
         return Popularity.fit(setting.known, setting.n_items)
 
     known = Sequences.from_rows([[0, 1], [1, 0], [1, 2]])
-    trained = train(Peer("x", "An example.", fit, {"rate": rates}), Setting(known, known, 3))
+    tuned = tune(Peer("x", "An example.", fit, {"rate": rates}), Setting(known, known, 3))
     chosen = next(rate for rate in rates if rate <= 1)
-    assert trained.tuned.options == {"rate": chosen}
-    assert chosen <= trained.train_s < trained.tuning_s
+    assert tuned.options == {"rate": chosen}
+    assert chosen <= tuned.train_s < tuned.tuning_s

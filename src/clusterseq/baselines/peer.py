@@ -10,6 +10,7 @@ Knows nothing about: which peers there are, test users, files.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -99,6 +100,10 @@ class Tuned:
     """The point of the grid that the validation users liked best."""
     trials: Sequence[tuple[Options, float]]
     """Every point with the validation MRR it reached."""
+    train_s: float
+    """Seconds to fit the scorer."""
+    tuning_s: float
+    """Seconds to fit and judge the whole grid."""
 
 
 def tune(peer: Peer, setting: Setting) -> Tuned:
@@ -114,20 +119,23 @@ def tune(peer: Peer, setting: Setting) -> Tuned:
             "with options of your choice",
             code="split",
         )
-    best: tuple[float, Scorer, Options] | None = None
+    best: tuple[float, Scorer, Options, float] | None = None
     failure: TrainingError | None = None
-    trials = []
+    trials, began = [], time.perf_counter()
     for options in peer.settings():
+        started = time.perf_counter()
         try:
             scorer = peer.fit(setting, **options)
+            seconds = time.perf_counter() - started
             mrr = setting.mrr(scorer)
         except TrainingError as error:
             failure, mrr = error, 0.0
         else:
             if best is None or mrr > best[0]:
-                best = mrr, scorer, options
+                best = mrr, scorer, options, seconds
         trials.append((options, mrr))
     if best is None:
         assert failure is not None  # the product of no options is one empty point
         raise failure
-    return Tuned(best[1], best[2], trials)
+    _, scorer, options, seconds = best
+    return Tuned(scorer, options, trials, seconds, time.perf_counter() - began)

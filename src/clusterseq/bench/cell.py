@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from clusterseq.baselines.peer import Peer, Setting, Tuned, tune
+from clusterseq.baselines.peer import Peer, Tuned, tune
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.results import DONE, FAILED, INAPPLICABLE, Cell, Row
 from clusterseq.bench.split_arrays import SplitArrays
@@ -61,18 +60,6 @@ class Job:
         return cls(**{**values, "cells": tuple(Cell(**cell) for cell in values["cells"])})
 
 
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A tuned model and how long that took."""
-
-    tuned: Tuned
-    """The model and the trials."""
-    train_s: float
-    """Seconds to fit the setting that was chosen."""
-    tuning_s: float
-    """Seconds to fit and judge the whole grid."""
-
-
 def compute(
     job: Job, peer: Peer, split: SplitArrays
 ) -> Iterator[tuple[Cell, Row, pl.DataFrame | None]]:
@@ -82,8 +69,8 @@ def compute(
         ClusterSeqError: the peer can't be fitted, or its scores can't be ranked.
     """
     start_mb = peak_mb()
-    trained = train(peer, split.setting(job.first.seed, device_named(job.device)))
-    scorer = trained.tuned.scorer
+    tuned = tune(peer, split.setting(job.first.seed, device_named(job.device)))
+    scorer = tuned.scorer
     facts = {
         "group": job.group,
         "threads": job.threads,
@@ -93,7 +80,7 @@ def compute(
         "known": len(split.known),
         "coverage": split.coverage,
         "parameters": learnt_parameters(scorer),
-        **_of_training(trained),
+        **_of_training(tuned),
     }
     for cell in job.cells:
         if cell.k == 0 and scorer.needs_history:
@@ -103,24 +90,6 @@ def compute(
         judged, ranks = _judge(scorer, split, cell.k)
         ends = {"status": DONE, "error": None, "peak_mb": peak_mb(), "finished": now()}
         yield cell, {**facts, **judged, **ends}, ranks
-
-
-def train(peer: Peer, setting: Setting) -> Trained:
-    """Tune a peer by the clock."""
-    seconds: list[float] = []
-
-    def fit(*arguments: Any, **options: Any) -> Scorer:
-        started = time.perf_counter()
-        try:
-            return peer.fit(*arguments, **options)
-        finally:  # a point that diverges is one of the trials, too
-            seconds.append(time.perf_counter() - started)
-
-    started = time.perf_counter()
-    tuned = tune(dataclasses.replace(peer, fit=fit), setting)
-    elapsed = time.perf_counter() - started
-    chosen = [options for options, _ in tuned.trials].index(tuned.options)
-    return Trained(tuned, seconds[chosen], elapsed)
 
 
 def failed_row(job: Job, error: str) -> Row:
@@ -149,15 +118,14 @@ def ranks_frame(evaluation: Evaluation, users: np.ndarray) -> pl.DataFrame:
     )
 
 
-def _of_training(trained: Trained) -> dict[str, Any]:
-    tuned = trained.tuned
+def _of_training(tuned: Tuned) -> dict[str, Any]:
     reached = next(mrr for options, mrr in tuned.trials if options == tuned.options)
     return {
         "options": json.dumps(dict(tuned.options), default=repr),
         "trials": json.dumps([[dict(options), mrr] for options, mrr in tuned.trials], default=repr),
         "validation_mrr": reached,
-        "train_s": trained.train_s,
-        "tuning_s": trained.tuning_s,
+        "train_s": tuned.train_s,
+        "tuning_s": tuned.tuning_s,
     }
 
 
