@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 from clusterseq.checks import require, typed, unwrapped
 
 MetaOrder: TypeAlias = Literal["second", "first", "none"]
+SplitKind: TypeAlias = Literal["temporal", "random", "none"]
 OUR_PARTS = {"encoder": "gru", "clusterer": "autoencoders", "conditioner": "gates"}
 """Options of the model that name a part, and the part that is ours."""
 LATER: Mapping[str, Mapping[str, Any]] = {
@@ -47,7 +48,7 @@ def _require_least(least: int, options: Any, *names: str) -> None:
 class DataConfig:
     """Which events are used, and who is known and who is new."""
 
-    split: Literal["temporal", "random", "none"] = "temporal"
+    split: SplitKind = "temporal"
     """How users are split: by the time of their first event, by a draw, or everybody is known."""
     new_share: float = 0.2
     """Share of the users that are new."""

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from clusterseq.config import SplitKind
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.sequences import Sequences
-from clusterseq.data.split import Split, SplitKind, all_new, split_users
+from clusterseq.data.split import Split, all_new, split_users
 from clusterseq.errors import ConfigError, DataError
 from clusterseq.reading.events import read_events
 from clusterseq.reading.vocab import RawId, Vocabulary

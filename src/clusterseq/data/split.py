@@ -14,19 +14,19 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import Int32, Int64
 
 from clusterseq.checks import whole
+from clusterseq.config import SplitKind
 from clusterseq.data.dataset import Dataset
 from clusterseq.data.sequences import Sequences
 from clusterseq.errors import DataError
 from clusterseq.reading.times import iso
 from clusterseq.reading.vocab import UNKNOWN, Vocabulary
 
-SplitKind: TypeAlias = Literal["temporal", "random", "none"]
 Users: TypeAlias = Int64[np.ndarray, " _"]
 
 

@@ -12,10 +12,9 @@ from clusterseq.report import charts
 from clusterseq.report.by_length import AtLength
 from clusterseq.report.findings import Findings
 from clusterseq.report.section import Section, Table
-from clusterseq.showing.figures import NONE, judged
+from clusterseq.showing.figures import METRICS, NONE, judged
 from clusterseq.using.comparison import BEFORE, CLUSTERSEQ
 
-METRICS = ("mrr", "hr@10", "ndcg@10")
 INTENDED = (
     "Meant for recommending the next item of a catalogue to people of whom only a few touches are "
     "known. Not meant for decisions about people, for catalogues that change by the hour (new "

@@ -16,7 +16,7 @@ from clusterseq.judging.evaluate import GROUPS, NEGATIVES, RANKINGS
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.overrides import changed
 from clusterseq.reading.times import iso
-from clusterseq.showing.figures import figure, judged
+from clusterseq.showing.figures import METRICS, figure, judged
 from clusterseq.using.comparison import CLUSTERSEQ, Comparison
 from clusterseq.using.demo import Newcomer
 from clusterseq.using.recommendations import Recommendations, Why
@@ -25,7 +25,6 @@ TITLES = {
     "full": "Full catalogue",
     "sampled": f"Sampled: the target against {NEGATIVES} items, or as many as there are",
 }
-COLUMNS = ("mrr", "hr@10", "ndcg@10")
 
 
 def comparison_tables(comparison: Comparison) -> Iterator[Table]:
@@ -33,11 +32,11 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
     for ranking in RANKINGS:
         table = Table(title=TITLES[ranking], title_justify="left", title_style="bold")
         table.add_column("")
-        for name in (*(column.upper() for column in COLUMNS), *GROUPS):
+        for name in (*(column.upper() for column in METRICS), *GROUPS):
             table.add_column(name, justify="right")
         for model, figures in comparison.figures.items():
             cells = [judged(figures[ranking], "mrr")]
-            cells += [figure(figures[ranking][name]) for name in COLUMNS[1:]]
+            cells += [figure(figures[ranking][name]) for name in METRICS[1:]]
             cells += [figure(figures["groups"][name][ranking]["mrr"]) for name in GROUPS]
             table.add_row(model, *cells, style="bold" if model == CLUSTERSEQ else None)
         yield table
@@ -159,4 +158,4 @@ def _judgements(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 
 
 def _metrics_line(figures: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.upper()} {figure(figures[name])}" for name in COLUMNS)
+    return ", ".join(f"{name.upper()} {figure(figures[name])}" for name in METRICS)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NONE = "–"
+METRICS = ("mrr", "hr@10", "ndcg@10")
+"""Those of a model that are shown."""
 
 
 def figure(value: float | None, digits: int = 4) -> str:

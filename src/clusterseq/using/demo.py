@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from clusterseq.config import Config, Runtime
+from clusterseq.judging.evaluate import GROUPS
 from clusterseq.learning.checkpoint import Checkpoint
 from clusterseq.reading.events import read_events
 from clusterseq.using.comparison import Comparison
@@ -55,7 +56,7 @@ def newcomers(
     recommender = Recommender(checkpoint)
     people = split_events(trial.events, trial.config.data, trial.runtime.seed).test
     evaluation = comparison.own
-    positions = {name: evaluation.groups[name].tolist() for name in ("minor", "major")}
+    positions = {name: evaluation.groups[name].tolist() for name in GROUPS}
     grouped = {position for members in positions.values() for position in members}
     between = [position for position in range(len(evaluation.users)) if position not in grouped]
     for group, members in (
