@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import IO
 
 from clusterseq.bench.cell import Job, failed_row
 from clusterseq.bench.results import FAILED, Results, Row
@@ -26,19 +26,6 @@ from clusterseq.bench.results import FAILED, Results, Row
 HOME = Path(__file__).parents[2]
 LOOK_EVERY_S = 0.05
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@runtime_checkable
-class JobWatcher(Protocol):
-    """Somebody who is told when jobs start and end."""
-
-    def started(self, job: Job) -> None:
-        """A job is under way."""
-        ...
-
-    def finished(self, job: Job, rows: Sequence[Row]) -> None:
-        """A job has ended in these rows, some of which may have failed."""
-        ...
 
 
 class JobProcess:
@@ -116,12 +103,12 @@ class JobProcess:
 def run_jobs(
     jobs: Iterable[Job],
     results: Results,
-    watcher: JobWatcher,
-    publish: Callable[[], None],
+    started: Callable[[Job], None],
+    ended: Callable[[Job, Sequence[Row]], None],
     *,
     at_once: int = 1,
 ) -> None:
-    """Run jobs, at most ``at_once`` at a time; each is reported and published as it ends.
+    """Run jobs, at most ``at_once`` at a time; each ends in some rows, which may have failed.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C; the jobs under way are lost, and no other.
@@ -131,13 +118,11 @@ def run_jobs(
         while waiting or running:
             while waiting and len(running) < at_once:
                 running.append(JobProcess(waiting.popleft()))
-                watcher.started(running[-1].job)
+                started(running[-1].job)
             time.sleep(LOOK_EVERY_S)
             for process in [process for process in running if process.ended()]:
                 running.remove(process)
-                rows = process.settle(results)
-                publish()
-                watcher.finished(process.job, rows)
+                ended(process.job, process.settle(results))
     finally:
         for process in running:
             process.stop()

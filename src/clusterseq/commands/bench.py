@@ -14,12 +14,13 @@ import typer
 from clusterseq.commands.shared import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from clusterseq.bench.cell import Job
     from clusterseq.bench.datasets import BenchData
     from clusterseq.bench.models import Model
     from clusterseq.bench.plan import Plan
-    from clusterseq.bench.results import Results
+    from clusterseq.bench.results import Results, Row
     from clusterseq.bench.summary import Summary
     from clusterseq.data.dataset import Data
 
@@ -194,8 +195,13 @@ def compute(
     if len(jobs) < plan.trainings:
         note(f"{plan.trainings - len(jobs)} of {plan.trainings} are done already")
     try:
-        with BenchScreen(len(jobs)) as watcher:
-            run_jobs(jobs, results, watcher, publish, at_once=at_once)
+        with BenchScreen(len(jobs)) as display:
+
+            def ended(job: Job, rows: Sequence[Row]) -> None:
+                publish()
+                display.finished(job, rows)
+
+            run_jobs(jobs, results, display.started, ended, at_once=at_once)
     except KeyboardInterrupt:
         note(f"What was finished is kept in {results.path}; the same command goes on.")
         raise

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -84,21 +83,6 @@ class SparseEvidence:
         mask = torch.div(self.cells, n_items, rounding_mode="floor") == person
         kinds = torch.div(self.owners[mask], people, rounding_mode="floor")
         return SparseEvidence(kinds, self.cells[mask] - person * n_items, self.values[mask])
-
-
-@runtime_checkable
-class EvidenceSource(Protocol):
-    """What adaptation asks of a memory, whoever answers."""
-
-    def at_anchors(
-        self, places: Int64[Tensor, " items"], anchors: int
-    ) -> Float[Tensor, "users kinds prefixes anchors"]:
-        """What each proper prefix says of some items."""
-        ...
-
-    def at_next(self) -> Float[Tensor, "users kinds prefixes"]:
-        """What each proper prefix says of the item that came next."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from clusterseq.config import ModelConfig
-from clusterseq.data.evidence import EvidenceSource, places_of
+from clusterseq.data.evidence import Evidence, places_of
 from clusterseq.data.histories import Histories
 from clusterseq.data.memory import KINDS, Memory
 from clusterseq.data.packing import Packing
+from clusterseq.data.padded_evidence import PaddedEvidence
 from clusterseq.model.catalogue import Catalogue, Preferences
 from clusterseq.model.head import PARTS, Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
@@ -213,7 +214,10 @@ class ClusterSeq(nn.Module):
         return conditioned
 
     def support_evidence(
-        self, histories: Histories, catalogue: Catalogue, evidence: EvidenceSource | None
+        self,
+        histories: Histories,
+        catalogue: Catalogue,
+        evidence: Evidence | PaddedEvidence | None,
     ) -> Float[Tensor, "users kinds prefixes candidates"] | None:
         """What the memory says of what came next (first) and of the anchors, side by side.
 
