@@ -38,7 +38,7 @@ PACKAGES = [
     ("baselines", "vmis_knn stan ease als blend dropout episodes mecos melu metatl item_table"),
     ("baselines", "next_item_losses neural transformer gru4rec narm sasrec bert4rec transrec"),
     ("baselines", "peers"),
-    ("using", "overwriting titles comparison evaluation batches experiment former update"),
+    ("using", "overwriting titles comparison evaluation new_events experiment former update"),
     ("using", "ray_train explanation recommendations given_ids recommender batch estimator atlas"),
     ("using", "tracing storage demo"),
     ("service", "limits item_search heap ranking engine batcher ranking_cache ranking_service"),

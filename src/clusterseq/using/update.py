@@ -41,10 +41,10 @@ from clusterseq.model.growth import grown
 from clusterseq.model.ranker import Ranker
 from clusterseq.reading.titles import titles_of
 from clusterseq.reading.vocab import Vocabulary
-from clusterseq.using.batches import new_batch
 from clusterseq.using.comparison import BEFORE, CLUSTERSEQ, Comparison, compare
 from clusterseq.using.evaluation import split_events
 from clusterseq.using.former import Former
+from clusterseq.using.new_events import new_batch
 from clusterseq.using.titles import Titles, titles_frame
 
 UPDATE = "update"
