@@ -40,18 +40,23 @@ def write_charts(directory: Path, summary: Summary) -> list[Path]:
     Raises:
         ConfigError: matplotlib isn't installed.
     """
-    figures = {}
-    shown = [board for board in map(without_ablations, summary.boards) if board.entries]
-    if boards := usual_boards(shown):
-        figures["accuracy-time"] = accuracy_against_time(boards)
-    if curves := several_k(shown):
-        figures["k-curve"] = accuracy_against_k(curves)
     paths = []
-    for name, figure in figures.items():
+    for name, figure in charts_of(summary).items():
         for kind in FORMATS:
             paths.append(directory / f"{name}.{kind}")
             write_whole(paths[-1], rendered(figure, kind))
     return paths
+
+
+def charts_of(summary: Summary) -> dict[str, Figure]:
+    """The charts by the names of their files."""
+    charts = {}
+    shown = [board for board in map(without_ablations, summary.boards) if board.entries]
+    if boards := usual_boards(shown):
+        charts["accuracy-time"] = accuracy_against_time(boards)
+    if curves := several_k(shown):
+        charts["k-curve"] = accuracy_against_k(curves)
+    return charts
 
 
 def without_ablations(board: Board) -> Board:

@@ -9,13 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from clusterseq.bench.own import OWN
-from clusterseq.bench.plot import (
-    accuracy_against_k,
-    accuracy_against_time,
-    several_k,
-    usual_boards,
-    without_ablations,
-)
+from clusterseq.bench.plot import charts_of, usual_boards, without_ablations
 from clusterseq.bench.report import COST_LEGEND, LEGEND, about, accuracy, costs, failures
 from clusterseq.bench.summary import Board, Entry, Summary
 from clusterseq.report import charts
@@ -38,20 +32,19 @@ def headline(summary: Summary) -> list[tuple[str, str]]:
 
 def sections(summary: Summary) -> Iterator[Section]:
     """What there is to say, in the order of a reader's questions."""
-    shown = [board for board in map(without_ablations, summary.boards) if board.entries]
-    boards = usual_boards(summary.boards)
+    boards, drawn = usual_boards(summary.boards), charts_of(summary)
     yield from map(_accuracy, boards)
-    if usual := usual_boards(shown):
+    if chart := drawn.get("accuracy-time"):
         yield Section(
             "Accuracy against training time",
             "A point for each model, up and left is better; of ours the line is the interval.",
-            accuracy_against_time(usual),
+            chart,
         )
-    if curves := several_k(shown):
+    if chart := drawn.get("k-curve"):
         yield Section(
             "How many items it takes",
             "The people and what they did next change with K, so compare models at one K.",
-            accuracy_against_k(curves),
+            chart,
             _over_k(summary.boards),
         )
     if boards:
