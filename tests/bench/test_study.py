@@ -65,11 +65,31 @@ def test_what_changes_nothing_is_the_default() -> None:
         (FILE.replace('axis = "clusters"', ""), '"axis" is missing'),
         (FILE.replace("seeds = [0]", "seeds = 0"), '"seeds" is missing or not a list'),
         (FILE.replace("axis =", 'ranking = "half"\naxis ='), "neither full nor sampled"),
+        (FILE.replace("seeds = [0]", "seeds = []"), '"seeds" is empty'),
+        (FILE.replace("seeds = [0]", "seeds = [-1]"), "seeds = -1 can't be used"),
+        (FILE.replace("k = [3]", "k = [3.5]"), "k = 3.5 can't be used"),
+        (FILE.replace('"events:random"', '"events"'), "'events' names no split"),
+        (FILE.replace('"events:random"', "3"), "data 3 names no split"),
+        (FILE.replace(f'"clusterseq {TINY} model.clusters=2"', "2"), "model 2 is no text"),
+        (FILE.split('"2" =')[0], '"models" is empty'),
     ],
 )
 def test_a_mistake_in_a_file_is_told(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         read_study(study_file(tmp_path, text))
+
+
+def test_a_file_of_other_characters_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(FILE.replace("How many?", "Größe?").encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"mine\.toml: not TOML"):
+        read_study(str(path))
+
+
+def test_a_label_is_one_model(tmp_path: Path) -> None:
+    text = FILE.replace(f'"clusterseq {TINY} model.clusters=2"', '"popularity,item-knn"')
+    with pytest.raises(ConfigError, match='is 2 models; give "2" one of them'):
+        _ = read_study(study_file(tmp_path, text)).entries
 
 
 def test_an_unknown_study_is_told() -> None:
@@ -165,6 +185,17 @@ def test_made_up_people_are_studied_in_a_new_folder(
     assert not (tmp_path / "experiments").exists()
     assert main(["experiment", name]) == 0, capsys.readouterr().err
     assert (tmp_path / "experiments" / "mine.md").exists()
+
+
+def test_a_study_of_which_nothing_can_be_judged_says_why(
+    events_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = FILE.split('"2" =')[0] + 'huge = "clusterseq train.learning_rate=1e30"'
+    words = ["experiment", study_file(tmp_path, text), "--data", str(events_file.parent)]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err
+    assert "Nothing could be judged" in told
+    assert "failed: clusterseq train.learning_rate=1e30 on events (random), seed 0" in told
 
 
 def test_without_data_and_without_a_name(

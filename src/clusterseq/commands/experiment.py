@@ -57,6 +57,7 @@ def experiment(
 
     What is done is kept: the same command goes on after Ctrl-C, and studies share their results.
     """
+    from clusterseq.bench.report import failures
     from clusterseq.bench.results import Results, cell_of
     from clusterseq.bench.study import read_study
     from clusterseq.bench.summary import summarise
@@ -77,12 +78,17 @@ def experiment(
         rows = (row for row in results.rows() if cell_of(row) in cells)
         summary = summarise(rows, results.ranks, bar)
     command = f"clusterseq experiment {name}" + (f" --seeds {seeds}" if seeds else "")
-    written = _write(study, summary, out, command + (" --data DIR" if data else ""))
+    written = []
+    if summary.boards:  # of nothing there is neither a page nor a chart
+        written = _write(study, summary, out, command + (" --data DIR" if data else ""))
     if json:
         print_json({"study": study.name, **summary.to_dict()})
-    else:
+    elif written:
         screen().print(written[0].read_text(encoding="utf-8"), soft_wrap=True)
-    note(f"Written: {', '.join(map(str, written))}")
+    nothing = "Nothing could be judged, so nothing is written"
+    note(f"Written: {', '.join(map(str, written))}" if written else nothing)
+    for line in failures(summary):
+        note(f"failed: {line}")
     if summary.failed:
         raise typer.Exit(FAILED)
 
@@ -115,7 +121,7 @@ def _plan(study: Study, folder: Path | None, out: Path, seeds: str | None, threa
     reading = {"columns": (None, None, None, False)}  # as the bench reads a file of its own
     return Plan(
         {dataset: dataset.digest(default.data, reading) for dataset in _data(study, folder, out)},
-        chosen(study.models.values(), PRESETS),
+        chosen(study.entries.values(), PRESETS),
         chosen_seeds,
         study.k,
         default.data,
