@@ -17,9 +17,10 @@ from clusterseq import cli
 from clusterseq.baselines.peer import Kind, Peer, Setting, tune
 from clusterseq.baselines.popularity import Popularity
 from clusterseq.bench import own
+from clusterseq.bench.cell import Job, compute
 from clusterseq.bench.cost import learnt_parameters, newcomer_ms, peak_mb
 from clusterseq.bench.datasets import BenchData, parse_all
-from clusterseq.bench.models import catalogue, choose, chosen
+from clusterseq.bench.models import Model, catalogue, choose, chosen
 from clusterseq.bench.plan import numbers
 from clusterseq.bench.results import DONE, FAILED, Cell, Results, changes, in_force
 from clusterseq.bench.split_arrays import SplitArrays
@@ -263,3 +264,24 @@ def test_the_chosen_points_time_is_told_where_others_diverge(
     chosen = next(rate for rate in rates if rate <= 1)
     assert tuned.options == {"rate": chosen}
     assert chosen <= tuned.train_s < tuned.tuning_s
+
+
+def test_values_of_a_grid_need_not_tell_if_they_equal() -> None:
+    def fit(setting: Setting, weights: np.ndarray) -> Popularity:
+        return Popularity(Popularity.fit(setting.known, setting.n_items).counts * weights[0])
+
+    known, people = Sequences.from_rows([[0, 1], [1, 0], [1, 2]]), np.arange(3)
+    peer = Peer("x", "An example.", fit, {"weights": (np.array([-1, 1]), np.array([2, 3]))})
+    split = SplitArrays(known, known, known, people, n_items=3, coverage=1.0)
+    cell = Cell("data", "random", 0, 1, "x", "", "")
+    ((_, row, _),) = compute(Job((cell,), "classical", "", ""), peer, split)
+    assert row["options"] == '{"weights": "array([2, 3])"}'
+    assert row["validation_mrr"] == pytest.approx(2.5 / 3)
+
+
+def test_where_a_value_lies_in_memory_is_no_setting() -> None:
+    one, same, other = (
+        Model(Peer("x", "An example.", Popularity.fit, {"value": (value,)}))
+        for value in (object(), object(), "another")
+    )
+    assert one.digest == same.digest != other.digest

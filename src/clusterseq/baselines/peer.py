@@ -18,10 +18,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 
-from clusterseq.checks import whole
+from clusterseq.checks import shown, whole
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.tasks import Tasks
-from clusterseq.errors import DataError, TrainingError
+from clusterseq.errors import ConfigError, DataError, TrainingError
 from clusterseq.judging.judge import judged_tasks, mean_reciprocal_rank
 from clusterseq.judging.scorer import Scorer, require_scorer
 from clusterseq.machine.accelerator import CPU
@@ -77,6 +77,16 @@ class Peer:
     """The values tried of each option; its product is tried as a whole."""
     kind: Kind = "classical"
     """What it is among the others."""
+
+    def __post_init__(self) -> None:
+        for option, values in self.grid.items():
+            # A text has a length, too, but its letters are nothing to try.
+            if isinstance(values, str) or not len(values):
+                raise ConfigError(
+                    f'peer "{self.name}": {option} = {shown(values)} gives no values to try; give '
+                    "a tuple of one or more",
+                    code="extension",
+                )
 
     def settings(self) -> list[Options]:
         """Every point of the grid, the first value of each option first.

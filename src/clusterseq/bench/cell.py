@@ -119,7 +119,8 @@ def ranks_frame(evaluation: Evaluation, users: np.ndarray) -> pl.DataFrame:
 
 
 def _of_training(tuned: Tuned) -> dict[str, Any]:
-    reached = next(mrr for options, mrr in tuned.trials if options == tuned.options)
+    # The very options: values of a grid need not tell if they equal.
+    reached = next(mrr for options, mrr in tuned.trials if options is tuned.options)
     return {
         "options": json.dumps(dict(tuned.options), default=repr),
         "trials": json.dumps([[dict(options), mrr] for options, mrr in tuned.trials], default=repr),

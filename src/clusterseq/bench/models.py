@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -47,7 +48,7 @@ class Model:
     def settings(self) -> dict[str, Any]:
         """All that the user can change about it: our configuration, or the grid."""
         if self.config is None:
-            grid = {name: [repr(value) for value in row] for name, row in self.peer.grid.items()}
+            grid = {name: [*map(_written, row)] for name, row in self.peer.grid.items()}
             return grid if self.origin is None else {"package": self.origin, "grid": grid}
         return {name: self.config.to_dict()[name] for name in ("model", "train")}
 
@@ -122,6 +123,11 @@ def peer_named(name: str, config: Mapping[str, Any] | None) -> Peer:
     if config is not None:
         return own_peer(name, from_dict(Config, config))
     return PEERS[name] if name in PEERS else _from_package(name).peer
+
+
+def _written(value: Any) -> str:
+    """A value of a grid as every process writes it: a function's place in memory says nothing."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _from_package(name: str) -> Model:
