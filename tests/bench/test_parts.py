@@ -197,6 +197,13 @@ def test_newcomers_are_timed_one_by_one_and_at_least_fifty_times() -> None:
     assert 0 < milliseconds < 1000
 
 
+class SomebodysScorer:
+    """No network itself and of another package, as one that a package brings may be."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self.inner = {"layer": layer}
+
+
 def test_learnt_parameters_are_found_wherever_they_are() -> None:
     scorer = Popularity.fit(KNOWN, N_ITEMS)
     assert learnt_parameters(scorer) is None
@@ -204,6 +211,7 @@ def test_learnt_parameters_are_found_wherever_they_are() -> None:
     scorer.parts = [{"layer": layer, "again": layer}]  # type: ignore[attr-defined]
     assert learnt_parameters(scorer) == 8
     assert learnt_parameters(layer) == 8
+    assert learnt_parameters(SomebodysScorer(layer)) == 8
 
 
 def test_peak_memory_is_this_process_and_not_its_parent() -> None:

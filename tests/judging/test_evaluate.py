@@ -246,6 +246,8 @@ def test_scores_of_the_wrong_shape_are_refused() -> None:
     [
         (lambda scores: scores.numpy(), "scores of type ndarray; a scorer must give a tensor of"),
         (lambda scores: scores.tolist(), "scores of type list; a scorer must give a tensor of peo"),
+        (lambda scores: scores.to_sparse(), r"scores of layout torch\.sparse_coo and torch"),
+        (lambda scores: scores + 1j, r"and torch\.complex64; a scorer must give a dense tensor of"),
         (lambda scores: None, "scores of type NoneType; a scorer must give a tensor of people × i"),
         (lambda scores: scores[0], r"scores of shape \(5,\) for 1 people and 5 items"),
     ],

@@ -47,7 +47,8 @@ def learnt_parameters(scorer: object) -> int | None:
 
     None for a model that counts or remembers and holds no network.
     """
-    networks = list(_networks(scorer, set()))
+    homes = {"clusterseq", _package(scorer)}
+    networks = list(_networks(scorer, set(), homes))
     if not networks:
         return None
     distinct = {id(p): p.numel() for network in networks for p in network.parameters()}
@@ -69,8 +70,16 @@ def peak_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def _networks(thing: object, seen: set[int]) -> list[nn.Module]:
-    """The networks that an object is or holds, in attributes, lists and dictionaries."""
+def _package(thing: object) -> str:
+    """Whose code makes an object what it is."""
+    return type(thing).__module__.partition(".")[0]
+
+
+def _networks(thing: object, seen: set[int], homes: set[str]) -> list[nn.Module]:
+    """The networks that an object is or holds, as parts or, by objects of ``homes``, as attributes.
+
+    ``homes`` are packages; what other libraries' objects hold is no part of a scorer.
+    """
     if id(thing) in seen:
         return []
     seen.add(id(thing))
@@ -80,8 +89,8 @@ def _networks(thing: object, seen: set[int]) -> list[nn.Module]:
         parts = list(thing.values())
     elif isinstance(thing, list | tuple):
         parts = list(thing)
-    elif type(thing).__module__.startswith("clusterseq."):
+    elif _package(thing) in homes:
         parts = list(getattr(thing, "__dict__", {}).values())
     else:
         return []
-    return [network for part in parts for network in _networks(part, seen)]
+    return [network for part in parts for network in _networks(part, seen, homes)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -57,6 +58,12 @@ def require_scores(scores: object, people: int, n_items: int | None = None) -> N
         raise ConfigError(
             f"scores of type {type(scores).__name__}; a scorer must give a tensor of people × "
             "items",
+            code="extension",
+        )
+    if scores.layout != torch.strided or scores.is_complex():
+        raise ConfigError(
+            f"scores of layout {scores.layout} and {scores.dtype}; a scorer must give a dense "
+            "tensor of real numbers",
             code="extension",
         )
     items = n_items if n_items is not None else scores.shape[-1:].numel()
