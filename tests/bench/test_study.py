@@ -79,6 +79,12 @@ def test_a_mistake_in_a_file_is_told(tmp_path: Path, text: str, told: str) -> No
         read_study(study_file(tmp_path, text))
 
 
+def test_the_documents_show_a_study(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "bench.md").read_text(encoding="utf-8")
+    study = read_study(study_file(tmp_path, page.split("```toml\n")[1].split("```")[0]))
+    assert list(study.entries) == ["whole", "no memory", "session kNN"]
+
+
 def test_a_file_of_other_characters_is_told(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(FILE.replace("How many?", "Größe?").encode("latin-1"))
