@@ -93,8 +93,8 @@ def test_a_file_of_other_characters_is_told(tmp_path: Path) -> None:
 
 
 def test_a_label_is_one_model(tmp_path: Path) -> None:
-    text = FILE.replace(f'"clusterseq {TINY} model.clusters=2"', '"popularity,item-knn"')
-    with pytest.raises(ConfigError, match='is 2 models; give "2" one of them'):
+    text = FILE.replace(f'"clusterseq {TINY} model.clusters=2"', '"classical"')
+    with pytest.raises(ConfigError, match='models; give "2" one of them'):
         _ = read_study(study_file(tmp_path, text)).entries
 
 
