@@ -48,12 +48,19 @@ def test_later_events_age_the_former_ones() -> None:
 
 def test_without_a_clock_in_either_nothing_is_fresh() -> None:
     clocked = people([0, 1, 1], [1000, 1005, 1003], [2, 1])
-    ordered = people([1, 0], [0, 1], [1, 1])
+    ordered = people([1, 0, 0], [0, 1, 2], [1, 2])
     for one, other in ((clocked, ordered), (ordered, clocked)):
         ledger = Ledger.of(one, 2).plus(other)
-        assert ledger.counts.tolist() == [2, 3]
+        assert (ledger.counts.tolist(), ledger.people.tolist()) == ([3, 3], [2, 3])
         np.testing.assert_allclose(ledger.freshness(), 0, atol=1e-6)
         np.testing.assert_allclose(ledger.plus(clocked).freshness(), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("time", "clocked"), [(1050, True), (1001, True), (900, False)])
+def test_one_person_among_others_keeps_the_clock(time: int, clocked: bool) -> None:
+    """One person's times tell no clock by themselves, but lie where others' do or long before."""
+    ledger = Ledger.of(people([0, 1, 1, 1], [1000, 1080, 1020, 1100], [2, 2]), 3)
+    assert (ledger.plus(people([2], [time], [1])).span > 0) == clocked
 
 
 def test_one_person_later_keeps_the_clock() -> None:

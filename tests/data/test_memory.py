@@ -42,6 +42,15 @@ def rows(memory: Memory) -> list[Tensor]:
     return [row.sort().values for row in memory.weights.split_with_sizes(sizes)]
 
 
+def test_only_the_newest_of_a_person_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "MOST_SHARED", 2)
+    sums, newest = (
+        Sums.of(Sequences.from_rows(people), N_ITEMS) for people in (ROWS, [r[-2:] for r in ROWS])
+    )
+    assert (sums.shared != newest.shared).nnz == 0
+    assert sums.transitions.sum() > newest.transitions.sum(), "what follows what, all tell"
+
+
 def test_only_the_strongest_of_a_row_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = rows(Memory.build(Sequences.from_rows(ROWS), N_ITEMS))
     assert max(map(len, whole)) > 2

@@ -65,6 +65,18 @@ def test_every_size_and_place_comes_up_and_half_are_consecutive() -> None:
     assert 0.5 < together < 0.65
 
 
+def test_the_scattered_half_is_of_any_of_the_items() -> None:
+    sequences = Sequences.from_rows([[0, 1, 2]])
+    users = np.zeros(4_000, dtype=np.int64)
+    pairs = Counter(
+        tuple(row)
+        for row in rows_of(draw_tasks(sequences, users, np.random.default_rng(0), support=1))
+    )
+    # Half are one of two windows, and half any of three pairs.
+    expected = {(0, 1): 5 / 12, (0, 2): 1 / 6, (1, 2): 5 / 12}
+    assert {pair: n / 4_000 for pair, n in pairs.items()} == pytest.approx(expected, abs=0.03)
+
+
 def test_the_generator_alone_decides() -> None:
     sequences = Sequences.from_rows(numbered([12, 5, 7]))
     users = np.arange(3)

@@ -171,6 +171,7 @@ def test_paired_test_finds_a_real_difference_and_none_between_equals() -> None:
     assert mirrored.difference == -found.difference
     same = paired_test(ranks, ranks)
     assert (same.difference, same.ci95, same.p_value) == (0.0, (0.0, 0.0), 1.0)
+    assert paired_test(ranks, ranks, flips=150).p_value == 1.0, "as many as asked for, in two goes"
 
 
 def test_paired_test_takes_any_metric() -> None:

@@ -7,7 +7,8 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
-from clusterseq.model.clustering import KAutoencoders, clustering_loss
+from clusterseq.model import clustering
+from clusterseq.model.clustering import STARTS, KAutoencoders, clustering_loss
 
 DIM = 6
 SIZES = (120, 50, 20, 10)
@@ -40,6 +41,29 @@ def test_the_start_finds_well_separated_groups_of_unequal_size(seed: int) -> Non
     assert recovered(model, people, groups) == 1
     means = torch.stack([people[groups == group].mean(dim=0) for group in range(4)])
     assert torch.cdist(model.centres, means).min(dim=1).values.max() < 0.01
+
+
+def test_the_best_of_some_draws_is_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    people, model = torch.rand(60, DIM, generator=generator(1)), build()
+    draws, tries = generator(2), []
+    with monkeypatch.context() as patch:
+        patch.setattr(clustering, "STARTS", 1)
+        for _ in range(STARTS):
+            model.start(people, draws)
+            tries.append(model.centres.detach().clone())
+    costs = [float(torch.cdist(people, each).amin(dim=1).square().sum()) for each in tries]
+    assert len(set(costs)) > 1
+    model.start(people, generator(2))
+    assert torch.equal(model.centres, tries[costs.index(min(costs))])
+
+
+def test_who_is_far_from_all_centres_is_drawn_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clustering, "STARTS", 1)
+    people, model = torch.ones(1000, DIM), build(clusters=2)
+    people[700] = -1
+    for seed in range(5):
+        model.start(people, generator(seed))
+        assert sorted(model.centres[:, 0].tolist()) == pytest.approx([-1, 1])
 
 
 def test_the_start_copes_with_fewer_people_than_clusters() -> None:
@@ -130,7 +154,10 @@ def test_a_dead_cluster_moves_to_whom_nobody_reconstructs() -> None:
         last = int(model(people[groups == 3]).mean(dim=0).argmax())
         model.centres[last] = 100.0
     assert recovered(model, people, groups) < 1
+    expected = model.decoders.detach().clone()
+    expected[last] *= 0.1  # or it would reconstruct what it did where it was
     assert model.revive(people) == 1
+    assert torch.equal(model.decoders, expected)
     assert recovered(model, people, groups) == 1
     assert model.revive(people) == 0
 

@@ -43,6 +43,13 @@ def test_a_pointed_query_scores_as_the_equation_says(scale: float, members: int)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_at_first_a_score_is_the_product_and_the_bias() -> None:
+    some, queries = candidates(0.0), draw(PREFIXES, DIM)
+    found = Pointer(Theta(start(), some), queries, some).columns @ some.columns.T
+    expected = queries @ some.columns[:, :DIM].T + some.columns[:, DIM]
+    torch.testing.assert_close(found, expected)
+
+
 def test_the_parts_of_theta_stand_in_the_order_they_start_in() -> None:
     parts = start_of_theta(DIM, TRAITS, KINDS)
     theta = Theta(torch.cat(list(parts.values())), candidates(1.0))

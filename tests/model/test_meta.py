@@ -85,6 +85,22 @@ def test_all_at_once_equals_a_loop_over_people(
         torch.testing.assert_close(together[user], alone, rtol=0, atol=tolerance)
 
 
+def test_where_nothing_is_learnt_no_graph_is_kept() -> None:
+    case, kept = Case(torch.float64), list[Tensor]()
+    case.theta.requires_grad_()
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        with torch.no_grad():
+            case.adapted()
+        assert not kept
+        case.adapted()
+        assert kept
+
+
 @pytest.mark.parametrize("scale", [5.0, 0.0])
 @pytest.mark.parametrize("members", [1, 2])
 def test_the_written_gradient_is_the_automatic_one(scale: float, members: int) -> None:
@@ -131,6 +147,9 @@ def test_support_loss_is_the_cross_entropy_against_the_anchors() -> None:
         losses.append(-scores.log_softmax(dim=0)[0])
     found = support_loss(case.theta, person, case.anchors)
     torch.testing.assert_close(found, torch.stack(losses).mean())
+    everybody = support_loss(case.starts(), case.support, case.anchors)
+    torch.testing.assert_close(everybody[3], found)
+    assert everybody[0] == 0, "without a support there is nothing to lose"
 
 
 def test_adaptation_lowers_the_support_loss() -> None:

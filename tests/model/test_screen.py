@@ -156,13 +156,16 @@ def test_where_rough_scores_can_hardly_tell_more_or_all_items_are_scored(
 
 
 def test_whoever_has_no_history_gets_what_is_popular(model: ClusterSeq, plain: Ranker) -> None:
-    histories = Histories.from_lists([[1, 2], [], [3]])
+    histories = Histories.from_lists([[1, 2], [], [3], []])
+    best = plain.prior.topk(9).indices
+    allowed = [None, None, None, torch.arange(ITEMS) != best[0]]
+    refused = [NOBODY, best[:4].numpy(), best[2:].numpy(), NOBODY]
     found, expected = (
-        ranker.best(ranker.adapt(histories), 5, allowed=[None] * 3, refused=[NOBODY] * 3)
+        ranker.best(ranker.adapt(histories), 5, allowed=allowed, refused=refused)
         for ranker in (Ranker(model), plain)
     )
     assert torch.equal(found.items, expected.items)
-    assert torch.equal(found.scores[1], expected.scores[1])
+    assert torch.equal(found.scores[[1, 3]], expected.scores[[1, 3]])
 
 
 def test_scores_that_are_no_numbers_are_told(model: ClusterSeq) -> None:

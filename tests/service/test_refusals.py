@@ -83,6 +83,21 @@ def test_what_is_wrong_is_named(
     assert told in problem["detail"]
 
 
+def test_what_a_limit_just_allows_is_served(service: Service) -> None:
+    longest = "a" * 10
+    several = {"exclude": [longest] * 6, "only": [longest] * 6}
+    calls: list[tuple[str, dict[str, object]]] = [
+        ("recommend", {"history": [longest] * 5, "k": 20, **several}),
+        ("recommend:batch", {"histories": [[longest] * 5] * 3}),
+        ("events", {"events": [{"user": "u", "item": longest, "time": 0}] * 4}),
+    ]
+    for path, body in calls:
+        padded = json.dumps(body).ljust(LIMITS.body_bytes)
+        headers = {"Content-Type": "application/json"}
+        found = service.client.post(f"/v1/{path}", content=padded, headers=headers)
+        assert found.status_code == 200, found.text
+
+
 def test_a_wrong_field_of_a_single_event_is_all_that_is_told(service: Service) -> None:
     body = {"user": "u", "item": "i", "time": -1}
     detail = service.client.post("/v1/events", json=body).json()["detail"]
