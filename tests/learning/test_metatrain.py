@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,10 +15,16 @@ from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.machine.workers import Workers
 from clusterseq.model import catalogue as module
 from clusterseq.model.catalogue import Catalogue
+from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, trained
 
 USERS = np.arange(len(KNOWN))
+
+
+@pytest.fixture(scope="module")
+def model() -> ClusterSeq:
+    return trained()
 
 
 def batch() -> FoldTasks:
@@ -33,29 +41,44 @@ def gradients(model: ClusterSeq, settled: Catalogue | None) -> tuple[Tensor, dic
     return loss, {n: g for n, g in zip(names, found, strict=True) if g is not None}
 
 
-def test_settled_items_change_no_gradient_but_their_own() -> None:
-    model = trained()
+def test_settled_items_change_no_gradient_but_their_own(model: ClusterSeq) -> None:
     with torch.no_grad():
         settled = model.catalogue()
     loss, moving = gradients(model, None)
     same, still = gradients(model, settled)
     torch.testing.assert_close(same, loss)
     assert {"items.embedding", "items.bias"} == set(moving) - set(still)
-    assert {"theta.gain", "rates", "conditioner.embedding"} & set(still)
+    assert {"theta.gain", "rates", "conditioner.embedding"} <= set(still)
     for name, gradient in still.items():
         torch.testing.assert_close(gradient, moving[name])
 
 
-def test_a_worker_to_whom_nobody_falls_adds_nothing() -> None:
-    model, first = trained(), batch()
+def test_what_shapes_the_clusters_counts_by_its_weight(model: ClusterSeq) -> None:
+    first = batch()
+    assert model.clusters is not None
+    without, beside = (
+        MetaLoss(model, dataclasses.replace(CONFIG.train, cluster_weight=weight))(
+            first, torch.Generator().manual_seed(2)
+        )
+        for weight in (0.0, 0.5)
+    )
+    errors = model.clusters.errors(model.represent(first.tasks.support))
+    shares = model.clusters.assigned(errors)
+    expected = clustering_loss(errors, shares, CONFIG.train.balance_weight)
+    torch.testing.assert_close(beside - without, 0.5 * expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_worker_to_whom_nobody_falls_adds_nothing(model: ClusterSeq) -> None:
+    first = batch()
     one = FoldTasks(first.tasks[:1], first.memory)
     alone = MetaLoss(model, CONFIG.train)(one, torch.Generator())
     parts = (MetaLoss(model, CONFIG.train, workers=Workers(rank, 2)) for rank in range(2))
     torch.testing.assert_close(sum(part(one, torch.Generator()) for part in parts), alone)
 
 
-def test_how_many_are_looked_up_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = trained()
+def test_how_many_are_looked_up_together_changes_nothing(
+    model: ClusterSeq, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loss, together = gradients(model, None)
     monkeypatch.setattr(module, "SCORES_AT_ONCE", 1)
     monkeypatch.setattr(module, "PEOPLE_AT_LEAST", 3)
