@@ -174,6 +174,7 @@ def test_the_fingerprint_tells_ids_and_counts_apart() -> None:
         [("a", "x")],
         [("1", "x")],
         [(1, "x")],
+        [(2, "x")],
     ]
     assert len({fingerprint(rows) for rows in different}) == len(different)  # type: ignore[arg-type]
     assert fingerprint([("a", "x"), ("bc", "x")]) == fingerprint([("bc", "z"), ("a", "y")])

@@ -79,9 +79,20 @@ def test_what_is_loaded_is_what_was_saved(checkpoint: Checkpoint, tmp_path: Path
     assert loaded.titles == checkpoint.titles
     assert loaded.provenance == checkpoint.provenance
     assert loaded.metrics == checkpoint.metrics
+    assert loaded.ledger is not None
+    for name, kept in vars(checkpoint.ledger).items():
+        np.testing.assert_array_equal(getattr(loaded.ledger, name), kept)
     histories = Histories.from_lists([[1, 2, 3], [], [7]])
     scores = Ranker(loaded.model).score(histories)
     torch.testing.assert_close(scores, Ranker(checkpoint.model).score(histories), rtol=0, atol=0)
+
+
+def test_what_made_a_model_is_read_from_it(copy: Path) -> None:
+    manifest, versions = read_json(copy / MANIFEST), {"clusterseq": "0.0.1"}
+    (copy / MANIFEST).write_text(json.dumps(seal({**manifest, "versions": versions})))
+    assert load_checkpoint(copy).versions == versions
+    (copy / MANIFEST).write_text(json.dumps(seal({**manifest, "versions": "0.0.1"})))
+    assert "it doesn't say what made it" in refused(copy)
 
 
 def test_the_same_model_gives_the_same_bytes(

@@ -68,6 +68,12 @@ def test_what_shapes_the_clusters_counts_by_its_weight(model: ClusterSeq) -> Non
     torch.testing.assert_close(beside - without, 0.5 * expected, rtol=1e-3, atol=1e-5)
 
 
+def test_dropout_is_drawn_by_the_generator(model: ClusterSeq) -> None:
+    loss, first = MetaLoss(model, CONFIG.train), batch()
+    drawn = [loss(first, torch.Generator().manual_seed(seed)).item() for seed in (2, 2, 3)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 def test_a_worker_to_whom_nobody_falls_adds_nothing(model: ClusterSeq) -> None:
     first = batch()
     one = FoldTasks(first.tasks[:1], first.memory)
@@ -89,6 +95,18 @@ def test_how_many_are_looked_up_together_changes_nothing(
         torch.testing.assert_close(gradient, together[name])
 
 
+def test_a_batch_reads_the_memory_of_the_other_folds_alone(model: ClusterSeq) -> None:
+    """That of the model holds everybody's own sequence, and would give the answer away."""
+    loss, before = gradients(model, None)
+    assert model.memory is not None
+    kept = model.memory.weights.clone()
+    model.memory.weights.zero_()
+    same, after = gradients(model, None)
+    model.memory.weights.copy_(kept)
+    assert torch.equal(same, loss)
+    assert all(torch.equal(after[name], gradient) for name, gradient in before.items())
+
+
 def test_nobody_reads_a_memory_with_their_own_sequence() -> None:
     folds = make_folds(
         KNOWN,
@@ -99,6 +117,9 @@ def test_nobody_reads_a_memory_with_their_own_sequence() -> None:
         generator=np.random.default_rng(0),
     )
     assert np.array_equal(np.sort(np.concatenate([fold.users for fold in folds])), USERS)
+    batches = task_batches(KNOWN, folds, CONFIG.train, np.random.default_rng(1))
+    sizes = [len(one.tasks) for one in batches]
+    assert (max(sizes), sum(sizes)) == (CONFIG.train.tasks_per_batch, len(USERS))
     for fold in folds:
         assert fold.memory is not None
         others = KNOWN.select(np.setdiff1d(USERS, fold.users))

@@ -146,6 +146,7 @@ def test_early_stopping_leaves_the_model_of_the_best_epoch() -> None:
 def test_what_a_stage_does_not_train_gets_no_gradient_while_it_trains() -> None:
     model, other = Line(), nn.Parameter(torch.ones(1))
     model.register_parameter("other", other)
+    model.register_parameter("still", nn.Parameter(torch.ones(1), requires_grad=False))
     seen = []
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
@@ -155,6 +156,7 @@ def test_what_a_stage_does_not_train_gets_no_gradient_while_it_trains() -> None:
     run(model, stage_of(model, groups=[([model.slope], 0.1)], loss=loss))
     assert not any(seen)
     assert other.requires_grad
+    assert not model.still.requires_grad, "nor after it, if it had none before"
     assert other.grad is None
 
 
