@@ -63,3 +63,17 @@ def test_keys_of_a_user_lie_in_one_slot(user: str) -> None:
     keys = redis_store._keys(user)
     assert len({key_slot(key.encode()) for key in keys}) == 1
     assert all(key.startswith("clusterseq:{") for key in keys)
+
+
+@pytest.mark.parametrize("kind", redis_store.KINDS)
+def test_a_redis_that_evicts_a_key_takes_more(redis_url: str, kind: str) -> None:
+    """As one does that is short of memory and whose policy lets it; a server is asked for none."""
+    store, touched = open_store(redis_url, Retention(2)), events(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    store.append("ann", touched[:3])
+    with Redis.from_url(redis_url) as client:
+        (evicted,) = client.scan_iter(f"*:{kind}")
+        client.delete(evicted)
+        assert [store.append("ann", [event]) for event in touched[3:]] == [1, 1, 1]
+        assert all(client.pttl(key) > 0 for key in client.scan_iter()), "none stays for ever"
+    assert [event.time for event in store.history("ann")] == [5.0, 6.0]
+    store.close()

@@ -51,7 +51,7 @@ if excess > 0 then
     local size = string.match(string.sub(member, 17, 40), '^%d+')
     local start = 17 + #size + 1
     local id = string.sub(member, start, start + tonumber(size) - 1)
-    redis.call('ZADD', gone, redis.call('ZSCORE', ids, id), id)
+    redis.call('ZADD', gone, string.sub(member, 1, 16), id)
     redis.call('ZREM', ids, id)
   end
   redis.call('ZREMRANGEBYRANK', events, 0, excess - 1)
