@@ -71,6 +71,15 @@ def test_one_person_later_keeps_the_clock() -> None:
     assert (ledger.freshness()[2] > ledger.freshness()[0]).all()
 
 
+def test_a_clock_that_is_years_ahead_ages_nobody_else() -> None:
+    known = people([0, 1, 1, 1], [1000, 1080, 1020, 1100], [2, 2])
+    ahead = people([2, 2, 0], [1110, 1130, 90_000], [1, 2])
+    usual = people([2, 2, 0], [1110, 1130, 1130], [1, 2])
+    found, expected = (Ledger.of(known, 3).plus(later) for later in (ahead, usual))
+    assert found.newest == 1130
+    np.testing.assert_array_equal(found.recent, expected.recent)
+
+
 def test_moved_to_a_larger_catalogue() -> None:
     ledger = Ledger.of(people([0, 1, 1], [0, 5, 3], [2, 1]), 2)
     moved = ledger.moved(np.array([2, 0], np.int32), 4)

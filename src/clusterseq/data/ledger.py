@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
-from clusterseq.data.clock import ages, has_clock, span_of
+from clusterseq.data.clock import EARLY, ages, has_clock, span_of
 from clusterseq.data.graph import incidence
 from clusterseq.data.sequences import Sequences
 
@@ -89,12 +89,13 @@ class Ledger:
         if not (self.span and clocked):
             undiscounted = np.repeat(counts[:, None].astype(np.float64), len(HALF_LIVES), axis=1)
             return Ledger(counts, people, undiscounted, 0, 0.0)
-        newest = max(self.newest, int(known.times.max()))
+        newest = max(self.newest, _newest(known, self.span))
+        event_ages = np.maximum(0, newest - known.times)
         columns = []
         for column, half_life in zip(self.recent.T, HALF_LIVES, strict=True):
             unit = half_life * self.span
             decay = 0.5 ** ((newest - self.newest) / unit)
-            fresh = _discounted(known, n_items, (newest - known.times) / unit)
+            fresh = _discounted(known, n_items, event_ages / unit)
             columns.append(decay * column + fresh)
         return Ledger(counts, people, np.stack(columns, axis=1), newest, self.span)
 
@@ -111,6 +112,14 @@ def counted(known: Sequences, n_items: int) -> tuple[Counted, Counted]:
     """Events and people of each item."""
     touched = incidence(known, n_items)
     return known.counts(n_items), np.bincount(touched.indices, minlength=n_items)
+
+
+def _newest(known: Sequences, span: float) -> int:
+    """The time of the newest event, but for a few of clocks that are far ahead: measured by those
+    all others would be old, and so would be all that ever come."""
+    early, late = np.quantile(known.times, [EARLY, 1 - EARLY], method="lower")
+    bound = late + max(span, late - early)
+    return int(known.times[known.times <= bound].max())
 
 
 def _discounted(
