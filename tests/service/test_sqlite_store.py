@@ -119,6 +119,19 @@ def test_copies_of_the_expired_go_with_the_next_erase_or_within_a_day(
     store.close()
 
 
+def test_a_clock_that_is_set_back_puts_no_rewriting_off(tmp_path: Path, clock: Clock) -> None:
+    store = SQLiteStore(tmp_path / "store.db", Retention(100, module.REWRITTEN_EVERY), clock)
+    clock.wait(1e8)
+    store.purge()
+    clock.wait(-1e8)
+    store.append("ann", events(1.0))
+    clock.wait(module.REWRITTEN_EVERY)
+    assert store.purge() == 1
+    store.close()
+    with sqlite3.connect(tmp_path / "store.db") as file:
+        assert file.execute("SELECT erasures FROM unfinished").fetchall() == [(0,)]
+
+
 def test_an_interrupted_erase_is_finished_when_the_file_is_opened(
     sqlite: SQLiteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

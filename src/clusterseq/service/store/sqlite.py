@@ -85,7 +85,7 @@ class SQLiteStore:
         self._writer = _Guarded(connect(path))
         self._reader = self._writer if path is None else _Guarded(connect(path))
         self._appends = GroupCommit(self._append)
-        self._rewrite_due = -math.inf
+        self._rewritten = -math.inf
         self._file = None if self._path is None else _identity(self._path)
         with suppress(StoreError), self._writer.use() as connection:
             _finish_erasures(connection)  # or the next erasure or purge does, which tells why not
@@ -138,9 +138,10 @@ class SQLiteStore:
             if forgotten < PURGED_AT_ONCE:
                 break
         with self._writer.use() as connection:
-            if self._clock() >= self._rewrite_due:
+            # Also where the clock was set back: the next time might be years away.
+            if abs(self._clock() - self._rewritten) >= REWRITTEN_EVERY:
                 _finish_erasures(connection)
-                self._rewrite_due = self._clock() + REWRITTEN_EVERY
+                self._rewritten = self._clock()
             if purged:
                 _empty_log(connection)
         return purged
