@@ -105,3 +105,13 @@ def test_other_errors_of_the_library_are_told_as_they_are(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="No such file") as caught:
         write_tensors(tmp_path / "absent" / "file", {"a": torch.zeros(3)})
     assert caught.value.errno == 2
+
+
+def test_several_processes_say_that_nothing_can_be_counted(model_directory: Path) -> None:
+    """Each would be ended by the system at its first number, and started again without end."""
+    done = bounded("serve", str(model_directory), "--processes", "2", "--store", "redis://away")
+    assert done.returncode == 2, done.stderr
+    told, more = done.stderr.splitlines()[-2:]
+    assert "no room for what is counted" in told
+    assert "TMPDIR" in told
+    assert more == "clusterseq help output tells more"

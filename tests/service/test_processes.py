@@ -172,6 +172,18 @@ def test_numbers_outlive_processes_and_take_no_more_room(
         assert len([*folder.glob("counter_*.db")]) == 2
 
 
+def test_without_the_folder_of_numbers_people_are_served(
+    model_directory: Path, redis_url: str
+) -> None:
+    """Whoever clears temporary folders may take it away."""
+    with processes(model_directory, redis_url) as (client, said):
+        (folder,) = {Path(file).parent for file in _open_files(said) if file.endswith(".db")}
+        shutil.rmtree(folder)
+        for _ in range(12):
+            with fresh(client) as one:
+                assert one.post("/v1/recommend", json={"history": ["i01"]}).status_code == 200
+
+
 def _open_files(said: list[str]) -> Iterator[str]:
     number = re.findall(r"Started server process \[(\d+)\]", "".join(said))[-1]
     yield from (os.readlink(link) for link in Path(f"/proc/{number}/fd").iterdir())

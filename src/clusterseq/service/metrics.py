@@ -29,11 +29,37 @@ from prometheus_client import (
     values,
 )
 
+from clusterseq.errors import ConfigError
 from clusterseq.service.ranking_service import Served
 
 PREFIX = "clusterseq"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
+"""A process that shares its numbers keeps one file of each."""
+ROOM = 2**18
+"""Bytes of such a file, which holds some 2,000 numbers."""
+
+
+def reserve(folder: Path, place: int) -> None:
+    """Take the room of all that a process counts, at once.
+
+    The library maps files that have no blocks yet: where the disk is full, the system would end the
+    process that counts something.
+
+    Raises:
+        ConfigError: there isn't so much.
+    """
+    try:
+        for kind in KINDS:
+            with (folder / f"{kind}_{place}.db").open("ab") as file:
+                file.write(bytes(max(0, ROOM - file.tell())))
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: no room for what is counted ({error.strerror}); free some, or name another "
+            "folder by TMPDIR",
+            code="output",
+        ) from error
 
 
 def _free_place(folder: Path) -> tuple[int, FileLock]:
@@ -52,7 +78,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry, self._shared = CollectorRegistry(), FOLDER in os.environ
         if self._shared:
-            self._place, self._lock = _free_place(Path(os.environ[FOLDER]))
+            folder = Path(os.environ[FOLDER])
+            self._place, self._lock = _free_place(folder)
+            reserve(folder, self._place)
             shared = values.MultiProcessValue(lambda: self._place)  # type: ignore[no-untyped-call]
             values.ValueClass = shared
         else:
@@ -77,6 +105,8 @@ class Metrics:
         self._waiting: Callable[[], int] = lambda: 0
         for outcome in ("taken", "refused"):  # a first refusal has to be an increase, for alerts
             self.reloads.labels(outcome)
+        for phase in ("adapt", "score", "store"):  # opens the file, which may be gone later
+            self.phases.labels(phase)
         for gauge in (self._queue, self._coverage):  # of a process that was killed, perhaps
             gauge.set(0)
 

@@ -38,7 +38,7 @@ from clusterseq.service.keys import Keyring
 from clusterseq.service.limits import Limits
 from clusterseq.service.local import is_loopback
 from clusterseq.service.logs import LOG, log_to_stderr
-from clusterseq.service.metrics import FOLDER
+from clusterseq.service.metrics import FOLDER, reserve
 from clusterseq.service.ranking_service import RankingService
 from clusterseq.service.store import is_shared, open_store
 from clusterseq.service.store.protocol import Retention
@@ -155,8 +155,10 @@ def _serve(settings: Settings, address: socket.socket) -> None:
         timeout_worker_healthcheck=READY_SECONDS,
     )
     if settings.processes > 1:
-        _check(settings)
         with tempfile.TemporaryDirectory(prefix="clusterseq-metrics-") as folder:
+            for place in range(settings.processes):
+                reserve(Path(folder), place)
+            _check(settings)
             os.environ[FOLDER] = folder
             Supervisor(config, [address], DRAIN_SECONDS + 2).run()
         return
