@@ -500,6 +500,20 @@ def test_inspect_tells_of_models_and_events(
     assert "events of 300 users and 60 items" in run("inspect", events_file).out
 
 
+def test_inspect_gives_no_bound_to_the_events_of_an_update(
+    run: Run, model_directory: Path, tmp_path: Path
+) -> None:
+    assert " people up to " in run("inspect", model_directory).out
+    rows = [f"new-{n},i{step:02},{1_900_000_000 + n}" for n in range(9) for step in range(4)]
+    (tmp_path / "later.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    newer = tmp_path / "newer"
+    words = ["update", model_directory, tmp_path / "later.csv", "--out", newer, "--epochs", 0]
+    assert run(*words).status == 0
+    text = run("inspect", newer).out
+    assert "1 since, whose events are among these" in text
+    assert " up to " not in text
+
+
 def test_config_prints_a_file_that_train_reads(run: Run, tmp_path: Path) -> None:
     (tmp_path / "options.toml").write_text(run("config").out)
     assert read_toml(tmp_path / "options.toml") == Config()

@@ -27,6 +27,7 @@ from clusterseq.service.app import PROBLEMS, create_app
 from clusterseq.service.async_store import AsyncStore
 from clusterseq.service.context import Context
 from clusterseq.service.engine import Engine
+from clusterseq.service.keys import SCOPES, Key, Keyring
 from clusterseq.service.limits import Limits
 from clusterseq.service.metrics import Metrics
 from clusterseq.service.ranking_service import RankingService
@@ -40,7 +41,13 @@ Made from the application's own OpenAPI 3.1 document, [openapi.json](openapi.jso
 that write clients read. A running service of version {__version__} shows the same at `/docs` and
 `/openapi.json`. [The service](../service.md) says how it behaves. A request with an unknown field
 is refused.
+
+Where the service [asks for keys](../service.md#who-may-call), one travels as `Authorization: Bearer
+KEY` or as `X-API-Key: KEY`, and each address says which scope it needs. Where it doesn't, its own
+document names none.
 """
+NOWHERE_DECLARED = {405: "The address doesn't take that method.", 431: "The head is too large."}
+"""Problems that belong to no address of the document."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -66,7 +73,8 @@ def application() -> FastAPI:
     engine = Engine(checkpoint, "none")
     limits = Limits()
     store = AsyncStore(open_store("memory:", Retention()), limits.store_seconds)
-    return create_app(Context(RankingService(engine, limits), store, Path()))
+    asking = Keyring([Key("anybody", "", SCOPES)])  # so that it says what needs a key
+    return create_app(Context(RankingService(engine, limits), store, Path(), keyring=asking))
 
 
 def page(document: dict[str, Any], metrics: Metrics) -> str:
@@ -80,7 +88,8 @@ def page(document: dict[str, Any], metrics: Metrics) -> str:
 
 
 def _problems() -> str:
-    rows = "\n".join(f"| {status} | {what} |" for status, what in PROBLEMS.items())
+    problems = sorted({**PROBLEMS, **NOWHERE_DECLARED}.items())
+    rows = "\n".join(f"| {status} | {what} |" for status, what in problems)
     told = "Every address may answer with a [problem](#problem) (RFC 9457) instead:"
     return f"{told}\n\n| status | |\n|---|---|\n{rows}"
 
@@ -102,6 +111,9 @@ def _operations(paths: dict[str, Any]) -> Iterator[str]:
 
 
 def _bodies(operation: dict[str, Any]) -> Iterator[str]:
+    ways = operation.get("security", [])
+    for scope in {scope: None for way in ways for scopes in way.values() for scope in scopes}:
+        yield f"- needs a key of the scope `{scope}`"
     if "requestBody" in operation:
         yield f"- takes {_content(operation['requestBody'])}"
     for status, answer in operation["responses"].items():
@@ -136,8 +148,8 @@ def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
-    if "anyOf" in schema:
-        return " or ".join(_type(each) for each in schema["anyOf"])
+    if choices := schema.get("anyOf", schema.get("oneOf")):
+        return " or ".join(_type(each) for each in choices)
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}{_bounds(schema)}"
     return f"{schema.get('type', 'anything')}{_bounds(schema)}"
@@ -151,7 +163,7 @@ BOUNDS = {
 
 
 def _bounds(schema: dict[str, Any]) -> str:
-    found = [f"{words} {schema[name]:,}" for name, words in BOUNDS.items() if name in schema]
+    found = [f"{words} {schema[name]:,.0f}" for name, words in BOUNDS.items() if name in schema]
     return f" ({', '.join(found)})" if found else ""
 
 

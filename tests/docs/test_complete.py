@@ -65,6 +65,22 @@ def test_every_route_is_in_the_reference_and_on_the_page_of_the_service() -> Non
         assert re.sub(r"\{\w+\}", "{id}", address) in told, address
 
 
+def test_the_reference_says_what_an_address_takes_and_which_key_opens_it() -> None:
+    service = http_api.application()
+    sections = re.split(
+        "^### ", http_api.page(service.openapi(), service.state.context.metrics), flags=re.M
+    )
+    told = {
+        title.partition(" {")[0]: rest for title, _, rest in (s.partition("\n") for s in sections)
+    }
+    assert "`events`" in told["`POST /v1/events`"]
+    assert "takes [Event](#event) or [Events](#events)\n" in told["`POST /v1/events`"]
+    for title, text in told.items():
+        assert "takes anything" not in text, title
+        assert ("needs a key of the scope `" in text) == (" /v1/" in title), title
+    assert "needs a key of the scope `admin`" in told["`POST /v1/model:reload`"]
+
+
 def test_every_number_is_explained_on_the_page_about_monitoring() -> None:
     metrics = http_api.application().state.context.metrics
     names = set(re.findall(r"`(clusterseq_\w+)`", http_api.numbers(metrics)))

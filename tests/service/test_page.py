@@ -322,6 +322,8 @@ def test_a_guarded_service_asks_for_a_key(
         service.client.headers["Authorization"] = f"Bearer {right}"
         assert ranking(page) == answered(service, history=SHARED)
         assert right not in page.url
+        about = visitor.open(service, "/docs").locator("#take_events")
+        expect(about).to_contain_text("Needs an API key of the scope events.")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

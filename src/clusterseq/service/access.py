@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from clusterseq.service.keys import Keyring
@@ -54,4 +54,4 @@ def needs(scope: str, keyring: Keyring) -> Any:
         if scope not in key.scopes:
             raise ProblemError(403, "Key too weak", f"that API key doesn't have the scope {scope}")
 
-    return Depends(check)
+    return Security(check, scopes=[scope])  # told in the document, beside the schemes

@@ -108,7 +108,7 @@ async def _purge(context: Context) -> None:
 PROBLEMS = {
     400: "The body isn't JSON in UTF-8.",
     401: "A key is needed.",
-    403: "The key doesn't open this.",
+    403: "The key doesn't open this; or, without keys, it came from elsewhere.",
     404: "There is no such thing.",
     409: "The model was refused.",
     413: "The body is too large.",

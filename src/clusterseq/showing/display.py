@@ -135,10 +135,14 @@ def card_table(checkpoint: Checkpoint) -> Table:
     values, origin = card(checkpoint), checkpoint.provenance
     table = Table(show_header=False, box=None)
     table.add_row("model", f"{values['items']:,} items, {values['parameters']:,} parameters")
-    cutoff = f" up to {iso(origin.cutoff)}" if origin.cutoff is not None else ""
+    cutoff, updates = "", len(origin.updated_by)
+    if origin.cutoff is not None and not updates:  # what an update adds is later
+        cutoff = f" up to {iso(origin.cutoff)}"
     table.add_row(
         "trained on", f"{origin.events:,} events of {origin.known_users:,} people{cutoff}"
     )
+    if updates:
+        table.add_row("updates", f"{updates:,} since, whose events are among these")
     table.add_row("split", f"{origin.split}, seed {origin.seed}, coverage {origin.coverage:.1%}")
     table.add_row("data", f"fingerprint {origin.fingerprint[:16]}…")
     if sizes := checkpoint.metrics.get("cluster_sizes"):

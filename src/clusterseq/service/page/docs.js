@@ -82,11 +82,14 @@ function section(path, method, operation, schemas) {
       default: each.schema?.default,
     }),
   );
+  const scopes = (operation.security ?? []).flatMap((way) => Object.values(way).flat());
+  const needed = [...new Set(scopes)].map((scope) => `Needs an API key of the scope ${scope}.`);
+  const told = [...(operation.description ?? "").split("\n\n"), ...needed];
   return element(
     "section",
     { id: operation.operationId },
     heading,
-    ...(operation.description ?? "").split("\n\n").map((text) => element("p", { textContent: text })),
+    ...told.map((text) => element("p", { textContent: text })),
     ...table("Parameters", parameters),
     ...bodyOf(operation, schemas),
     ...answersOf(operation, schemas),
