@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import re
 
 import pytest
@@ -93,8 +94,14 @@ def test_every_number_is_explained_on_the_page_about_monitoring() -> None:
 
 def test_everything_that_is_exported_is_in_the_reference() -> None:
     pages = written("reference/python.md") + written("reference/errors.md")
-    listed = {name.rpartition(".")[2] for name in re.findall(r"^::: ([\w.]+)$", pages, re.M)}
+    found = re.findall(r"^::: ([\w.]+)\n(    options: .*show_root_full_path: true)?", pages, re.M)
+    listed = {path.rpartition(".")[2] for path, _ in found}
     assert set(clusterseq.__all__) <= listed
+    for path, whole in found:
+        module, _, name = path.rpartition(".")
+        assert hasattr(importlib.import_module(module), name)
+        exported = name in clusterseq.__all__
+        assert exported != bool(whole), f"{path} stands with its path if only that imports it"
 
 
 def test_every_function_that_the_paper_is_mapped_to_exists() -> None:
