@@ -486,6 +486,18 @@ def test_recommend_to_a_file(
     assert BatchSummary(300, 600, 1.0).rows == len(pl.read_parquet(output))
 
 
+def test_an_output_that_nothing_writes_is_told_before_anything_is_read(
+    run: Run, model_directory: Path, events_file: Path, tmp_path: Path
+) -> None:
+    words = ["recommend", model_directory, "--input", events_file, "--output"]
+    (tmp_path / "folder.csv").mkdir()
+    for name, told in (("recs.txt", "unknown ending"), ("folder.csv", "is a directory")):
+        found = run(*words, tmp_path / name)
+        assert found.status == 2
+        assert told in found.error
+        assert "rows from" not in found.err
+
+
 def test_inspect_tells_of_models_and_events(
     run: Run, model_directory: Path, events_file: Path
 ) -> None:

@@ -95,10 +95,11 @@ def recommend(
         return
     from clusterseq.commands.shared.events import read_data
     from clusterseq.machine.mapping import by_ray, one_by_one
-    from clusterseq.using.batch import recommend_file
+    from clusterseq.using.batch import check_output, recommend_file
     from clusterseq.using.overwriting import refuse_overwriting
 
     refuse_overwriting([source], output, model=model)
+    check_output(output)
     events = read_data([source], user_column, item_column, time_column, skip_bad)
     write = partial(recommend_file, recommender, events, output, k=k, exclude=refused, only=choice)
     mapper = by_ray if engine == "ray" else one_by_one

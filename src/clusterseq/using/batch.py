@@ -169,17 +169,27 @@ def _parts(people: int, k: int) -> list[_Part]:
     ]
 
 
-@contextmanager
-def _writing(output: Path) -> Iterator[Path]:
-    """A folder whose Parquet parts become the output if the block ends well."""
-    ending = output.suffix.lower()
-    if ending not in WRITERS:
+def check_output(output: Path) -> None:
+    """Refuse a file that can't be written so, before anything is read for it.
+
+    Raises:
+        ConfigError: its ending is unknown.
+        DataError: it is a directory.
+    """
+    if output.suffix.lower() not in WRITERS:
         endings = ", ".join(WRITERS)
         raise ConfigError(
             f"{output}: unknown ending; write to a name that ends in {endings}", code="output"
         )
     if output.is_dir():
         raise DataError(f"{output}: is a directory; name a file", code="output")
+
+
+@contextmanager
+def _writing(output: Path) -> Iterator[Path]:
+    """A folder whose Parquet parts become the output if the block ends well."""
+    check_output(output)
+    write = WRITERS[output.suffix.lower()]
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         target = output.resolve()
@@ -187,7 +197,7 @@ def _writing(output: Path) -> Iterator[Path]:
             (folder / PARTS).mkdir()
             yield folder
             joined = folder / "whole"
-            WRITERS[ending](pl.scan_parquet(sorted((folder / PARTS).iterdir())), joined)
+            write(pl.scan_parquet(sorted((folder / PARTS).iterdir())), joined)
             put_in_place(joined, target)
     except OSError as error:
         raise DataError(
