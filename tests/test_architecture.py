@@ -26,7 +26,7 @@ PACKAGES = [
         "model",
         "losses rivals gru clustering conditioning parts transition items head votes catalogue",
     ),
-    ("model", "meta clusterseq index retrieval choice screen adapted one_person ranker"),
+    ("model", "meta lifts clusterseq index retrieval choice screen adapted one_person ranker"),
     ("model", "portable restore growth indexing"),
     ("judging", "metrics scorer judge evaluate"),
     (

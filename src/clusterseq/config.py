@@ -21,7 +21,7 @@ SplitKind: TypeAlias = Literal["temporal", "random", "none"]
 OUR_PARTS = {"encoder": "gru", "clusterer": "autoencoders", "conditioner": "gates"}
 """Options of the model that name a part, and the part that is ours."""
 LATER: Mapping[str, Mapping[str, Any]] = {
-    "model": OUR_PARTS,
+    "model": {**OUR_PARTS, "lifts": False},
     "train": {"leave_out": False, "mutual_share": 0.0, "teacher_members": 0, "teacher_dim": 128},
 }
 """Options added later, each with the value that keeps what was so before; at that value ``to_dict``
@@ -111,6 +111,8 @@ class ModelConfig:
     """Width of the autoencoders' bottleneck: wide ones can't tell clusters apart."""
     cluster_temperature: float = 0.1
     """Temperature of the soft assignment: smaller is harder."""
+    lifts: bool = False
+    """Let clusters speak for what their people touch more than others do (needs clustering)."""
     conditioning: bool = True
     """Let the cluster gate and shift the parameters that adapt (needs clustering)."""
     conditioner: str = "gates"
@@ -145,6 +147,11 @@ class ModelConfig:
     def conditioned(self) -> bool:
         """Whether clusters gate the adaptable parameters; without clusters nothing can."""
         return self.clustering and self.conditioning
+
+    @property
+    def lifted(self) -> bool:
+        """Whether clusters speak for items; without clusters nothing can."""
+        return self.clustering and self.lifts
 
     @property
     def adapts(self) -> bool:

@@ -31,8 +31,13 @@ def test_calibration_finds_the_same_likelihood_from_everywhere(upset: float) -> 
     assert calibrate(model, TASKS) == pytest.approx(best, abs=0.02)
 
 
-def test_what_it_says_is_what_the_model_scores() -> None:
-    model = unadapted()
+@pytest.mark.parametrize("lifts", [False, True])
+def test_what_it_says_is_what_the_model_scores(lifts: bool) -> None:
+    options = {"meta": "none", "conditioning": False, "lifts": lifts}
+    model = trained(tiny(options, meta_epochs=0))
+    if model.lifts is not None:
+        model.lifts.affinity.data.fill_(0.3)
+        assert model.lifts.table.any()
     assert -calibrate(model, TASKS) == pytest.approx(
         log_likelihood(Ranker(model).score, TASKS), abs=1e-5
     )

@@ -21,14 +21,16 @@ from clusterseq.data.histories import Histories
 from clusterseq.data.sequences import Sequences
 from clusterseq.data.windows import Windows
 from clusterseq.errors import CheckpointError, DataError, TrainingError
+from clusterseq.judging.judge import judged_tasks, log_likelihood
 from clusterseq.learning import metatrain, trainer
 from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.learning.pretrain import PrefixLoss
 from clusterseq.learning.stage import NOISE
 from clusterseq.learning.train import fit
-from clusterseq.learning.trainer import Trainer
+from clusterseq.learning.trainer import GAIN, Trainer
 from clusterseq.model.clusterseq import ClusterSeq
-from tests.tiny import CONFIG, KNOWN, N_ITEMS, VALIDATION, people, tiny, trained
+from clusterseq.model.ranker import Ranker
+from tests.tiny import CONFIG, HISTORIES, KNOWN, N_ITEMS, VALIDATION, people, tiny, trained
 
 
 class Interrupter:
@@ -334,6 +336,36 @@ def test_newcomers_gain_where_a_batch_does_without_its_own_transitions() -> None
         return found
 
     assert likelihood(True) > likelihood(False) + 0.05
+
+
+def test_clusters_speak_for_items_where_newcomers_gain_by_it() -> None:
+    """Kinds of people with items of their own, and so little training that it tells few apart."""
+    for lifts in (True, False):
+        watcher = Interrupter()
+        config = tiny({"lifts": lifts, "memory": False}, pretrain_epochs=1, meta_epochs=0)
+        model = trained(config, watcher=watcher)
+        strangers = judged_tasks(people(300, seed=9), np.random.default_rng(0))
+        found = log_likelihood(Ranker(model).score, strangers)
+        if model.lifts is not None:
+            assert model.lifts.affinity.item() > 0.1
+            with_lifts = found
+    assert with_lifts > found + GAIN
+
+
+def test_where_newcomers_gain_nothing_all_is_as_without_lifts() -> None:
+    draws = np.random.default_rng(0)
+    known, validation = (
+        Sequences.from_rows(draws.integers(0, N_ITEMS, (people, 6)).tolist()) for people in (80, 40)
+    )
+    lifted, plain = (
+        fit(known, validation, tiny({"lifts": lifts}, meta_epochs=0), n_items=N_ITEMS)
+        for lifts in (True, False)
+    )
+    assert lifted.lifts is not None
+    assert lifted.lifts.affinity.item() == 0
+    histories = Histories.from_lists(HISTORIES)
+    scores = [Ranker(model).scores(Ranker(model).adapt(histories, 0)) for model in (lifted, plain)]
+    torch.testing.assert_close(*scores)
 
 
 @pytest.mark.parametrize("rivals", [5, 15])

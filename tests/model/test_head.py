@@ -51,9 +51,11 @@ def test_at_first_a_score_is_the_product_and_the_bias() -> None:
 
 
 def test_the_parts_of_theta_stand_in_the_order_they_start_in() -> None:
-    parts = start_of_theta(DIM, TRAITS, KINDS)
+    parts = start_of_theta(DIM, TRAITS - 1, KINDS, lifts=1)
     theta = Theta(torch.cat(list(parts.values())), candidates(1.0))
     assert tuple(parts) == PARTS
+    lifts = parts.pop("lifts")  # traits among traits, of each cluster
+    parts["popularity"] = torch.cat([parts["popularity"], lifts])
     for name, value in parts.items():
         assert torch.equal(getattr(theta, name)[0], value)
 

@@ -23,7 +23,9 @@ from clusterseq.learning.checkpoint import Checkpoint, load_checkpoint, save_che
 from clusterseq.machine.unfinished import exclusive_lock, unfinished_at
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
+from clusterseq.model.lifts import Lifts
 from clusterseq.model.ranker import Ranker
+from clusterseq.overrides import with_assignments
 from clusterseq.reading.events import Events, read_events
 from clusterseq.using.comparison import BEFORE, CLUSTERSEQ
 from clusterseq.using.evaluation import evaluate_checkpoint, split_events
@@ -102,6 +104,26 @@ def test_what_is_counted_is_as_if_all_had_been_there(
         atol=1e-5,
         rtol=0,
     )
+
+
+def test_what_clusters_say_is_of_all_events_and_of_new_items_too(
+    events_frame: pl.DataFrame, later: Events, tmp_path: Path
+) -> None:
+    config = with_assignments(from_dict(Config, UNTIMED), ["model.lifts=true"])
+    Experiment(read_events(events_frame), tmp_path / "model", config).run()
+    checkpoint = load_checkpoint(tmp_path / "model")
+    newer = update_checkpoint(checkpoint, later, epochs=0).checkpoint
+    lifts, model = newer.model.lifts, newer.model
+    assert lifts is not None
+    expected = Lifts(*lifts.table.shape)
+    expected.measure(model.cluster_popularity, model.cluster_sizes, newer.provenance.events)
+    torch.testing.assert_close(lifts.table, expected.table)
+    new = newer.items.encode([f"a{number}" for number in range(10)])
+    assert lifts.table[torch.from_numpy(new).long()].any()
+    save_checkpoint(tmp_path / "newer", newer)
+    again = load_checkpoint(tmp_path / "newer").model.lifts
+    assert again is not None
+    assert torch.equal(again.table, lifts.table)
 
 
 def test_who_judges_is_remembered_only_afterwards(checkpoint: Checkpoint) -> None:

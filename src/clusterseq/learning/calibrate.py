@@ -59,6 +59,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None =
         evidence = _evidence(model, history, rivals if sampled else None)
         touched = rivals.touched(history)
         matched = _matched(model, history, rivals.items if sampled else None)
+        lifted = _lifted(model, history, rivals.items)
         traits, targets = model.items.traits()[rivals.items], rivals.places[tasks.targets]
     fitted = scalars(model)
     means = [value.detach().clone() for value in former or fitted]
@@ -73,7 +74,7 @@ def calibrate(model: ClusterSeq, tasks: Tasks, former: Sequence[Tensor] | None =
     )
 
     def loss() -> Tensor:
-        scores = _logits(model, matched, traits, evidence)
+        scores = _logits(model, matched, traits, lifted, evidence)
         return cross_entropy(scores + rivals.extra, targets, touched)
 
     def closure() -> Tensor:
@@ -105,6 +106,16 @@ def _matched(
     return torch.cat(list(pieces()), dim=1)
 
 
+def _lifted(
+    model: ClusterSeq, history: Histories, items: Int64[Tensor, " items"]
+) -> Float[Tensor, "users items"] | None:
+    """What their clusters say for some items; None if clusters say nothing."""
+    if model.lifts is None:
+        return None
+    lifted: Tensor = model.assign(history) @ model.lifts.table[items].T
+    return lifted
+
+
 def _evidence(
     model: ClusterSeq, histories: Histories, rivals: Rivals | None
 ) -> SparseEvidence | None:
@@ -131,6 +142,8 @@ def _evenly(tasks: Tasks, at_most: int) -> Tasks:
 def scalars(model: ClusterSeq) -> list[nn.Parameter]:
     """The parameters that newcomers fit."""
     parameters = [model.theta[name] for name in SCALARS if name in model.theta]
+    if model.lifts is not None and model.lifts.measured:
+        parameters.append(model.lifts.affinity)
     return parameters if model.acuity is None else [*parameters, model.acuity]
 
 
@@ -138,11 +151,14 @@ def _logits(
     model: ClusterSeq,
     matched: Float[Tensor, "users items"],
     traits: Float[Tensor, "items traits"],
+    lifted: Float[Tensor, "users items"] | None,
     evidence: SparseEvidence | None,
 ) -> Float[Tensor, "users items"]:
     """Scores of the catalogue, with what does not change taken out of the loop."""
     theta = model.theta
     scores: Tensor = torch.exp(theta["sharpness"]) * matched + torch.mv(traits, theta["popularity"])
+    if lifted is not None and model.lifts is not None:
+        scores = scores + model.lifts.affinity * lifted
     if evidence is None or model.acuity is None:
         return scores
     # All that one kind says stands together. (Looking a scalar up for each cell would add its

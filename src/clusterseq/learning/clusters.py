@@ -53,6 +53,13 @@ def measure_clusters(model: ClusterSeq, known: Sequences) -> None:
     sums = popularity.sum(dim=0).clamp_min(1e-9)
     model.cluster_popularity.copy_((popularity / sums).T)
     model.cluster_sizes.copy_(sums / sums.sum())
+    measure_lifts(model, len(known.items))
+
+
+def measure_lifts(model: ClusterSeq, events: int) -> None:
+    """What clusters say for items, from what each touches of so many events."""
+    if model.lifts is not None:
+        model.lifts.measure(model.cluster_popularity, model.cluster_sizes, events)
 
 
 def _shares(model: ClusterSeq, part: Sequences) -> Float[Tensor, "users clusters"]:

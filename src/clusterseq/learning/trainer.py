@@ -48,6 +48,9 @@ HELD_OUT_SHARE = 0.1
 """Known users who judge the training where nobody is new."""
 HARM = 0.05
 """By so much less likelihood, in nats, the inner loop is refused; draws make a tenth of it."""
+GAIN = 0.02
+"""So much more likelihood, in nats, newcomers ask of what clusters say for items: less of it makes
+the whole list likelier and its top no better."""
 
 
 def remember(model: ClusterSeq, sums: Sums, ledger: Ledger) -> SmoothingGraph | None:
@@ -163,6 +166,17 @@ class Trainer:
     def start_clusters(self) -> None:
         """Start the clusters on what pre-training has made of the items."""
         start_clusters(self.model, self._learners, self._torch_draws("clusters"))
+        if self.model.lifts is not None and self._calibrates():
+            self._start_lifts()
+
+    def _start_lifts(self) -> None:
+        """Have clusters speak for items, if newcomers gain by it."""
+        former = {value: value.detach().clone() for value in scalars(self.model)}
+        alone = self._calibrated()
+        measure_clusters(self.model, self._learners)
+        if self._calibrated() < alone + GAIN:
+            for value in scalars(self.model):
+                value.data.copy_(former.get(value, torch.zeros_like(value)))
 
     def start_adaptation(self) -> None:
         """Have the inner loop begin with steps of nothing where newcomers are worse off by its own.
@@ -252,6 +266,8 @@ class Trainer:
         if self.config.backbone_rate:  # else they are what they were when the clusters started
             refresh_profiles(self.model, self._learners)
         revive_clusters(self.model, self._learners)
+        if self.model.lifts is not None:  # the clusters may have moved
+            measure_clusters(self.model, self._learners)
 
     def _calibrated(self) -> float:
         """Fit the scalars to the validation users; returns the likelihood that this reaches."""

@@ -23,14 +23,9 @@ from clusterseq.data.padded_evidence import PaddedEvidence
 from clusterseq.model.catalogue import Catalogue, Preferences
 from clusterseq.model.head import PARTS, Candidates, start_of_theta
 from clusterseq.model.items import ItemTable
+from clusterseq.model.lifts import Lifts
 from clusterseq.model.meta import Support, adapt, offsets_of
-from clusterseq.model.parts import (
-    Clusterer,
-    Conditioner,
-    clusterer_of,
-    conditioner_of,
-    encoder_of,
-)
+from clusterseq.model.parts import clusterer_of, conditioner_of, encoder_of
 from clusterseq.model.transition import TransitionModel
 
 
@@ -72,7 +67,9 @@ class ClusterSeq(nn.Module):
         )
         self.memory: Memory | None = None
         self.kinds = len(KINDS) if config.memory else 0
-        theta = start_of_theta(config.width, self.items.traits().shape[1], self.kinds)
+        self.lifts = Lifts(config.n_items, config.clusters) if config.lifted else None
+        lifts = config.clusters if config.lifted else 0
+        theta = start_of_theta(config.width, self.items.traits().shape[1], self.kinds, lifts)
         self.theta = nn.ParameterDict(theta)
         self.acuity = nn.Parameter(torch.full((self.kinds,), 5.5)) if config.memory else None
         size = sum(len(value) for value in theta.values())
@@ -82,13 +79,10 @@ class ClusterSeq(nn.Module):
     def _add_clusters(self, size: int, generator: torch.Generator) -> None:
         config = self.config
         clusters = config.clusters if config.clustering else 1
-        self.clusters: Clusterer | None = None
+        self.clusters = clusterer_of(config, generator) if config.clustering else None
         if config.clustering:
-            self.clusters = clusterer_of(config, generator)
             self.register_buffer("profiles", torch.zeros(config.n_items, config.width))
-        self.conditioner: Conditioner | None = None
-        if config.conditioned:
-            self.conditioner = conditioner_of(config, size, generator)
+        self.conditioner = conditioner_of(config, size, generator) if config.conditioned else None
         self.register_buffer("cluster_popularity", torch.ones(clusters, config.n_items))
         self.register_buffer("cluster_sizes", torch.full((clusters,), 1 / clusters))
 
@@ -207,11 +201,13 @@ class ClusterSeq(nn.Module):
 
     def conditioned(self, histories: Histories) -> Float[Tensor, "users size"]:
         """Everybody's θ before adaptation."""
-        if self.clusters is None or self.conditioner is None:
-            return self.start.expand(histories.lengths.shape[0], -1)
+        theta = self.start.expand(histories.lengths.shape[0], -1)
+        if self.clusters is None or (self.conditioner is None and self.lifts is None):
+            return theta
         shares = self.clusters(self.represent(histories))
-        conditioned: Tensor = self.conditioner(self.start, shares)
-        return conditioned
+        if self.conditioner is not None:
+            theta = self.conditioner(self.start, shares)
+        return theta if self.lifts is None else self.lifts(theta, shares, self.kinds)
 
     def support_evidence(
         self,
@@ -277,8 +273,10 @@ class ClusterSeq(nn.Module):
             pieces = vectors.reshape(len(vectors), members, -1)
             vectors = nn.functional.normalize(pieces, dim=-1).flatten(-2)
         scale = self.config.scale if self.config.cosine else 0.0
-        columns = torch.cat([vectors, self.items.traits()[items]], dim=1)
-        return Candidates(columns, self.config.width, scale, members)
+        parts = [vectors, self.items.traits()[items]]
+        if self.lifts is not None:
+            parts.append(self.lifts.table[items])
+        return Candidates(torch.cat(parts, dim=1), self.config.width, scale, members)
 
     def settle(self) -> None:
         """Let go of what only makes the catalogue, in a process that has made it and just serves.

@@ -56,6 +56,9 @@ def grown(
         elif name == "cluster_popularity":
             state[name].zero_()
             state[name][:, known] = value
+        elif name == "lifts.table":
+            state[name].zero_()
+            state[name][known] = value
         elif not name.startswith(("items.graph", "items.freshness")):
             state[name].copy_(value)
     return larger

@@ -43,18 +43,22 @@ class Candidates:
         return self.columns[:, self.width :]
 
 
-PARTS = ("gain", "shift", "sharpness", "popularity", "trust")
+PARTS = ("gain", "shift", "sharpness", "popularity", "lifts", "trust")
 """Of θ, in the order in which they stand in one tensor."""
 
 
-def start_of_theta(width: int, traits: int, kinds: int) -> dict[str, Tensor]:
-    """θ before anything is learnt: the query as it is, and some trust in each memory."""
+def start_of_theta(width: int, traits: int, kinds: int, lifts: int = 0) -> dict[str, Tensor]:
+    """θ before anything is learnt: the query as it is, and some trust in each memory.
+
+    What clusters say for items counts nothing yet, for anybody (``lifts``).
+    """
     theta = {
         "gain": torch.ones(width),
         "shift": torch.zeros(width),
         "sharpness": torch.zeros(1),
         "popularity": torch.eye(traits)[0],  # the bias counts once, the rest is to be learnt
     }
+    theta |= {"lifts": torch.zeros(lifts)} if lifts else {}
     return theta | {"trust": torch.full((kinds,), 0.3)} if kinds else theta
 
 

@@ -31,7 +31,7 @@ from clusterseq.errors import DataError
 from clusterseq.judging.judge import judged_tasks
 from clusterseq.learning.calibrate import calibrate, scalars
 from clusterseq.learning.checkpoint import Checkpoint
-from clusterseq.learning.clusters import measure_clusters
+from clusterseq.learning.clusters import measure_clusters, measure_lifts
 from clusterseq.learning.pretrain import prefix_stage
 from clusterseq.learning.stage import Place, run_stage
 from clusterseq.learning.trainer import learners_and_judges, remember
@@ -246,6 +246,7 @@ def _measure(
     sums = total.sum(dim=1).clamp_min(1e-9)
     model.cluster_popularity.copy_(total / sums[:, None])
     model.cluster_sizes.copy_(sums / sums.sum())
+    measure_lifts(model, before + len(known.items))
 
 
 def _checkpoint(
