@@ -41,7 +41,10 @@ def revive_clusters(model: ClusterSeq, known: Sequences) -> int:
 
 @torch.no_grad()
 def measure_clusters(model: ClusterSeq, known: Sequences) -> None:
-    """What each cluster touches and how large it is, from the known users: the prior of nobody."""
+    """What each cluster touches and how large it is, from the known users: the prior of nobody.
+
+    What clusters say for items follows from it.
+    """
     clusters = len(model.cluster_sizes)
     # In single precision a count of 2²⁴ would grow no more.
     popularity = model.cluster_sizes.new_zeros(model.n_items, clusters, dtype=torch.float64)
