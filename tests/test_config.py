@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from clusterseq.checks import whole
-from clusterseq.config import Config, DataConfig, ModelConfig, Runtime, TrainConfig
+from clusterseq.config import LATER, Config, DataConfig, ModelConfig, Runtime, TrainConfig
 from clusterseq.errors import ConfigError
 from clusterseq.overrides import describe, to_toml, with_assignments
 from clusterseq.presets import PRESETS, preset
-from clusterseq.values import from_dict, read_toml
+from clusterseq.values import from_dict, read_toml, saved_config
 
 KINDS = (DataConfig, ModelConfig, TrainConfig, Config, Runtime)
 
@@ -33,9 +33,19 @@ def test_every_option_is_explained(kind: type[Any]) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_configuration_survives_json_and_toml(name: str, tmp_path: Path) -> None:
     config = preset(name)
-    assert from_dict(Config, json.loads(json.dumps(config.to_dict()))) == config
+    assert saved_config(json.loads(json.dumps(config.to_dict()))) == config
     (tmp_path / "options.toml").write_text(to_toml(config))
     assert read_toml(tmp_path / "options.toml", base=preset("paper")) == config
+
+
+def test_what_came_later_is_read_from_older_files_as_it_was() -> None:
+    older = dataclasses.asdict(Config())
+    for table, options in LATER.items():
+        for name in options:
+            del older[table][name]
+    former = from_dict(Config, LATER)
+    assert saved_config(older) == former
+    assert former.to_dict() == older
 
 
 def test_the_paper_preset_keeps_the_papers_choices() -> None:

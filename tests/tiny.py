@@ -53,8 +53,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "direct": {"direct": False},
     "cosine": {"cosine": False},
     "clustering": {"clustering": False},
-    "lifts": {"lifts": True},
-    "lifts alone": {"lifts": True, "conditioning": False, "memory": False},
+    "lifts": {"lifts": False},
+    "lifts alone": {"conditioning": False, "memory": False},
     "conditioning": {"conditioning": False},
     "freshness": {"freshness": False},
     "memory": {"memory": False},
@@ -71,7 +71,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
         "meta": "none",
     },
 }
-"""What is changed in a model that lacks each part, or has one more."""
+"""What is changed in a model that lacks each part, or some parts."""
 
 
 def people(users: int, seed: int) -> Sequences:

@@ -111,7 +111,7 @@ class ModelConfig:
     """Width of the autoencoders' bottleneck: wide ones can't tell clusters apart."""
     cluster_temperature: float = 0.1
     """Temperature of the soft assignment: smaller is harder."""
-    lifts: bool = False
+    lifts: bool = True
     """Let clusters speak for what their people touch more than others do (needs clustering)."""
     conditioning: bool = True
     """Let the cluster gate and shift the parameters that adapt (needs clustering)."""

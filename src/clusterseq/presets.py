@@ -21,6 +21,7 @@ PAPER = Config(
         smoothing=0.0,
         freshness=False,
         memory=False,
+        lifts=False,
     ),
     train=TrainConfig(
         tasks_per_batch=1024, pretrain_epochs=0, meta_epochs=60, backbone_rate=1e-3, patience=6

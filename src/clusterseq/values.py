@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from clusterseq.checks import shown, typed
-from clusterseq.config import Config
+from clusterseq.config import LATER, Config
 from clusterseq.errors import ConfigError, nearest
 
 T = TypeVar("T")
@@ -42,6 +42,18 @@ def from_dict(kind: type[T], values: Mapping[str, Any], *, base: T | None = None
             raise ConfigError(f'{kind.__name__} has no option "{name:.60}"; {nearest(name, known)}')
         changes[name] = _converted(known[name], value, name, getattr(base, name))
     return dataclasses.replace(base, **changes)  # type: ignore[type-var]
+
+
+def saved_config(values: Mapping[str, Any]) -> Config:
+    """The configuration that ``Config.to_dict`` wrote: what isn't named is as before it came.
+
+    Raises:
+        ConfigError: a key is unknown, or a value of another type or out of range.
+
+    >>> saved_config({}).model.lifts, Config().model.lifts
+    (False, True)
+    """
+    return from_dict(Config, values, base=from_dict(Config, LATER))
 
 
 def read_toml(path: str | Path, *, base: Config | None = None) -> Config:

@@ -89,7 +89,13 @@ def test_only_the_scalars_move() -> None:
     moved = {
         name for name, value in model.tensors().items() if not torch.equal(value, before[name])
     }
-    assert moved == {"theta.sharpness", "theta.popularity", "theta.trust", "acuity"}
+    assert moved == {
+        "theta.sharpness",
+        "theta.popularity",
+        "theta.trust",
+        "acuity",
+        "lifts.affinity",
+    }
 
 
 def test_a_memory_that_says_nothing_leaves_all_finite() -> None:

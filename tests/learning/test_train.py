@@ -29,6 +29,7 @@ from clusterseq.learning.stage import NOISE
 from clusterseq.learning.train import fit
 from clusterseq.learning.trainer import GAIN, Trainer
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.head import PARTS
 from clusterseq.model.ranker import Ranker
 from tests.tiny import CONFIG, HISTORIES, KNOWN, N_ITEMS, VALIDATION, people, tiny, trained
 
@@ -363,9 +364,9 @@ def test_where_newcomers_gain_nothing_all_is_as_without_lifts() -> None:
     )
     assert lifted.lifts is not None
     assert lifted.lifts.affinity.item() == 0
+    assert not lifted.lifts.measured
     histories = Histories.from_lists(HISTORIES)
-    scores = [Ranker(model).scores(Ranker(model).adapt(histories, 0)) for model in (lifted, plain)]
-    torch.testing.assert_close(*scores)
+    torch.testing.assert_close(Ranker(lifted).score(histories), Ranker(plain).score(histories))
 
 
 @pytest.mark.parametrize("rivals", [5, 15])
@@ -389,9 +390,18 @@ def test_meta_training_on_a_large_catalogue_learns_from_some_of_it(
 
 @pytest.mark.parametrize(("rate", "refused"), [(0.02, False), (1.0, True), (1e30, True)])
 def test_newcomers_refuse_an_inner_loop_that_harms_them(rate: float, refused: bool) -> None:
-    rates = trained(tiny({"inner_rate": rate}, meta_epochs=0)).rates
-    assert rates is not None
-    assert bool((rates == (0 if refused else rate)).all())
+    model = trained(tiny({"inner_rate": rate, "lifts": False}, meta_epochs=0))
+    assert model.rates is not None
+    assert bool((model.rates == (0 if refused else rate)).all())
+
+
+def test_at_first_the_inner_loop_trusts_the_clusters_of_a_person_alike() -> None:
+    model = ClusterSeq(tiny({"n_items": N_ITEMS}).model)
+    assert model.rates is not None
+    sizes = [len(model.theta[name]) for name in PARTS]
+    steps = dict(zip(PARTS, model.rates.split(sizes, dim=1), strict=True))
+    assert not steps.pop("lifts").any()
+    assert all(bool((rates == model.config.inner_rate).all()) for rates in steps.values())
 
 
 def test_threads_are_set() -> None:

@@ -43,7 +43,7 @@ from tests.tiny import KNOWN, N_ITEMS, VALIDATION, tiny
 
 folder = Path(sys.argv[1])
 calm = {"fast_softmax": False, "backbone_rate": 0.0, "clip": 0.01}
-config = tiny({"dropout": 0.0, "lifts": True}, rivals=12, meta_epochs=2, leave_out=True, **calm)
+config = tiny({"dropout": 0.0}, rivals=12, meta_epochs=2, leave_out=True, **calm)
 distributed.init_process_group("gloo")
 first = distributed.get_rank() == 0
 

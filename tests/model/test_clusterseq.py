@@ -20,12 +20,13 @@ from clusterseq.model.head import Theta
 from clusterseq.model.ranker import Ranker
 from clusterseq.model.restore import GRAPH, MEMORY, restored
 from tests.reference import logits
-from tests.tiny import ABLATIONS, HISTORIES, N_ITEMS, WORLD, tiny, trained
+from tests.tiny import ABLATIONS, HISTORIES, KNOWN, N_ITEMS, WORLD, tiny, trained
 
 LACKS = {
     "whole": (),
     "attention": ("transition.key",),
-    "clustering": ("clusters.", "profiles", "conditioner."),
+    "clustering": ("clusters.", "profiles", "conditioner.", "lifts.", "theta.lifts"),
+    "lifts": ("lifts.", "theta.lifts"),
     "conditioning": ("conditioner.",),
     "freshness": ("items.freshness",),
     "memory": ("memory.", "acuity", "theta.trust"),
@@ -40,7 +41,11 @@ LACKS = {
 def model_without(part: str) -> ClusterSeq:
     # Meta-training alone, so that early stopping can't leave gates and rates as they began.
     rates = {"meta_learning_rate": 0.02, "backbone_rate": 0.01}
-    return trained(tiny(ABLATIONS[part], pretrain_epochs=0, meta_epochs=2, **rates))
+    model = trained(tiny(ABLATIONS[part], pretrain_epochs=0, meta_epochs=2, **rates))
+    if model.lifts is not None:  # of which calibration alone decides
+        model.lifts.measure(model.cluster_popularity, model.cluster_sizes, len(KNOWN.items))
+        model.lifts.affinity.data.fill_(0.5)
+    return model
 
 
 @pytest.fixture(params=ABLATIONS)
@@ -164,8 +169,9 @@ def test_what_is_ablated_is_gone(part: str) -> None:
 
 def test_theta_stands_in_one_tensor_in_the_order_of_its_parts() -> None:
     model = model_without("whole")
-    parts = Theta(model.start, model.catalogue().items)
-    for name, value in model.theta.items():
+    parts, values = Theta(model.start, model.catalogue().items), dict(model.theta.items())
+    values["popularity"] = torch.cat([values["popularity"], values.pop("lifts")])  # all of traits
+    for name, value in values.items():
         assert torch.equal(getattr(parts, name)[0], value), name
 
 
@@ -206,7 +212,7 @@ def test_tensors_come_back(part: str) -> None:
 def permuted(model: ClusterSeq, places: Tensor) -> ClusterSeq:
     """The same model with item i called ``places[i]`` in all that is indexed by items."""
     tensors, back = model.tensors(), places.argsort()
-    for name in ("items.embedding", "items.bias", "items.freshness", "profiles"):
+    for name in ("items.embedding", "items.bias", "items.freshness", "profiles", "lifts.table"):
         tensors[name] = tensors[name][back].contiguous()
     tensors["cluster_popularity"] = tensors["cluster_popularity"][:, back].contiguous()
     tensors["anchors"] = places[tensors["anchors"]].sort().values

@@ -42,7 +42,7 @@ def test_of_few_events_little_is_lifted() -> None:
 def test_a_score_gains_the_affinity_times_the_mean_lift_of_ones_clusters(
     others: dict[str, bool],
 ) -> None:
-    model = ClusterSeq(tiny({"n_items": N_ITEMS, "lifts": True, "meta": "none", **others}).model)
+    model = ClusterSeq(tiny({"n_items": N_ITEMS, "meta": "none", **others}).model)
     assert model.lifts is not None
     draws = torch.Generator().manual_seed(0)
     model.profiles.copy_(torch.randn(model.profiles.shape, generator=draws))
@@ -62,4 +62,4 @@ def test_a_score_gains_the_affinity_times_the_mean_lift_of_ones_clusters(
 
 
 def test_without_clusters_there_are_none() -> None:
-    assert ClusterSeq(tiny({"n_items": 5, "lifts": True, "clustering": False}).model).lifts is None
+    assert ClusterSeq(tiny({"n_items": 5, "clustering": False}).model).lifts is None

@@ -25,7 +25,6 @@ from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.growth import grown
 from clusterseq.model.lifts import Lifts
 from clusterseq.model.ranker import Ranker
-from clusterseq.overrides import with_assignments
 from clusterseq.reading.events import Events, read_events
 from clusterseq.using.comparison import BEFORE, CLUSTERSEQ
 from clusterseq.using.evaluation import evaluate_checkpoint, split_events
@@ -109,7 +108,7 @@ def test_what_is_counted_is_as_if_all_had_been_there(
 def test_what_clusters_say_is_of_all_events_and_of_new_items_too(
     events_frame: pl.DataFrame, later: Events, tmp_path: Path
 ) -> None:
-    config = with_assignments(from_dict(Config, UNTIMED), ["model.lifts=true"])
+    config = from_dict(Config, UNTIMED)
     Experiment(read_events(events_frame), tmp_path / "model", config).run()
     checkpoint = load_checkpoint(tmp_path / "model")
     newer = update_checkpoint(checkpoint, later, epochs=0).checkpoint

@@ -22,7 +22,7 @@ from clusterseq.config import Config
 from clusterseq.errors import ConfigError, nearest
 from clusterseq.extensions import extension, extensions
 from clusterseq.overrides import with_assignments
-from clusterseq.values import from_dict
+from clusterseq.values import saved_config
 
 EVERYTHING = "all"
 GROUPS = frozenset((EVERYTHING, *get_args(Kind)))
@@ -121,7 +121,7 @@ def peer_named(name: str, config: Mapping[str, Any] | None) -> Peer:
         ConfigError: the configuration can't be used, or the package of a peer is gone.
     """
     if config is not None:
-        return own_peer(name, from_dict(Config, config))
+        return own_peer(name, saved_config(config))
     return PEERS[name] if name in PEERS else _from_package(name).peer
 
 

@@ -33,6 +33,7 @@ ABLATIONS: Mapping[str, tuple[str, str]] = {
     "attention": ("model.attention=false", "the last state alone is decoded"),
     "direct": ("model.direct=false", "queries come from the states alone"),
     "clustering": ("model.clustering=false", "nobody is assigned to clusters"),
+    "lifts": ("model.lifts=false", "clusters don't speak for items"),
     "meta": ("train.meta_epochs=0", "pre-trained and calibrated, never trained on tasks"),
     "adaptation": ("model.meta=none", "trained on tasks, but without the inner loop"),
     "memory": ("model.memory=false", "without the neighbour memory"),

@@ -45,7 +45,7 @@ from clusterseq.machine.tensors import write_tensors
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.restore import restored
 from clusterseq.reading.vocab import Vocabulary
-from clusterseq.values import from_dict
+from clusterseq.values import saved_config
 
 CONFIG, ITEMS, WEIGHTS, METRICS = (
     "config.json",
@@ -223,7 +223,7 @@ def _vocabulary(path: Path, ids: pl.Series) -> Vocabulary:
 
 def _config(path: Path) -> Config:
     try:
-        return from_dict(Config, read_json(path))
+        return saved_config(read_json(path))
     except ConfigError as error:
         raise CheckpointError(
             f"{path}: {error}; this version can't use it, so train the model again"

@@ -43,7 +43,7 @@ def revive_clusters(model: ClusterSeq, known: Sequences) -> int:
 def measure_clusters(model: ClusterSeq, known: Sequences) -> None:
     """What each cluster touches and how large it is, from the known users: the prior of nobody.
 
-    What clusters say for items follows from it.
+    What clusters say for items follows from it, if they say anything.
     """
     clusters = len(model.cluster_sizes)
     # In single precision a count of 2²⁴ would grow no more.
@@ -60,8 +60,8 @@ def measure_clusters(model: ClusterSeq, known: Sequences) -> None:
 
 
 def measure_lifts(model: ClusterSeq, events: int) -> None:
-    """What clusters say for items, from what each touches of so many events."""
-    if model.lifts is not None:
+    """What clusters say for items, if anything, from what each touches of so many events."""
+    if model.lifts is not None and model.lifts.measured:
         model.lifts.measure(model.cluster_popularity, model.cluster_sizes, events)
 
 

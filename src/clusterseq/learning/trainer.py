@@ -41,6 +41,7 @@ from clusterseq.machine.accelerator import CPU
 from clusterseq.machine.workers import ALONE, Workers
 from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.lifts import Lifts
 from clusterseq.model.ranker import Ranker
 
 PRETRAIN, META = "pretrain", "meta"
@@ -167,16 +168,20 @@ class Trainer:
         """Start the clusters on what pre-training has made of the items."""
         start_clusters(self.model, self._learners, self._torch_draws("clusters"))
         if self.model.lifts is not None and self._calibrates():
-            self._start_lifts()
+            self._start_lifts(self.model.lifts)
 
-    def _start_lifts(self) -> None:
+    def _start_lifts(self, lifts: Lifts) -> None:
         """Have clusters speak for items, if newcomers gain by it."""
-        former = {value: value.detach().clone() for value in scalars(self.model)}
+        model = self.model
+        former = {value: value.detach().clone() for value in scalars(model)}
         alone = self._calibrated()
-        measure_clusters(self.model, self._learners)
+        measure_clusters(model, self._learners)
+        events = len(self._learners.items)
+        lifts.measure(model.cluster_popularity, model.cluster_sizes, events)
         if self._calibrated() < alone + GAIN:
-            for value in scalars(self.model):
-                value.data.copy_(former.get(value, torch.zeros_like(value)))
+            lifts.silence()
+            for value, before in former.items():
+                value.data.copy_(before)
 
     def start_adaptation(self) -> None:
         """Have the inner loop begin with steps of nothing where newcomers are worse off by its own.
@@ -266,7 +271,7 @@ class Trainer:
         if self.config.backbone_rate:  # else they are what they were when the clusters started
             refresh_profiles(self.model, self._learners)
         revive_clusters(self.model, self._learners)
-        if self.model.lifts is not None:  # the clusters may have moved
+        if self.model.lifts is not None and self.model.lifts.measured:  # clusters may have moved
             measure_clusters(self.model, self._learners)
 
     def _calibrated(self) -> float:

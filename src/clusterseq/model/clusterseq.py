@@ -92,7 +92,10 @@ class ClusterSeq(nn.Module):
         if not self.config.adapts:
             return
         steps, rate = self.config.inner_steps, self.config.inner_rate
-        self.rates = nn.Parameter(torch.full((steps, size), rate))
+        rates = torch.full((steps, size), rate)
+        if self.lifts is not None:  # few items don't tell which clusters to trust more than others
+            rates[:, size - self.kinds - self.config.clusters : size - self.kinds] = 0
+        self.rates = nn.Parameter(rates)
         anchors = torch.randperm(self.n_items, generator=generator)[: self.config.anchors]
         self.register_buffer("anchors", anchors.sort().values)
 

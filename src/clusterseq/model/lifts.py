@@ -37,7 +37,7 @@ class Lifts(nn.Module):
 
     @property
     def measured(self) -> bool:
-        """Whether there is anything to trust yet."""
+        """Whether there is anything to trust."""
         return bool(self.table.any())
 
     @torch.no_grad()
@@ -51,6 +51,12 @@ class Lifts(nn.Module):
         overall = sizes @ popularity
         lifts = torch.log((events * popularity + SHRINKAGE) / (events * overall + SHRINKAGE))
         self.table.copy_(lifts.T)
+
+    @torch.no_grad()
+    def silence(self) -> None:
+        """Say nothing, for anything, from now on."""
+        self.table.zero_()
+        self.affinity.zero_()
 
     def forward(
         self,
