@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -123,6 +124,20 @@ def test_what_clusters_say_is_of_all_events_and_of_new_items_too(
     again = load_checkpoint(tmp_path / "newer").model.lifts
     assert again is not None
     assert torch.equal(again.table, lifts.table)
+
+
+def test_where_clusters_were_silenced_they_stay_silent(
+    checkpoint: Checkpoint, later: Events
+) -> None:
+    model = copy.deepcopy(checkpoint.model)
+    assert model.lifts is not None
+    model.lifts.silence()
+    silent = dataclasses.replace(checkpoint, model=model)
+    lifts = update_checkpoint(silent, later, epochs=1).checkpoint.model.lifts
+    assert lifts is not None
+    assert len(lifts.table) == 70
+    assert not lifts.measured
+    assert lifts.affinity.item() == 0
 
 
 def test_who_judges_is_remembered_only_afterwards(checkpoint: Checkpoint) -> None:
