@@ -239,6 +239,7 @@ def test_the_options_go_preset_file_set_split(
     run("train", events_file, "--out", out, *words, "--split", "random", "--seed", 5)
     card = run("inspect", out, "--json").json
     assert card["config"]["model"]["cosine"] is False
+    assert card["config"]["model"]["lifts"] is False
     assert card["config"]["model"]["dim"] == 16
     assert card["config"]["model"]["anchors"] == 20
     assert card["config"]["data"]["new_share"] == 0.5

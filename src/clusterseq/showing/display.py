@@ -5,6 +5,7 @@ Knows nothing about: how results come about, progress.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
@@ -126,7 +127,7 @@ def card(checkpoint: Checkpoint) -> dict[str, Any]:
             "cutoff": None if origin.cutoff is None else iso(origin.cutoff),
         },
         "metrics": dict(checkpoint.metrics),
-        "config": checkpoint.config.to_dict(),
+        "config": dataclasses.asdict(checkpoint.config),
     }
 
 
