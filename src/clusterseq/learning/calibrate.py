@@ -110,7 +110,7 @@ def _lifted(
     model: ClusterSeq, history: Histories, items: Int64[Tensor, " items"]
 ) -> Float[Tensor, "users items"] | None:
     """What their clusters say for some items; None if clusters say nothing."""
-    if model.lifts is None:
+    if model.lifts is None or not model.lifts.measured:
         return None
     lifted: Tensor = model.assign(history) @ model.lifts.table[items].T
     return lifted
