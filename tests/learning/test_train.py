@@ -399,7 +399,7 @@ def test_at_first_the_inner_loop_trusts_the_clusters_of_a_person_alike() -> None
     model = ClusterSeq(tiny({"n_items": N_ITEMS}).model)
     assert model.rates is not None
     sizes = [len(model.theta[name]) for name in PARTS]
-    steps = dict(zip(PARTS, model.rates.split(sizes, dim=1), strict=True))
+    steps = dict(zip(PARTS, model.rates.split_with_sizes(sizes, dim=1), strict=True))
     assert not steps.pop("lifts").any()
     assert all(bool((rates == model.config.inner_rate).all()) for rates in steps.values())
 
