@@ -74,9 +74,8 @@ def _meta_training(model: ClusterSeq, known: Sequences) -> Callable[[], None]:
     config = TrainConfig()
     users = np.arange(config.tasks_per_batch)
     batch = FoldTasks(draw_tasks(known, users, np.random.default_rng(0), support=3), model.memory)
-    with torch.no_grad():
-        settled = model.catalogue()
-    loss = MetaLoss(model, config, settled)
+    loss = MetaLoss(model, config)
+    loss.settle()
 
     def step() -> None:
         loss(batch, torch.Generator().manual_seed(0)).backward()  # type: ignore[no-untyped-call]

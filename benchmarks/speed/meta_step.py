@@ -67,9 +67,8 @@ def _compared(model: ClusterSeq, tasks: Tasks, dim: int, support: int) -> Iterat
 
 def own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
     """Loss, gradients and AdamW of what meta-training trains by default; the items stand still."""
-    with torch.no_grad():
-        settled = model.catalogue()
-    loss, batch = MetaLoss(model, TrainConfig(), settled), FoldTasks(tasks, model.memory)
+    loss, batch = MetaLoss(model, TrainConfig()), FoldTasks(tasks, model.memory)
+    loss.settle()
     draws = torch.Generator(model.device)
     model.items.requires_grad_(False)
     model.transition.requires_grad_(False)
@@ -86,9 +85,8 @@ def own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
 
 def _loop(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
     """The same for one person at a time; the items, which all share, are made ready once."""
-    with torch.no_grad():
-        settled = model.catalogue()
-    loss = MetaLoss(model, TrainConfig(), settled)
+    loss = MetaLoss(model, TrainConfig())
+    loss.settle()
 
     def step() -> None:
         for row in range(len(tasks)):

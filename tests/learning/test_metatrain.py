@@ -14,7 +14,6 @@ from clusterseq.learning.folds import FoldTasks, make_folds, task_batches
 from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.machine.workers import Workers
 from clusterseq.model import catalogue as module
-from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
 from tests.tiny import CONFIG, KNOWN, N_ITEMS, trained
@@ -33,19 +32,20 @@ def batch() -> FoldTasks:
     return task_batches(KNOWN, folds, CONFIG.train, np.random.default_rng(1))[0]
 
 
-def gradients(model: ClusterSeq, settled: Catalogue | None) -> tuple[Tensor, dict[str, Tensor]]:
+def gradients(model: ClusterSeq, *, settled: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of one batch, and its gradients."""
-    loss = MetaLoss(model, CONFIG.train, settled)(batch(), torch.Generator().manual_seed(2))
+    of_batch = MetaLoss(model, CONFIG.train)
+    if settled:
+        of_batch.settle()
+    loss = of_batch(batch(), torch.Generator().manual_seed(2))
     names, values = zip(*model.named_parameters(), strict=True)
     found = torch.autograd.grad(loss, values, allow_unused=True)
     return loss, {n: g for n, g in zip(names, found, strict=True) if g is not None}
 
 
 def test_settled_items_change_no_gradient_but_their_own(model: ClusterSeq) -> None:
-    with torch.no_grad():
-        settled = model.catalogue()
-    loss, moving = gradients(model, None)
-    same, still = gradients(model, settled)
+    loss, moving = gradients(model)
+    same, still = gradients(model, settled=True)
     torch.testing.assert_close(same, loss)
     assert {"items.embedding", "items.bias"} == set(moving) - set(still)
     assert {"theta.gain", "rates", "conditioner.embedding"} <= set(still)
@@ -85,10 +85,10 @@ def test_a_worker_to_whom_nobody_falls_adds_nothing(model: ClusterSeq) -> None:
 def test_how_many_are_looked_up_together_changes_nothing(
     model: ClusterSeq, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loss, together = gradients(model, None)
+    loss, together = gradients(model)
     monkeypatch.setattr(module, "SCORES_AT_ONCE", 1)
     monkeypatch.setattr(module, "PEOPLE_AT_LEAST", 3)
-    same, few = gradients(model, None)
+    same, few = gradients(model)
     torch.testing.assert_close(same, loss)
     assert few.keys() == together.keys()
     for name, gradient in few.items():
@@ -97,11 +97,11 @@ def test_how_many_are_looked_up_together_changes_nothing(
 
 def test_a_batch_reads_the_memory_of_the_other_folds_alone(model: ClusterSeq) -> None:
     """That of the model holds everybody's own sequence, and would give the answer away."""
-    loss, before = gradients(model, None)
+    loss, before = gradients(model)
     assert model.memory is not None
     kept = model.memory.weights.clone()
     model.memory.weights.zero_()
-    same, after = gradients(model, None)
+    same, after = gradients(model)
     model.memory.weights.copy_(kept)
     assert torch.equal(same, loss)
     assert all(torch.equal(after[name], gradient) for name, gradient in before.items())

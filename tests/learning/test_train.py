@@ -353,6 +353,27 @@ def test_clusters_speak_for_items_where_newcomers_gain_by_it() -> None:
     assert with_lifts > found + GAIN
 
 
+def test_every_epoch_of_meta_training_begins_with_what_clusters_say_then() -> None:
+    config = tiny({"dropout": 0.0}, backbone_rate=0.0)
+    training = Trainer(KNOWN, VALIDATION, config, N_ITEMS, seed=0)
+    model, clusters = training.model, training.model.clusters
+    training.start_clusters()
+    assert clusters is not None
+    assert model.lifts is not None
+    model.lifts.measure(model.cluster_popularity, model.cluster_sizes, len(KNOWN.items))
+    model.lifts.affinity.data.fill_(1.0)
+    stage = training.meta_training()
+    batch = stage.batches(np.random.default_rng(0))[0]
+    said = []
+    for seed in range(2):
+        clusters.start(torch.randn(30, model.config.width), torch.Generator().manual_seed(seed))
+        stage.before_epoch()
+        said.append(model.lifts.table.clone())
+        loss = MetaLoss(model, config.train)(batch, torch.Generator())
+        torch.testing.assert_close(stage.loss(batch, torch.Generator()), loss)
+    assert not torch.equal(*said)
+
+
 def test_where_newcomers_gain_nothing_all_is_as_without_lifts() -> None:
     draws = np.random.default_rng(0)
     known, validation = (

@@ -30,6 +30,8 @@ def start_clusters(model: ClusterSeq, known: Sequences, generator: torch.Generat
 @torch.no_grad()
 def refresh_profiles(model: ClusterSeq, known: Sequences) -> None:
     """Item representations from the embeddings as they are now (see ``graph.profiles``)."""
+    if model.clusters is None:
+        return
     embedding = model.items.embedding.numpy(force=True)
     model.profiles.copy_(torch.from_numpy(profiles(known, embedding)))
 

@@ -8,7 +8,7 @@ Knows nothing about: epochs, validation, files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,7 @@ MOST_RIVALS = 20_000
 """Items in the softmax of a batch; of a larger catalogue, some stand for the rest."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class MetaLoss:
     """Query loss after adaptation, and the clustering loss beside it."""
 
@@ -37,17 +37,21 @@ class MetaLoss:
     """The model; all of it gets gradients."""
     config: TrainConfig
     """Weights of the clustering loss."""
-    settled: Catalogue | None = None
-    """The items, where nothing that they are made of is trained: the same at every step."""
     workers: Workers = ALONE
     """Who shares a batch; the losses of all of them add up to that of the batch."""
+    _settled: Catalogue | None = field(default=None, init=False)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Make the items now for all steps to come: nothing that they are made of is trained."""
+        self._settled = self.model.catalogue()
 
     def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """The outer loss of one batch of tasks."""
         model = self.model
         everybody = batch.tasks.to(model.device)
         tasks = everybody[self.workers.share(len(everybody))]
-        catalogue = self.settled or model.catalogue()
+        catalogue = self._settled or model.catalogue()
         rivals = None
         if model.n_items > MOST_RIVALS:  # drawn first, so that all workers draw the same
             rivals = Rivals.draw(everybody.targets, model.n_items, MOST_RIVALS, generator)

@@ -39,7 +39,6 @@ from clusterseq.learning.stage import MRR, NOISE, Stage
 from clusterseq.learning.teacher import Teacher
 from clusterseq.machine.accelerator import CPU
 from clusterseq.machine.workers import ALONE, Workers
-from clusterseq.model.catalogue import Catalogue
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.lifts import Lifts
 from clusterseq.model.ranker import Ranker
@@ -212,12 +211,9 @@ class Trainer:
         groups: list[tuple[Sequence[torch.nn.Parameter], float]] = [
             (list(self._fresh()), config.meta_learning_rate)
         ]
-        settled: Catalogue | None = None
         if config.backbone_rate:
             groups.append((backbone(self.model), config.backbone_rate))
-        else:
-            with torch.no_grad():
-                settled = model.catalogue()
+        loss = MetaLoss(model, config, self.workers)
         folds = make_folds(
             self.known,
             self.users,
@@ -232,11 +228,11 @@ class Trainer:
             config.meta_epochs,
             groups,
             lambda generator: task_batches(self.known, folds, config, generator),
-            MetaLoss(model, config, settled, self.workers),
+            loss,
             self._judge(log_likelihood if calibrated else mean_reciprocal_rank),
             measure=LIKELIHOOD if calibrated else MRR,
             noise=0.0 if calibrated else NOISE,
-            before_epoch=self._refresh_clusters,
+            before_epoch=lambda: self._before_epoch(loss),
             patience=config.patience,
             clip=config.clip,
             weight_decay=config.weight_decay,
@@ -265,14 +261,16 @@ class Trainer:
             settled |= {id(p) for p in scalars(self.model)}
         return (p for p in self.model.parameters() if id(p) not in settled)
 
-    def _refresh_clusters(self) -> None:
-        if self.model.clusters is None:
-            return
-        if self.config.backbone_rate:  # else they are what they were when the clusters started
-            refresh_profiles(self.model, self._learners)
-        revive_clusters(self.model, self._learners)
-        if self.model.lifts is not None and self.model.lifts.measured:  # clusters may have moved
-            measure_clusters(self.model, self._learners)
+    def _before_epoch(self, loss: MetaLoss) -> None:
+        """Let clusters follow what the last epoch has made of people and items."""
+        model, moving = self.model, bool(self.config.backbone_rate)
+        if moving:  # else profiles are what they were when the clusters started
+            refresh_profiles(model, self._learners)
+        revive_clusters(model, self._learners)
+        if model.lifts is not None and model.lifts.measured:
+            measure_clusters(model, self._learners)
+        if not moving:
+            loss.settle()
 
     def _calibrated(self) -> float:
         """Fit the scalars to the validation users; returns the likelihood that this reaches."""
