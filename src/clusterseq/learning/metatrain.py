@@ -44,6 +44,7 @@ class MetaLoss:
     @torch.no_grad()
     def settle(self) -> None:
         """Make the items now for all steps to come: nothing that they are made of is trained."""
+        self._settled = None  # so that there are never two in memory
         self._settled = self.model.catalogue()
 
     def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:

@@ -74,7 +74,7 @@ class ClusterSeq(nn.Module):
         self.acuity = nn.Parameter(torch.full((self.kinds,), 5.5)) if config.memory else None
         size = sum(len(value) for value in theta.values())
         self._add_clusters(size, generator)
-        self._add_adaptation(size, generator)
+        self._add_adaptation(generator)
 
     def _add_clusters(self, size: int, generator: torch.Generator) -> None:
         config = self.config
@@ -86,16 +86,16 @@ class ClusterSeq(nn.Module):
         self.register_buffer("cluster_popularity", torch.ones(clusters, config.n_items))
         self.register_buffer("cluster_sizes", torch.full((clusters,), 1 / clusters))
 
-    def _add_adaptation(self, size: int, generator: torch.Generator) -> None:
+    def _add_adaptation(self, generator: torch.Generator) -> None:
         self.rates: nn.Parameter | None = None
         self.register_buffer("anchors", torch.empty(0, dtype=torch.int64), persistent=False)
         if not self.config.adapts:
             return
         steps, rate = self.config.inner_steps, self.config.inner_rate
-        rates = torch.full((steps, size), rate)
-        if self.lifts is not None:  # few items don't tell which clusters to trust more than others
-            rates[:, size - self.kinds - self.config.clusters : size - self.kinds] = 0
-        self.rates = nn.Parameter(rates)
+        # Few items don't tell which clusters to trust more than others.
+        starts = {name: 0.0 if name == "lifts" else rate for name in PARTS if name in self.theta}
+        rates = [torch.full((steps, len(self.theta[name])), at) for name, at in starts.items()]
+        self.rates = nn.Parameter(torch.cat(rates, dim=1))
         anchors = torch.randperm(self.n_items, generator=generator)[: self.config.anchors]
         self.register_buffer("anchors", anchors.sort().values)
 
