@@ -14,7 +14,7 @@ demo: .venv/installed ## Train on the bundled film ratings, evaluate, recommend 
 	@$(BIN)/clusterseq demo
 
 test: check .venv/s3/installed ## Run the whole test suite, with ruff, mypy and coverage
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadgroup --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile --cov --cov-report=term
 
 check: .venv/installed-dev ## Run ruff and mypy only
 	$(BIN)/ruff check

@@ -10,7 +10,6 @@ from tests.docs.blocks import PAGES, blocks_of, name_of
 from tests.docs.reader import Reader
 
 MOST_NOT_RUN = 40
-pytestmark = pytest.mark.xdist_group("docs")
 WITH_CODE = [page for page in PAGES if any(block.language for block in blocks_of(page))]
 
 

@@ -9,14 +9,11 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-import pytest
-
 from clusterseq.service.keys import add_key
 from tests.docs.blocks import DOCS, blocks_of
 from tests.docs.reader import SERVICE
 from tests.service.serving import serving, settings_of
 
-pytestmark = pytest.mark.xdist_group("docs")
 SCRIPT = next(
     block.text for block in blocks_of(DOCS / "how-to" / "operate.md") if "# update.sh" in block.text
 )

@@ -16,7 +16,6 @@ from playwright.sync_api import Page, Request, expect, sync_playwright
 from tests.docs.blocks import DOCS, ROOT
 from tests.service.serving import PATIENCE
 
-pytestmark = pytest.mark.xdist_group("docs")
 FETCHED = re.compile(
     r"""<(?:script|img|iframe)\b[^>]*\bsrc=["']?(\w+:)?//|<link\b[^>]*\bhref=["']?\w+://"""
 )

@@ -20,7 +20,6 @@ pytestmark = [
     # Ray leaves files and sockets to be closed by nobody, and warns of its own next release.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
-    pytest.mark.xdist_group("ray"),
 ]
 
 

@@ -16,7 +16,6 @@ TRAIN = ["--set", "model.members=1", "--set", "model.dim=4", "--set", "train.met
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
-    pytest.mark.xdist_group("ray"),
 ]
 
 
