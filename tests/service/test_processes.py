@@ -172,7 +172,7 @@ def test_numbers_outlive_processes_and_take_no_more_room(
         assert len([*folder.glob("counter_*.db")]) == 2
 
 
-def test_without_the_folder_of_numbers_people_are_served(
+def test_without_the_folder_of_numbers_people_are_served_and_told_how_to_have_them_again(
     model_directory: Path, redis_url: str
 ) -> None:
     """Whoever clears temporary folders may take it away."""
@@ -182,6 +182,13 @@ def test_without_the_folder_of_numbers_people_are_served(
         for _ in range(12):
             with fresh(client) as one:
                 assert one.post("/v1/recommend", json={"history": ["i01"]}).status_code == 200
+        problem = httpx2.get(f"{client.base_url}/metrics")
+        assert (problem.status_code, problem.json()["title"]) == (503, "Numbers gone")
+        number = re.findall(r"Started server process \[(\d+)\]", "".join(said))[0]
+        parent = int(Path(f"/proc/{number}/stat").read_text().split()[3])
+        os.kill(parent, signal.SIGHUP)
+        wait_until(lambda: started(said) == 4)
+        wait_until(lambda: httpx2.get(f"{client.base_url}/metrics").status_code == 200)
 
 
 def _open_files(said: list[str]) -> Iterator[str]:

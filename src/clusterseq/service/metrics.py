@@ -139,11 +139,13 @@ class Metrics:
         self._shown.clear()
         self._coverage.set(0)
 
-    def text(self) -> bytes:
-        """All numbers in Prometheus' format."""
+    def text(self) -> bytes | None:
+        """All numbers in Prometheus' format; None where the folder that holds them is gone."""
         self._queue.set(self._waiting())
         if not self._shared:
             return generate_latest(self.registry)
+        if not Path(os.environ[FOLDER]).is_dir():
+            return None
         everybody = CollectorRegistry()
         multiprocess.MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
         return generate_latest(everybody)

@@ -11,6 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from clusterseq.service.context import Context
 from clusterseq.service.messages import Health
+from clusterseq.service.problems import ProblemError
+
+NUMBERS_GONE = (
+    "somebody has cleared away the temporary folder in which the processes of this service count; "
+    "send it SIGHUP, so that they begin anew, and name a folder that is left alone by TMPDIR"
+)
 
 
 def router(context: Context) -> APIRouter:
@@ -31,6 +37,9 @@ def router(context: Context) -> APIRouter:
     @routes.get("/metrics", response_class=Response)
     async def metrics() -> Response:
         """Numbers for Prometheus."""
-        return Response(context.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        text = context.metrics.text()
+        if text is None:
+            raise ProblemError(503, "Numbers gone", NUMBERS_GONE)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     return routes
