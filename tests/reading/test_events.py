@@ -257,6 +257,13 @@ def test_absent_time_is_the_order_and_said_so() -> None:
     )
 
 
+@pytest.mark.parametrize(("newest", "ahead"), [("2020-02-29", False), ("2199-12-31", True)])
+def test_an_event_that_is_still_to_come_is_told(newest: str, ahead: bool) -> None:
+    frame = pl.DataFrame({"user": ["a", "a"], "item": ["i", "j"], "time": ["2020-01-01", newest]})
+    text = "\n".join(read_events(frame).report.lines())
+    assert ("the latest lies in the future" in text) == ahead
+
+
 def test_a_data_frame_is_spoken_of_in_python() -> None:
     rows = {"user": [1, 2], "item": ["a", "b"], "time": [5.0, None]}
     with pytest.raises(DataError, match="with skip_bad= or name another column with time_column="):

@@ -5,6 +5,7 @@ Knows nothing about: files, formats, how the events were cleaned.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -204,6 +205,7 @@ class EventReport:
             f"          {self.duplicates:,} exact duplicates (same user, item and time)",
             f"kept      {self.events:,} events of {self.users:,} users and {self.items:,} items",
             f"time      {self._time()}",
+            *["          the latest lies in the future: was its clock right?"] * self._ahead,
             f"lengths   {self.length_min} to {self.length_max} events per user, "
             f"median {self.length_median:g}, mean {self.length_mean:.1f}",
         ]
@@ -216,3 +218,8 @@ class EventReport:
             f"{iso(self.first)} to {iso(self.last)}, read as {units}; "
             f"{self.tied_share:.1%} of events tied with another of their user"
         )
+
+    @property
+    def _ahead(self) -> bool:
+        """Whether the latest event is still to come, from which others' ages are counted."""
+        return self.last is not None and self.last > time.time_ns() // 1000
