@@ -172,7 +172,7 @@ def test_numbers_outlive_processes_and_take_no_more_room(
         assert len([*folder.glob("counter_*.db")]) == 2
 
 
-def test_without_the_folder_of_numbers_people_are_served_and_told_how_to_have_them_again(
+def test_without_the_folder_of_numbers_people_are_served(
     model_directory: Path, redis_url: str
 ) -> None:
     """Whoever clears temporary folders may take it away."""
