@@ -184,11 +184,14 @@ def test_without_the_folder_of_numbers_people_are_served(
                 assert one.post("/v1/recommend", json={"history": ["i01"]}).status_code == 200
         problem = httpx2.get(f"{client.base_url}/metrics")
         assert (problem.status_code, problem.json()["title"]) == (503, "Numbers gone")
-        number = re.findall(r"Started server process \[(\d+)\]", "".join(said))[0]
-        parent = int(Path(f"/proc/{number}/stat").read_text().split()[3])
-        os.kill(parent, signal.SIGHUP)
+        os.kill(_supervisor(said), signal.SIGHUP)
         wait_until(lambda: started(said) == 4)
         wait_until(lambda: httpx2.get(f"{client.base_url}/metrics").status_code == 200)
+
+
+def _supervisor(said: list[str]) -> int:
+    number = re.findall(r"Started server process \[(\d+)\]", "".join(said))[0]
+    return int(Path(f"/proc/{number}/stat").read_text().split()[3])
 
 
 def _open_files(said: list[str]) -> Iterator[str]:
@@ -198,9 +201,7 @@ def _open_files(said: list[str]) -> Iterator[str]:
 
 def test_processes_end_with_their_supervisor(model_directory: Path, redis_url: str) -> None:
     with processes(model_directory, redis_url) as (client, said):
-        numbers = map(int, re.findall(r"Started server process \[(\d+)\]", "".join(said)))
-        parent = int(Path(f"/proc/{next(numbers)}/stat").read_text().split()[3])
-        os.kill(parent, signal.SIGKILL)
+        os.kill(_supervisor(said), signal.SIGKILL)
         address = httpx2.URL(client.base_url)
 
         def gone() -> bool:

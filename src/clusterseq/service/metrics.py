@@ -76,11 +76,11 @@ class Metrics:
     """The numbers of one service; each service has its own."""
 
     def __init__(self) -> None:
-        self.registry, self._shared = CollectorRegistry(), FOLDER in os.environ
-        if self._shared:
-            folder = Path(os.environ[FOLDER])
-            self._place, self._lock = _free_place(folder)
-            reserve(folder, self._place)
+        self.registry = CollectorRegistry()
+        self._folder = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
+        if self._folder is not None:
+            self._place, self._lock = _free_place(self._folder)
+            reserve(self._folder, self._place)
             shared = values.MultiProcessValue(lambda: self._place)  # type: ignore[no-untyped-call]
             values.ValueClass = shared
         else:
@@ -142,9 +142,9 @@ class Metrics:
     def text(self) -> bytes | None:
         """All numbers in Prometheus' format; None where the folder that holds them is gone."""
         self._queue.set(self._waiting())
-        if not self._shared:
+        if self._folder is None:
             return generate_latest(self.registry)
-        if not Path(os.environ[FOLDER]).is_dir():
+        if not self._folder.is_dir():
             return None
         everybody = CollectorRegistry()
         multiprocess.MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
@@ -152,7 +152,7 @@ class Metrics:
 
     def close(self) -> None:
         """This process serves no more: what it has counted stays, what it held does not."""
-        if self._shared:
+        if self._folder is not None:
             multiprocess.mark_process_dead(self._place)  # type: ignore[no-untyped-call]
             self._lock.release()
 
