@@ -1,8 +1,10 @@
-"""A step of meta-training: adapt to 1,024 people, rank 12,000 items for each, and learn from it.
+"""A step of meta-training: adapt to 1,024 people and learn from what each takes of 2,048 items.
+
+They are drawn from 12,000, as by default: who competes is told in ``train.rivals``.
 
 Second-order MAML with the default preset's inner loop. The rivals do the work that the literature's
 programs do: the same maths person by person, a plain network adapted by automatic differentiation,
-and the published MetaTL's step, which ranks one rival instead of the catalogue.
+and the published MetaTL's step, which ranks one rival instead of thousands.
 """
 
 from __future__ import annotations
@@ -21,9 +23,12 @@ from benchmarks.speed.world import people
 from clusterseq.baselines.metatl import MetaTL
 from clusterseq.config import TrainConfig
 from clusterseq.data.tasks import Tasks, draw_tasks
+from clusterseq.learning.calibrate import scalars
 from clusterseq.learning.folds import FoldTasks
 from clusterseq.learning.metatrain import MetaLoss
+from clusterseq.learning.pretrain import backbone
 from clusterseq.model.clusterseq import ClusterSeq
+from clusterseq.model.rivals import Rivals
 
 SECTION = "meta-training step"
 TASKS, USERS, ITEMS = 1_024, 20_000, 12_000
@@ -66,12 +71,13 @@ def _compared(model: ClusterSeq, tasks: Tasks, dim: int, support: int) -> Iterat
 
 
 def own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
-    """Loss, gradients and AdamW of what meta-training trains by default; the items stand still."""
+    """Loss, gradients and AdamW of what meta-training trains by default; what pre-training has
+    trained and what validation users have fitted stands still."""
     loss, batch = MetaLoss(model, TrainConfig()), FoldTasks(tasks, model.memory)
     loss.settle()
     draws = torch.Generator(model.device)
-    model.items.requires_grad_(False)
-    model.transition.requires_grad_(False)
+    for value in [*backbone(model), *scalars(model)]:
+        value.requires_grad_(False)
     trained = [value for value in model.parameters() if value.requires_grad]
     optimiser = torch.optim.AdamW(trained, 1e-9, fused=True)
 
@@ -84,14 +90,16 @@ def own_step(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
 
 
 def _loop(model: ClusterSeq, tasks: Tasks) -> Callable[[], None]:
-    """The same for one person at a time; the items, which all share, are made ready once."""
-    loss = MetaLoss(model, TrainConfig())
+    """The same for one person at a time; the items, which all share, are made ready and drawn
+    once."""
+    loss, draws = MetaLoss(model, TrainConfig()), torch.Generator()
     loss.settle()
+    rivals = Rivals.draw(tasks.targets, ITEMS, TrainConfig().rivals, draws.manual_seed(0))
 
     def step() -> None:
         for row in range(len(tasks)):
             alone = FoldTasks(tasks[slice(row, row + 1)], model.memory)
-            outer = loss(alone, torch.Generator().manual_seed(0))
+            outer = loss.against(rivals, alone, draws.manual_seed(0))
             outer.backward()  # type: ignore[no-untyped-call]
 
     return step

@@ -179,7 +179,7 @@ class TrainConfig:
     window: int = 10
     """Longest window of a sequence that pre-training reads at once."""
     rivals: int = 2048
-    """Items in the softmax of pre-training: a batch's targets and others drawn (0: all items)."""
+    """Items in the softmax of both stages: a batch's targets and others drawn (0: all items)."""
     fast_softmax: bool = True
     """Multiply that softmax in bfloat16, where the processor can."""
     leave_out: bool = False

@@ -91,6 +91,19 @@ def test_a_cell_is_told_once_to_each_kind(memory: Memory) -> None:
     assert len(pairs) == len(torch.unique(pairs, dim=0)) > 0
 
 
+def test_of_some_items_it_says_what_it_says_of_all(memory: Memory) -> None:
+    chosen = torch.tensor([1, 2, 5, 7])
+    evidence = Evidence(memory, Histories.from_lists(HISTORIES))
+    some, expected = evidence.about(chosen), evidence.dense()[:, :, chosen]
+    kinds = some.owners // len(HISTORIES)
+    assert (kinds.diff() >= 0).all(), "all that one kind says stands together"
+    assert torch.equal(some.owners % len(HISTORIES), some.cells // len(chosen))
+    found = torch.zeros(len(KINDS), len(HISTORIES) * len(chosen))
+    found[kinds, some.cells] = some.values
+    assert len(some.cells) == int((expected > 0).sum()) > 0
+    assert torch.equal(found.view_as(expected), expected)
+
+
 def test_a_single_coincidence_is_less_than_a_habit() -> None:
     memory = Memory.build(Sequences.from_rows([[0, 1]] + [[2, 3]] * 30), N_ITEMS)
     heard = catalogue(memory, [0], [2])

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from clusterseq.data.memory import Memory
+from clusterseq.learning import metatrain
 from clusterseq.learning.folds import FoldTasks, make_folds, task_batches
 from clusterseq.learning.metatrain import MetaLoss
 from clusterseq.machine.workers import Workers
 from clusterseq.model import catalogue as module
 from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
-from tests.tiny import CONFIG, KNOWN, N_ITEMS, trained
+from tests.tiny import CONFIG, KNOWN, N_ITEMS, tiny, trained
 
 USERS = np.arange(len(KNOWN))
 
@@ -82,10 +83,24 @@ def test_a_worker_to_whom_nobody_falls_adds_nothing(model: ClusterSeq) -> None:
     torch.testing.assert_close(sum(part(one, torch.Generator()) for part in parts), alone)
 
 
-def test_how_many_are_looked_up_together_changes_nothing(
+def test_the_loss_is_the_mean_of_each_person_alone() -> None:
+    config = dataclasses.replace(CONFIG.train, cluster_weight=0.0, rivals=0)
+    loss = MetaLoss(trained(tiny({"dropout": 0.0})), config)
+    everybody, memory = batch().tasks, batch().memory
+    assert len(set(everybody.support.lengths.tolist())) > 1
+    alone = [
+        loss(FoldTasks(everybody[row : row + 1], memory), torch.Generator()).item()
+        for row in range(len(everybody))
+    ]
+    together = loss(FoldTasks(everybody, memory), torch.Generator()).item()
+    assert together == pytest.approx(np.mean(alone), rel=1e-5)
+
+
+def test_how_many_adapt_together_changes_nothing(
     model: ClusterSeq, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loss, together = gradients(model)
+    monkeypatch.setattr(metatrain, "PEOPLE_AT_ONCE", 3)
     monkeypatch.setattr(module, "SCORES_AT_ONCE", 1)
     monkeypatch.setattr(module, "PEOPLE_AT_LEAST", 3)
     same, few = gradients(model)

@@ -25,13 +25,11 @@ from safetensors.torch import save_file
 if sys.argv[2] == "float64":
     torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
-from clusterseq.learning import metatrain
 from clusterseq.config import Runtime
 from clusterseq.learning.train import fit
 from clusterseq.machine.workers import is_main_process
 from tests.tiny import KNOWN, N_ITEMS, VALIDATION, tiny
 
-metatrain.MOST_RIVALS = 12
 config = tiny({"dropout": 0.0}, rivals=12, meta_epochs=2, fast_softmax=False)
 model = fit(KNOWN, VALIDATION, config, n_items=N_ITEMS, runtime=Runtime(threads=1))
 if is_main_process():

@@ -21,6 +21,7 @@ MEMORY = Memory.build(KNOWN, N_ITEMS)
 # Somebody with an item twice, and somebody whose target is among what they have touched.
 SUPPORT = Histories.from_lists([[3, 9, 3], [4], [0, 5], [16, 17, 1], [2]])
 TASKS = Tasks(SUPPORT, torch.tensor([1, 7, 5, 0, 19]))
+ALL = Rivals.draw(TASKS.targets, N_ITEMS, 0, torch.Generator())
 WIDTH = 5
 
 
@@ -59,7 +60,7 @@ def test_the_loss_and_its_gradients_are_those_of_all_scores(
     inputs = queries, columns, trust, acuity = drawn(1)
     touched = SUPPORT.touched(N_ITEMS)
     expected = cross_entropy(dense(*inputs), TASKS.targets, touched)
-    found = catalogue_loss(Preferences(queries, trust), columns, acuity, MEMORY, TASKS)
+    found = catalogue_loss(Preferences(queries, trust), columns, acuity, MEMORY, TASKS, ALL)
     torch.testing.assert_close(found, expected)
     gradients = torch.autograd.grad(3 * found, inputs)
     torch.testing.assert_close(gradients, torch.autograd.grad(3 * expected, inputs))
@@ -69,17 +70,17 @@ def test_the_loss_and_its_gradients_are_those_of_all_scores(
 def test_without_a_memory_only_queries_and_items_count() -> None:
     queries, columns, trust, acuity = drawn(2)
     expected = cross_entropy(queries @ columns.T, TASKS.targets, SUPPORT.touched(N_ITEMS))
-    found = catalogue_loss(Preferences(queries, trust[:, :0]), columns, None, None, TASKS)
+    found = catalogue_loss(Preferences(queries, trust[:, :0]), columns, None, None, TASKS, ALL)
     torch.testing.assert_close(found, expected)
-    silent = catalogue_loss(Preferences(queries, trust), columns, acuity, None, TASKS)
+    silent = catalogue_loss(Preferences(queries, trust), columns, acuity, None, TASKS, ALL)
     torch.testing.assert_close(silent, expected)
 
 
 def test_items_that_stand_still_get_no_gradient() -> None:
     queries, columns, trust, acuity = drawn(3)
     still = columns.detach()
-    found = catalogue_loss(Preferences(queries, trust), still, acuity, MEMORY, TASKS)
-    moving = catalogue_loss(Preferences(queries, trust), columns, acuity, MEMORY, TASKS)
+    found = catalogue_loss(Preferences(queries, trust), still, acuity, MEMORY, TASKS, ALL)
+    moving = catalogue_loss(Preferences(queries, trust), columns, acuity, MEMORY, TASKS, ALL)
     inputs = (queries, trust, acuity)
     gradients = torch.autograd.grad(found, inputs)
     torch.testing.assert_close(gradients, torch.autograd.grad(moving, inputs))
@@ -98,14 +99,6 @@ def test_some_items_stand_for_the_rest() -> None:
         torch.autograd.grad(found, inputs), torch.autograd.grad(expected, inputs), strict=True
     ):
         torch.testing.assert_close(one, two)
-
-
-def test_all_items_as_rivals_are_the_whole_catalogue() -> None:
-    queries, columns, trust, acuity = drawn(5)
-    rivals = Rivals.draw(TASKS.targets, N_ITEMS, 0, torch.Generator())
-    wanted = Preferences(queries, trust)
-    some = catalogue_loss(wanted, columns, acuity, MEMORY, TASKS, rivals)
-    torch.testing.assert_close(some, catalogue_loss(wanted, columns, acuity, MEMORY, TASKS))
 
 
 def test_draws_estimate_the_sum_over_all() -> None:

@@ -96,6 +96,13 @@ class _Entries:
     weights: Float[Tensor, " entries"]
     """How strongly."""
 
+    def about(self, places: Int64[Tensor, " items"]) -> _Entries:
+        """Those that speak of some items, by their places; an item at −1 is none of them."""
+        items = places.index_select(0, self.items)
+        present = (items >= 0).nonzero()[:, 0]
+        parts = (self.rows, items, self.weights)
+        return _Entries(*(part.index_select(0, present) for part in parts))
+
 
 class Evidence:
     """The entries of the memory that some histories pick, one row for each item of each kind.
@@ -122,7 +129,18 @@ class Evidence:
     @cached_property
     def sparse(self) -> SparseEvidence:
         """What the histories say of every item, without the silence."""
-        return self._multiplied() if self._by_scipy else self._looked_up()
+        return self.about(None)
+
+    def about(self, chosen: Int64[Tensor, " chosen"] | None) -> SparseEvidence:
+        """What they say of some items alone, distinct ones, as if there were no other (None: all).
+
+        >>> starts, items = torch.tensor([0, 2, 2, 2, 2]), torch.tensor([0, 1], dtype=torch.int32)
+        >>> memory = Memory(starts, items, torch.tensor([0.2, 0.4]))
+        >>> evidence = Evidence(memory, Histories.from_lists([[0]]))
+        >>> evidence.about(torch.tensor([1])).values
+        tensor([0.4000])
+        """
+        return self._multiplied(chosen) if self._by_scipy else self._looked_up(chosen)
 
     @property
     def _by_scipy(self) -> bool:
@@ -131,38 +149,44 @@ class Evidence:
         many = per_item * self.histories.items.numel() > FEW_ENTRIES
         return many and self.device.type == "cpu"
 
-    def _looked_up(self) -> SparseEvidence:
-        users, entries = len(self.histories), self._entries
+    def _looked_up(self, chosen: Int64[Tensor, " chosen"] | None) -> SparseEvidence:
+        users, n_items, entries = len(self.histories), self.n_items, self._entries
+        if chosen is not None:
+            entries = entries.about(places_of(chosen, n_items))
+            n_items = len(chosen)
         recency = (self._arange(self.steps) + 1) / self.histories.lengths[:, None]
         shares = torch.cat([recency] * len(KINDS)).flatten()
         votes = entries.weights * shares.index_select(0, entries.rows)
         owners = torch.div(entries.rows, self.steps, rounding_mode="floor")
-        cells = owners * self.n_items + entries.items
+        cells = owners * n_items + entries.items
         # Only what is written is read, so nearly all of this memory is never touched; and what was
         # summed there makes room for who wrote last, for each cell is to be told once.
-        scratch = votes.new_empty(len(KINDS) * users * self.n_items)
+        scratch = votes.new_empty(len(KINDS) * users * n_items)
         sums = scratch.scatter_(0, cells, 0.0).scatter_add_(0, cells, votes).index_select(0, cells)
         order = self._arange(len(cells)).int()
         last = scratch.view(torch.int32).scatter_(0, cells, order).index_select(0, cells)
         distinct = (last == order).nonzero()[:, 0]
         owners, cells, sums = (part.index_select(0, distinct) for part in (owners, cells, sums))
-        return SparseEvidence(owners, cells % (users * self.n_items), sums)
+        return SparseEvidence(owners, cells % (users * n_items), sums)
 
-    def _multiplied(self) -> SparseEvidence:
+    def _multiplied(self, chosen: Int64[Tensor, " chosen"] | None) -> SparseEvidence:
         """The recency of what was touched (kinds × users, kinds × items) times the memory."""
         users, mask = len(self.histories), self.histories.mask.numpy()
         lengths, items = self.histories.lengths.numpy(), self.histories.items.numpy()[mask]
         recency = (np.arange(1, self.steps + 1) / np.maximum(lengths, 1)[:, None])[mask]
         kinds = np.arange(len(KINDS))
         votes = np.tile(recency.astype(np.float32), len(kinds))
-        columns = (items + self.n_items * kinds[:, None]).ravel()
+        rows = (items + self.n_items * kinds[:, None]).ravel()
         starts = np.append(0, np.tile(lengths, len(kinds)).cumsum())
         memory = self.memory.matrix
+        if chosen is not None:  # a row that many have touched is narrowed once
+            distinct, rows = np.unique(rows, return_inverse=True)
+            memory = memory[distinct][:, chosen.numpy()]
         # Of other integers than the memory's SciPy would make a copy of the memory.
-        columns, starts = (part.astype(memory.indices.dtype) for part in (columns, starts))
-        shape = len(kinds) * users, memory.shape[0]
-        products = sparse.csr_array((votes, columns, starts), shape=shape) @ memory
-        sizes, first_cells = np.diff(products.indptr), np.arange(users) * self.n_items
+        rows, starts = (part.astype(memory.indices.dtype) for part in (rows, starts))
+        touched = sparse.csr_array((votes, rows, starts), (len(kinds) * users, memory.shape[0]))
+        products = touched @ memory
+        sizes, first_cells = np.diff(products.indptr), np.arange(users) * memory.shape[1]
         owners = np.repeat(np.arange(len(kinds) * users), sizes)
         cells = np.repeat(np.tile(first_cells, len(kinds)), sizes) + products.indices
         return SparseEvidence(*(torch.from_numpy(part) for part in (owners, cells, products.data)))
@@ -202,13 +226,11 @@ class Evidence:
         self, places: Int64[Tensor, " items"], anchors: int
     ) -> Float[Tensor, "users kinds prefixes anchors"]:
         """What each proper prefix says of some items: ``places`` tells where, or −1 elsewhere."""
-        entries = self._entries
-        columns = places.index_select(0, entries.items)
-        present = (columns >= 0).nonzero()[:, 0]
-        rows, columns = entries.rows.index_select(0, present), columns.index_select(0, present)
+        entries = self._entries.about(places)
         shape = len(KINDS), len(self.histories), self.steps, anchors
-        votes = entries.weights.index_select(0, present) * (rows % self.steps + 1)
-        per_step = votes.new_zeros(shape).view(-1).scatter_add_(0, rows * anchors + columns, votes)
+        votes = entries.weights * (entries.rows % self.steps + 1)
+        cells = entries.rows * anchors + entries.items
+        per_step = votes.new_zeros(shape).view(-1).scatter_add_(0, cells, votes)
         sums = per_step.view(shape).transpose(0, 1)[:, :, :-1].cumsum(dim=2)
         return sums / (self._arange(self.steps - 1) + 1)[:, None]
 

@@ -68,6 +68,16 @@ class Histories:
         """The histories of some of the people, at the same width."""
         return Histories(self.items[rows], self.lengths[rows])
 
+    def trimmed(self) -> Histories:
+        """The same, as wide as the longest of them, or of one column.
+
+        >>> Histories(torch.tensor([[7, 8, 0], [5, 0, 0]]), torch.tensor([2, 1])).trimmed().items
+        tensor([[7, 8],
+                [5, 0]])
+        """
+        longest = int(self.lengths.max()) if len(self) else 0
+        return Histories(self.items[:, : max(1, longest)], self.lengths)
+
     def last(self, steps: int) -> Histories:
         """Only the newest ``steps`` items of each person, for models with a bounded memory."""
         if self.items.shape[1] <= steps:

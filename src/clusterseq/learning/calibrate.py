@@ -128,7 +128,7 @@ def _evidence(
         return Evidence(memory, histories).sparse
     rows = range(0, len(histories), max(1, CELLS // model.n_items))
     parts = (histories[slice(start, start + rows.step)] for start in rows)
-    evidence = [rivals.of_these(Evidence(memory, part).sparse) for part in parts]
+    evidence = [Evidence(memory, part).about(rivals.items) for part in parts]
     return SparseEvidence.joined(evidence, [*rows, len(histories)], len(rivals.items))
 
 

@@ -18,15 +18,16 @@ from clusterseq.config import TrainConfig
 from clusterseq.data.evidence import Evidence
 from clusterseq.data.histories import Histories
 from clusterseq.data.memory import Memory
+from clusterseq.data.tasks import Tasks
 from clusterseq.learning.folds import FoldTasks
 from clusterseq.machine.workers import ALONE, Workers
-from clusterseq.model.catalogue import Catalogue, catalogue_loss, chunks
+from clusterseq.model.catalogue import Catalogue, Preferences, catalogue_loss
 from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.rivals import Rivals
 
-MOST_RIVALS = 20_000
-"""Items in the softmax of a batch; of a larger catalogue, some stand for the rest."""
+PEOPLE_AT_ONCE = 128
+"""So many adapt together: what their steps leave behind is still in a cache when it is read."""
 
 
 @dataclass(eq=False)
@@ -36,7 +37,7 @@ class MetaLoss:
     model: ClusterSeq
     """The model; all of it gets gradients."""
     config: TrainConfig
-    """Weights of the clustering loss."""
+    """How many items compete for a batch, and the weights of the clustering loss."""
     workers: Workers = ALONE
     """Who shares a batch; the losses of all of them add up to that of the batch."""
     _settled: Catalogue | None = field(default=None, init=False)
@@ -49,20 +50,23 @@ class MetaLoss:
 
     def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """The outer loss of one batch of tasks."""
+        targets = batch.tasks.targets.to(self.model.device)
+        # Drawn first, so that all workers draw the same.
+        rivals = Rivals.draw(targets, self.model.n_items, self.config.rivals, generator)
+        return self.against(rivals, batch, generator)
+
+    def against(
+        self, rivals: Rivals, batch: FoldTasks, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """The same against some items, which the targets are among."""
         model = self.model
         everybody = batch.tasks.to(model.device)
-        tasks = everybody[self.workers.share(len(everybody))]
+        tasks = _by_length(everybody[self.workers.share(len(everybody))])
         catalogue = self._settled or model.catalogue()
-        rivals = None
-        if model.n_items > MOST_RIVALS:  # drawn first, so that all workers draw the same
-            rivals = Rivals.draw(everybody.targets, model.n_items, MOST_RIVALS, generator)
         dropout = self.workers.own_draws(generator)
         queries = model.encode(tasks.support, catalogue.table, dropout)
-        support_evidence = self._support_evidence(tasks.support, catalogue, batch.memory)
-        preferences = model.preferences(tasks.support, queries, catalogue, support_evidence)
-        columns = catalogue.items.columns
-        if rivals is not None:
-            columns = torch.nn.functional.embedding(rivals.items, columns)
+        preferences = self._preferences(tasks.support, queries, catalogue, batch.memory)
+        columns = torch.nn.functional.embedding(rivals.items, catalogue.items.columns)
         loss = catalogue_loss(preferences, columns, model.acuity, batch.memory, tasks, rivals)
         loss = loss * (len(tasks) / len(everybody)) if len(tasks) else 0 * preferences.queries.sum()
         if model.clusters is not None:
@@ -73,14 +77,28 @@ class MetaLoss:
             loss = loss + self.config.cluster_weight * cluster_loss / self.workers.size
         return loss
 
-    def _support_evidence(
-        self, histories: Histories, catalogue: Catalogue, memory: Memory | None
-    ) -> Float[Tensor, "users kinds prefixes candidates"] | None:
-        """What the inner loop asks of the memory, of a few people at a time: so it stays in a
-        cache."""
+    def _preferences(
+        self,
+        histories: Histories,
+        queries: Float[Tensor, "users steps width"],
+        catalogue: Catalogue,
+        memory: Memory | None,
+    ) -> Preferences:
+        """What everybody looks for, of a few people of like lengths at a time: so little of it is
+        padding, and it stays in a cache."""
+        model = self.model
         parts = []
-        for rows in chunks(len(histories), self.model.n_items, histories.items.device):
-            some = histories[rows]
-            parts.append(self.model.support_evidence(some, catalogue, Evidence.of(memory, some)))
-        present = [part for part in parts if part is not None]
-        return torch.cat(present) if present else None
+        for start in range(0, max(1, len(histories)), PEOPLE_AT_ONCE):
+            rows = slice(start, start + PEOPLE_AT_ONCE)
+            some = histories[rows].trimmed()
+            evidence = model.support_evidence(some, catalogue, Evidence.of(memory, some))
+            theirs = queries[rows, : some.items.shape[1]]
+            parts.append(model.preferences(some, theirs, catalogue, evidence))
+        return Preferences(
+            torch.cat([part.queries for part in parts]), torch.cat([part.trust for part in parts])
+        )
+
+
+def _by_length(tasks: Tasks) -> Tasks:
+    """The tasks, those of the shortest support first."""
+    return tasks[tasks.support.lengths.argsort(stable=True)]

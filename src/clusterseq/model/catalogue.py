@@ -117,11 +117,11 @@ def catalogue_loss(
     acuity: Float[Tensor, " kinds"] | None,
     memory: Memory | None,
     tasks: Tasks,
-    rivals: Rivals | None = None,
+    rivals: Rivals,
 ) -> Float[Tensor, ""]:
-    """Mean −log softmax of the tasks' targets over all items but the support's others.
+    """Mean −log softmax of the tasks' targets over all rivals but the support's others.
 
-    Where only some items compete, ``columns`` holds those, and the targets are among them.
+    The columns are those of the rivals, and the targets are among these.
     """
     loss: Tensor = _CatalogueLoss.apply(  # type: ignore[no-untyped-call]
         wanted.queries, columns, wanted.trust, acuity, memory, tasks, rivals
@@ -139,25 +139,20 @@ class _CatalogueLoss(torch.autograd.Function):
         acuity: Tensor | None,
         memory: Memory | None,
         tasks: Tasks,
-        rivals: Rivals | None,
+        rivals: Rivals,
     ) -> Tensor:
         preferences = Preferences(queries, trust)
         gradients = _Gradients(preferences, columns if ctx.needs_input_grad[1] else None, acuity)
         total = queries.new_zeros(())
         for rows in chunks(len(tasks), len(columns), columns.device):
             chunk = tasks[rows]
-            evidence = None if memory is None else Evidence(memory, chunk.support).sparse
-            target = chunk.targets[:, None]
-            if rivals is None:
-                touched = chunk.support.touched(len(columns))
-            else:
-                evidence = None if evidence is None else rivals.of_these(evidence)
-                touched, target = rivals.touched(chunk.support), rivals.places[target]
-            subset = preferences[rows]
+            evidence = None
+            if memory is not None:
+                evidence = Evidence(memory, chunk.support).about(rivals.items)
+            subset, target = preferences[rows], rivals.places[chunk.targets[:, None]]
             logits = scores(subset, columns, Votes.of(subset.trust, acuity, evidence))
-            if rivals is not None:
-                logits += rivals.extra.to(logits.dtype)
-            excluded = touched.scatter_(1, target, False)
+            logits += rivals.extra.to(logits.dtype)
+            excluded = rivals.touched(chunk.support).scatter_(1, target, False)
             loss, errors = loss_and_gradient(logits.masked_fill_(excluded, -torch.inf), target)
             total += loss
             gradients.add(rows, errors, columns, evidence)

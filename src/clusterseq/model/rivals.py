@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from clusterseq.data.evidence import SparseEvidence, places_of
+from clusterseq.data.evidence import places_of
 from clusterseq.data.histories import Histories
 
 FEWEST_OTHERS = 0.25
@@ -69,16 +69,6 @@ class Rivals:
     def places(self) -> Int64[Tensor, " items"]:
         """Where each item of the catalogue stands among these; −1 where it doesn't."""
         return places_of(self.items, self.n_items)
-
-    def of_these(self, evidence: SparseEvidence) -> SparseEvidence:
-        """The evidence for these items alone."""
-        items = evidence.cells % self.n_items
-        users = torch.div(evidence.cells, self.n_items, rounding_mode="floor")
-        positions = self.places.index_select(0, items)
-        present = (positions >= 0).nonzero()[:, 0]
-        cells = users * len(self.items) + positions
-        parts = (evidence.owners, cells, evidence.values)
-        return SparseEvidence(*(part.index_select(0, present) for part in parts))
 
     def touched(self, histories: Histories) -> Bool[Tensor, "users chosen"]:
         """Which of these each person has touched."""
