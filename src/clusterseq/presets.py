@@ -24,7 +24,12 @@ PAPER = Config(
         lifts=False,
     ),
     train=TrainConfig(
-        tasks_per_batch=1024, pretrain_epochs=0, meta_epochs=60, backbone_rate=1e-3, patience=6
+        tasks_per_batch=1024,
+        pretrain_epochs=0,
+        meta_epochs=60,
+        backbone_rate=1e-3,
+        rivals=0,
+        patience=6,
     ),
 )
 SMALL = Config(model=ModelConfig(members=1), train=TrainConfig(teacher_members=4))

@@ -26,7 +26,8 @@ OTHERS: Mapping[str, str] = {
 ABLATIONS: Mapping[str, tuple[str, str]] = {
     "members": ("model.members=1", "one transition model instead of several"),
     "pretraining": (
-        "train.pretrain_epochs=0 train.meta_epochs=60 train.backbone_rate=1e-3 train.patience=6",
+        "train.pretrain_epochs=0 train.meta_epochs=60 train.backbone_rate=1e-3 train.rivals=0 "
+        "train.patience=6",
         "trained on tasks alone, as long and as fast as the preset paper",
     ),
     "cosine": ("model.cosine=false", "scores are inner products"),
