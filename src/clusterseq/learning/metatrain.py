@@ -21,13 +21,14 @@ from clusterseq.data.memory import Memory
 from clusterseq.data.tasks import Tasks
 from clusterseq.learning.folds import FoldTasks
 from clusterseq.machine.workers import ALONE, Workers
-from clusterseq.model.catalogue import Catalogue, Preferences, catalogue_loss
+from clusterseq.model.catalogue import Catalogue, Preferences, catalogue_loss, chunks
 from clusterseq.model.clustering import clustering_loss
 from clusterseq.model.clusterseq import ClusterSeq
 from clusterseq.model.rivals import Rivals
 
 PEOPLE_AT_ONCE = 128
-"""So many adapt together: what their steps leave behind is still in a cache when it is read."""
+"""So many adapt together on a processor: what a step leaves behind is still in a cache when it is
+read."""
 
 
 @dataclass(eq=False)
@@ -87,9 +88,10 @@ class MetaLoss:
         """What everybody looks for, of a few people of like lengths at a time: so little of it is
         padding, and it stays in a cache."""
         model = self.model
+        of_one = histories.items.shape[1] * model.config.width
+        people = max(1, len(histories))  # of nobody there are preferences, too
         parts = []
-        for start in range(0, max(1, len(histories)), PEOPLE_AT_ONCE):
-            rows = slice(start, start + PEOPLE_AT_ONCE)
+        for rows in chunks(people, of_one, model.device, PEOPLE_AT_ONCE * of_one):
             some = histories[rows].trimmed()
             evidence = model.support_evidence(some, catalogue, Evidence.of(memory, some))
             theirs = queries[rows, : some.items.shape[1]]

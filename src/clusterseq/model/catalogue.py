@@ -104,10 +104,10 @@ def scores_of(
 
 
 def chunks(
-    people: int, n_items: int, device: torch.device, cells: int | None = None
+    people: int, of_one: int, device: torch.device, cells: int | None = None
 ) -> Iterator[slice]:
-    """Rows of people whose scores fit into a cache together, or few rows of many items."""
-    at_once = max(PEOPLE_AT_LEAST, cells_at_once(device, cells or SCORES_AT_ONCE) // n_items)
+    """Rows of people whose scores, so many of one, fit into a cache together; of few at least."""
+    at_once = max(PEOPLE_AT_LEAST, cells_at_once(device, cells or SCORES_AT_ONCE) // of_one)
     return (slice(start, start + at_once) for start in range(0, people, at_once))
 
 
