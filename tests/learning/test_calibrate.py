@@ -58,7 +58,7 @@ def test_beside_a_large_catalogue_some_items_stand_for_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nearly as likely under all items as where all of them were fitted on."""
-    one, two = unadapted(), unadapted()
+    one, two, three = unadapted(), unadapted(), unadapted()
     calibrate(one, TASKS)
     monkeypatch.setattr(module, "CELLS", len(TASKS) * (N_ITEMS // 2))
     monkeypatch.setattr(module, "ENOUGH", len(TASKS))
@@ -67,6 +67,8 @@ def test_beside_a_large_catalogue_some_items_stand_for_all(
     best, found = (log_likelihood(Ranker(model).score, TASKS) for model in (one, two))
     assert best - 0.05 < found < best + 0.01, "the prior keeps both from the very best"
     assert -told == pytest.approx(found, abs=0.2), "what is told is of all items"
+    monkeypatch.setattr(module, "LOOKED_UP_AT_ONCE", 7)
+    assert calibrate(three, TASKS) == told, "looked up together or in parts"
 
 
 def test_a_handful_of_people_move_little() -> None:

@@ -26,6 +26,8 @@ from clusterseq.model.rivals import Rivals
 
 CELLS = 8_000_000
 """Bound on validation prefixes × items, which stay in memory during the fit."""
+LOOKED_UP_AT_ONCE = 1_000
+"""People of whose items all entries of the memory are held, of which few are about rivals."""
 ENOUGH = 400
 """Prefixes that tell the scalars. Where fewer would fit beside the catalogue, all are taken, and in
 place of the catalogue what came next and a draw of other items: many people against some items fit
@@ -119,14 +121,13 @@ def _lifted(
 def _evidence(
     model: ClusterSeq, histories: Histories, rivals: Rivals | None
 ) -> SparseEvidence | None:
-    """What the memory says, of the rivals alone where there are some; of some people at a time, as
-    looking it up takes room for the whole catalogue."""
+    """What the memory says, of the rivals alone where there are some."""
     memory = model.memory
     if memory is None:
         return None
     if rivals is None:
         return Evidence(memory, histories).sparse
-    rows = range(0, len(histories), max(1, CELLS // model.n_items))
+    rows = range(0, len(histories), LOOKED_UP_AT_ONCE)
     parts = (histories[slice(start, start + rows.step)] for start in rows)
     evidence = [Evidence(memory, part).about(rivals.items) for part in parts]
     return SparseEvidence.joined(evidence, [*rows, len(histories)], len(rivals.items))
