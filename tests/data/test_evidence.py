@@ -22,7 +22,7 @@ HISTORIES = [[0, 1], [2], [1, 5, 1], [], [7, 6, 0, 3], [8]]
 @pytest.fixture(params=["looked up", "multiplied"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test with few entries and with many: they are told in two ways."""
-    monkeypatch.setattr(module, "FEW_ENTRIES", 10_000 if request.param == "looked up" else -1)
+    monkeypatch.setattr(module, "FEW_PEOPLE", 100 if request.param == "looked up" else -1)
 
 
 @pytest.fixture

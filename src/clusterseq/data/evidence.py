@@ -24,8 +24,9 @@ from clusterseq.data.histories import Histories
 from clusterseq.data.memory import KINDS, Memory
 from clusterseq.data.sparse_rows import entries_of_rows
 
-FEW_ENTRIES = 10_000
-"""So many entries of the memory are looked up in less time than SciPy takes to begin."""
+FEW_PEOPLE, FEW_ENTRIES = 6, 10_000
+"""Of so few people so few entries of the memory are looked up in less time than SciPy takes to
+begin. Of more people the sums lie far apart in memory, where a catalogue is large."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,9 @@ class Evidence:
     def _by_scipy(self) -> bool:
         """Whether SciPy takes less time, whose loops over sparse rows have a dearer start."""
         per_item = len(self.memory.items) / max(1, self.n_items)
-        many = per_item * self.histories.items.numel() > FEW_ENTRIES
-        return many and self.device.type == "cpu"
+        entries = per_item * self.histories.items.numel()
+        few = len(self.histories) <= FEW_PEOPLE and entries <= FEW_ENTRIES
+        return not few and self.device.type == "cpu"
 
     def _looked_up(self, chosen: Int64[Tensor, " chosen"] | None) -> SparseEvidence:
         users, n_items, entries = len(self.histories), self.n_items, self._entries
