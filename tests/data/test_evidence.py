@@ -104,6 +104,16 @@ def test_of_some_items_it_says_what_it_says_of_all(memory: Memory) -> None:
     assert torch.equal(found.view_as(expected), expected)
 
 
+def test_sums_are_as_exact_as_all_else(memory: Memory) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        exact = catalogue(memory, *HISTORIES)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert exact.dtype == torch.float64
+    assert_close(exact.float(), catalogue(memory, *HISTORIES))
+
+
 def test_a_single_coincidence_is_less_than_a_habit() -> None:
     memory = Memory.build(Sequences.from_rows([[0, 1]] + [[2, 3]] * 30), N_ITEMS)
     heard = catalogue(memory, [0], [2])

@@ -156,8 +156,7 @@ class Evidence:
         if chosen is not None:
             entries = entries.about(places_of(chosen, n_items))
             n_items = len(chosen)
-        recency = (self._arange(self.steps) + 1) / self.histories.lengths[:, None]
-        shares = torch.cat([recency] * len(KINDS)).flatten()
+        shares = torch.cat([self._recency] * len(KINDS)).flatten()
         votes = entries.weights * shares.index_select(0, entries.rows)
         owners = torch.div(entries.rows, self.steps, rounding_mode="floor")
         cells = owners * n_items + entries.items
@@ -173,11 +172,9 @@ class Evidence:
 
     def _multiplied(self, chosen: Int64[Tensor, " chosen"] | None) -> SparseEvidence:
         """The recency of what was touched (kinds × users, kinds × items) times the memory."""
-        users, mask = len(self.histories), self.histories.mask.numpy()
-        lengths, items = self.histories.lengths.numpy(), self.histories.items.numpy()[mask]
-        recency = (np.arange(1, self.steps + 1) / np.maximum(lengths, 1)[:, None])[mask]
-        kinds = np.arange(len(KINDS))
-        votes = np.tile(recency.astype(np.float32), len(kinds))
+        users, mask, kinds = len(self.histories), self.histories.mask, np.arange(len(KINDS))
+        lengths, items = self.histories.lengths.numpy(), self.histories.items[mask].numpy()
+        votes = np.tile(self._recency[mask].numpy(), len(kinds))
         rows = (items + self.n_items * kinds[:, None]).ravel()
         starts = np.append(0, np.tile(lengths, len(kinds)).cumsum())
         memory = self.memory.matrix
@@ -210,6 +207,11 @@ class Evidence:
             self.memory.items.index_select(0, entries).long(),
             self.memory.weights.index_select(0, entries),
         )
+
+    @property
+    def _recency(self) -> Float[Tensor, "users steps"]:
+        """How much each item of a history counts; of padding it means nothing."""
+        return (self._arange(self.steps) + 1) / self.histories.lengths[:, None]
 
     @property
     def steps(self) -> int:
