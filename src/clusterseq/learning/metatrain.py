@@ -51,17 +51,17 @@ class MetaLoss:
 
     def __call__(self, batch: FoldTasks, generator: torch.Generator) -> Float[Tensor, ""]:
         """The outer loss of one batch of tasks."""
-        targets = batch.tasks.targets.to(self.model.device)
+        batch = FoldTasks(batch.tasks.to(self.model.device), batch.memory)
+        targets, n_items = batch.tasks.targets, self.model.n_items
         # Drawn first, so that all workers draw the same.
-        rivals = Rivals.draw(targets, self.model.n_items, self.config.rivals, generator)
+        rivals = Rivals.draw(targets, n_items, self.config.rivals, generator)
         return self.against(rivals, batch, generator)
 
     def against(
         self, rivals: Rivals, batch: FoldTasks, generator: torch.Generator
     ) -> Float[Tensor, ""]:
-        """The same against some items, which the targets are among."""
-        model = self.model
-        everybody = batch.tasks.to(model.device)
+        """The same against some items, targets included; all of it lies where the model does."""
+        model, everybody = self.model, batch.tasks
         tasks = _by_length(everybody[self.workers.share(len(everybody))])
         catalogue = self._settled or model.catalogue()
         dropout = self.workers.own_draws(generator)
