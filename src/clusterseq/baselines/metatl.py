@@ -40,7 +40,8 @@ from clusterseq.data.tasks import Tasks
 HIDDEN = (500, 200)
 DROPOUT = 0.5
 MARGIN = 1.0
-SCHEDULE = Schedule(support=3, batch=1024, check_every=250, patience=8)
+SCHEDULE = Schedule(support=3, batch=1024, check_every=250, patience=60)
+"""It stands on the level of popularity for thousands of steps before it learns more."""
 
 
 class TransitionLearner(nn.Module):
