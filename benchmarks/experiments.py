@@ -30,8 +30,8 @@ this project.
 All but the planted groups were measured before clusters spoke for items (`model.lifts=false`).
 Today groceries and electronics gain by it
 ([accuracy](accuracy.md#what-ours-owes-its-accuracy-to)); on films and cosmetics newcomers refuse
-it, and nothing has changed. MetaTL's trainings ended after 2,000 steps without progress, which is too
-few on some sets ([accuracy](accuracy.md#what-is-not-shown-yet)); now they wait for 15,000.
+it, and nothing has changed. MetaTL's trainings ended after 2,000 steps without progress, which can
+be too few ([accuracy](accuracy.md#what-is-not-shown-yet)); now they wait for 15,000.
 
 """
 
