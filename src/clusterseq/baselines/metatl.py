@@ -41,7 +41,8 @@ HIDDEN = (500, 200)
 DROPOUT = 0.5
 MARGIN = 1.0
 SCHEDULE = Schedule(support=3, batch=1024, check_every=250, patience=60)
-"""It stands on the level of popularity for thousands of steps before it learns more."""
+"""MetaTL may stand near the level of popularity for thousands of steps before it learns more: so it
+is given 15,000 without progress."""
 
 
 class TransitionLearner(nn.Module):
